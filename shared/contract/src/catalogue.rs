@@ -1,0 +1,193 @@
+//! The catalogue: tables, joins, metrics and dimensions, as data. No code names a concert metric; a user can replace
+//! the TOML file with one for their own schema.
+
+use crate::{
+    query::{Filter, Grain},
+    table::ColumnType,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Catalogue {
+    /// Says which catalogue an answer was made with.
+    pub version: String,
+    /// The schema that holds the tables: `concert_dw`.
+    pub schema: String,
+    pub tables: BTreeMap<String, TableDef>,
+    #[serde(default)]
+    pub joins: Vec<Join>,
+    /// In the order in which people think of them; the first that fits is the default.
+    pub metrics: Vec<Metric>,
+    pub dimensions: Vec<Dimension>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableDef {
+    /// The columns that identify a row.
+    pub key: Vec<String>,
+    /// The column that a period filters: a DATE or TIMESTAMP.
+    #[serde(default)]
+    pub time: Option<String>,
+    /// What a row is, in the plural: "concerts".
+    #[serde(default)]
+    pub rows: Option<String>,
+    #[serde(default)]
+    pub description: Option<String>,
+}
+
+/// Many rows of `from` belong to one row of `to`. Both are written `table.column`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Join {
+    pub from: String,
+    pub to: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aggregate {
+    Count,
+    CountDistinct,
+    Sum,
+    Average,
+    Minimum,
+    Maximum,
+}
+
+/// What a metric counts in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Money in the currency of its rows.
+    Currency,
+    Percent,
+    Count,
+    #[default]
+    None,
+}
+
+/// How a metric's numbers are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    #[default]
+    Integer,
+    /// One decimal.
+    Decimal,
+    Money,
+    Percent,
+}
+
+/// An `aggregate` `of` an arithmetic expression whose columns are written `table.column`.
+///
+/// A metric may have several `sources`; one is chosen for a whole query, never per row: the first whose columns are
+/// filled in the published data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metric {
+    pub name: String,
+    pub label: String,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub synonyms: Vec<String>,
+    #[serde(default)]
+    pub unit: Unit,
+    #[serde(default)]
+    pub format: Format,
+    /// Whether it ends at the last complete day (sales so far), instead of including what is only planned.
+    #[serde(default)]
+    pub complete_days: bool,
+    pub sources: Vec<MetricSource>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricSource {
+    /// Said in the answer where a metric has several sources: "box office".
+    #[serde(default)]
+    pub label: Option<String>,
+    pub aggregate: Aggregate,
+    /// `table.column`, numbers, `+ - * /` and brackets. For a count: `table.column` of the counted table.
+    pub of: String,
+    /// For a ratio: the sum of `of` is divided by this aggregate's value of it.
+    #[serde(default)]
+    pub over: Option<String>,
+    /// The `table.column` of the currency, for money.
+    #[serde(default)]
+    pub currency: Option<String>,
+    /// Conditions on columns (`dimension` is written `table.column` here).
+    #[serde(default)]
+    pub filters: Vec<Filter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dimension {
+    pub name: String,
+    pub label: String,
+    pub plural: String,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub synonyms: Vec<String>,
+    #[serde(rename = "type")]
+    pub column_type: ColumnType,
+    /// `table.column` that is shown and filtered. None for a part of time.
+    #[serde(default)]
+    pub column: Option<String>,
+    /// `table.column` that tells apart what has the same name (two venues called "Paradise"); grouped by as well.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// A part of the metric's time: year, quarter, month of the year, weekday.
+    #[serde(default)]
+    pub part: Option<TimePart>,
+    /// Set where the part is also a stretch of time: a year.
+    #[serde(default)]
+    pub grain: Option<Grain>,
+    /// Whether its values stand in `catalogue_values`.
+    #[serde(default)]
+    pub indexed: bool,
+    /// Other words for values: `"US" = ["usa", "america", "united states"]`.
+    #[serde(default)]
+    pub aliases: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimePart {
+    Year,
+    /// 1 to 4.
+    QuarterOfYear,
+    /// 1 to 12.
+    MonthOfYear,
+    /// 1 (Monday) to 7 (Sunday).
+    Weekday,
+}
+
+impl Catalogue {
+    pub fn metric(&self, name: &str) -> Option<&Metric> {
+        self.metrics.iter().find(|metric| metric.name == name)
+    }
+
+    pub fn dimension(&self, name: &str) -> Option<&Dimension> {
+        self.dimensions.iter().find(|dimension| dimension.name == name)
+    }
+}
+
+/// One row of `catalogue_values`: a value that a dimension takes in the published data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogueValue {
+    pub dimension: String,
+    /// What a filter compares with.
+    pub value: String,
+    /// What a person reads: "Paradise, Boston".
+    pub label: String,
+    /// How often it occurs; larger is offered first.
+    pub weight: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sounds_like: Option<String>,
+}
