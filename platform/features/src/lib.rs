@@ -1,0 +1,1 @@
+//! Empty: see `Cargo.toml`, which is all that this crate is for.
