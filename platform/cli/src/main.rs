@@ -1,1 +1,72 @@
-fn main() {}
+//! `concert`: the whole platform as one command.
+//!
+//! Each subcommand is a thin rim in [`commands`]: it reads its options, calls one library of the platform, and prints
+//! what came back, for a person or, with `--json`, as one document on standard output. Exit status: 0 done, 1 failed,
+//! 2 wrong usage.
+
+mod commands;
+mod home;
+mod output;
+mod page;
+
+use clap::{Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode};
+
+/// Concert data on one machine: take files in, ask in plain words, serve the page.
+#[derive(Parser)]
+#[command(name = "concert", version, max_term_width = 100)]
+struct Cli {
+    /// Where data is kept [default: $CONCERT_HOME, else the user's data folder]
+    #[arg(long, global = true, env = "CONCERT_HOME", hide_env = true, value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Print one JSON document on standard output and nothing else there
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the page, the edge and the AWS-compatible endpoint on this machine
+    Up(commands::up::Options),
+    /// Serve the AWS-compatible endpoint alone
+    Aws(commands::aws::Options),
+    /// Write an invented but believable data set
+    Generate(commands::generate::Options),
+    /// Take files in: every row ends clean or in quarantine with its reason
+    Ingest(commands::ingest::Options),
+    /// Query the published tables
+    Sql(commands::sql::Options),
+    /// Ask in plain words
+    Ask(commands::ask::Options),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CONCERT_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+
+    let output = output::Output { json: cli.json };
+    let result = home::resolve(cli.home).and_then(|home| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            match cli.command {
+                Command::Up(options) => commands::up::run(&home, options).await,
+                Command::Aws(options) => commands::aws::run(&home, options).await,
+                Command::Generate(options) => commands::generate::run(&output, options),
+                Command::Ingest(options) => commands::ingest::run(&home, &output, options).await,
+                Command::Sql(options) => commands::sql::run(&home, &output, options).await,
+                Command::Ask(options) => commands::ask::run(&home, &output, options).await,
+            }
+        })
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

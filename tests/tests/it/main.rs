@@ -1,0 +1,3 @@
+//! The whole platform as a user meets it. `cargo xtask test` builds what these tests start and says where it is.
+
+mod support;
