@@ -1,0 +1,483 @@
+//! The tables of the data model: their columns, keys and the rules that a value must keep. Ingest, refine and the
+//! tests read this one description; nothing else spells out a column.
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use std::sync::Arc;
+
+/// Digits before and after the point of every money column: DECIMAL(14,2).
+pub const MONEY_PRECISION: u8 = 14;
+pub const MONEY_SCALE: i8 = 2;
+
+/// A set of tables that is committed together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layer {
+    /// What came in: the raw records, the typed rows under the sources' ids, and the quarantine.
+    Clean,
+    /// What is published and queried.
+    ConcertDw,
+}
+
+impl Layer {
+    pub const ALL: [Layer; 2] = [Layer::Clean, Layer::ConcertDw];
+
+    /// The schema's name in SQL, which is also the folder's and the pointer's.
+    pub fn name(self) -> &'static str {
+        match self {
+            Layer::Clean => "clean",
+            Layer::ConcertDw => "concert_dw",
+        }
+    }
+
+    pub fn tables(self) -> &'static [TableDef] {
+        match self {
+            Layer::Clean => &CLEAN,
+            Layer::ConcertDw => &CONCERT_DW,
+        }
+    }
+
+    pub fn table(self, name: &str) -> Option<&'static TableDef> {
+        self.tables().iter().find(|table| table.name == name)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Binary,
+    Integer,
+    BigInt,
+    Double,
+    /// DECIMAL(14,2) in major units.
+    Money,
+    Date,
+    /// UTC, microseconds.
+    Timestamp,
+}
+
+impl Kind {
+    pub fn arrow(self) -> DataType {
+        match self {
+            Kind::Text => DataType::Utf8,
+            Kind::Binary => DataType::Binary,
+            Kind::Integer => DataType::Int32,
+            Kind::BigInt => DataType::Int64,
+            Kind::Double => DataType::Float64,
+            Kind::Money => DataType::Decimal128(MONEY_PRECISION, MONEY_SCALE),
+            Kind::Date => DataType::Date32,
+            Kind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        }
+    }
+}
+
+/// What a value must be beyond its type.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rule {
+    Any,
+    NotNegative,
+    Positive,
+    Between(f64, f64),
+    /// One of these, in lower case.
+    OneOf(&'static [&'static str]),
+    /// An ISO 4217 code.
+    Currency,
+    /// Not negative; 0 means that nobody knows.
+    ZeroIsUnknown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ColumnDef {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub required: bool,
+    pub rule: Rule,
+}
+
+impl ColumnDef {
+    pub fn field(&self) -> Field {
+        Field::new(self.name, self.kind.arrow(), true)
+    }
+
+    const fn rule(self, rule: Rule) -> ColumnDef {
+        ColumnDef { rule, ..self }
+    }
+}
+
+const fn required(name: &'static str, kind: Kind) -> ColumnDef {
+    ColumnDef {
+        name,
+        kind,
+        required: true,
+        rule: Rule::Any,
+    }
+}
+
+const fn optional(name: &'static str, kind: Kind) -> ColumnDef {
+    ColumnDef {
+        name,
+        kind,
+        required: false,
+        rule: Rule::Any,
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct TableDef {
+    pub name: &'static str,
+    /// The columns that identify a row.
+    pub key: &'static [&'static str],
+    /// The column whose absence means that a source's row says nothing about this table: a concert without a price
+    /// has no row in `concert_prices`, which is no fault.
+    pub subject: Option<&'static str>,
+    /// The column that holds the day of a row, for tables that have one.
+    pub day: Option<&'static str>,
+    columns: &'static [ColumnDef],
+    /// Columns that say where a row came from follow.
+    lineage: bool,
+}
+
+impl TableDef {
+    /// The columns of the model, without lineage.
+    pub fn columns(&self) -> &'static [ColumnDef] {
+        self.columns
+    }
+
+    pub fn column(&self, name: &str) -> Option<&'static ColumnDef> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    pub fn column_index(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// Every column as it is stored. All are nullable in storage: what is required is judged when a row comes in,
+    /// with a reason for the row's owner, and not a second time by the writer of files.
+    pub fn arrow_schema(&self) -> SchemaRef {
+        let lineage: &[ColumnDef] = if self.lineage { &LINEAGE } else { &[] };
+        Arc::new(Schema::new(
+            self.columns
+                .iter()
+                .chain(lineage)
+                .map(ColumnDef::field)
+                .collect::<Vec<_>>(),
+        ))
+    }
+}
+
+/// Where a clean row came from: the file, the line its record began on, the run, and when that run began. A row that
+/// was merged from several records names the last one.
+pub const LINEAGE: [ColumnDef; 4] = [
+    required("_source", Kind::Text),
+    required("_line", Kind::BigInt),
+    required("_run_id", Kind::Text),
+    required("_arrived_at", Kind::Timestamp),
+];
+
+const CREATED_AT: ColumnDef = required("created_at", Kind::Timestamp);
+const UPDATED_AT: ColumnDef = required("updated_at", Kind::Timestamp);
+
+const fn table(name: &'static str, key: &'static [&'static str], columns: &'static [ColumnDef]) -> TableDef {
+    TableDef {
+        name,
+        key,
+        subject: None,
+        day: None,
+        columns,
+        lineage: false,
+    }
+}
+
+const fn part(mut def: TableDef, subject: &'static str) -> TableDef {
+    def.subject = Some(subject);
+    def
+}
+
+const fn dated(mut def: TableDef, day: &'static str) -> TableDef {
+    def.day = Some(day);
+    def
+}
+
+const fn with_lineage(mut def: TableDef) -> TableDef {
+    def.lineage = true;
+    def
+}
+
+const ARTISTS: TableDef = table(
+    "artists",
+    &["artist_id"],
+    &[
+        required("artist_id", Kind::Text),
+        required("name", Kind::Text),
+        optional("genre", Kind::Text),
+        optional("popularity_score", Kind::Double).rule(Rule::Between(0.0, 100.0)),
+        optional("formation_date", Kind::Date),
+        optional("home_city", Kind::Text),
+        optional("home_country", Kind::Text),
+        optional("spotify_id", Kind::Text),
+        optional("musicbrainz_id", Kind::Text),
+        CREATED_AT,
+        UPDATED_AT,
+    ],
+);
+
+const ARTIST_GENRES: TableDef = part(
+    table(
+        "artist_genres",
+        &["artist_id", "genre"],
+        &[required("artist_id", Kind::Text), required("genre", Kind::Text)],
+    ),
+    "genre",
+);
+
+const ARTIST_MEMBERS: TableDef = part(
+    table(
+        "artist_members",
+        &["artist_id", "member"],
+        &[required("artist_id", Kind::Text), required("member", Kind::Text)],
+    ),
+    "member",
+);
+
+/// The kinds of venue that the model knows.
+pub const VENUE_TYPES: &[&str] = &["arena", "theater", "club", "outdoor", "stadium"];
+
+/// What a concert can be.
+pub const STATUSES: &[&str] = &["scheduled", "completed", "cancelled"];
+
+const VENUES: TableDef = table(
+    "venues",
+    &["venue_id"],
+    &[
+        required("venue_id", Kind::Text),
+        required("name", Kind::Text),
+        optional("city", Kind::Text),
+        optional("state", Kind::Text),
+        optional("country", Kind::Text),
+        optional("latitude", Kind::Double).rule(Rule::Between(-90.0, 90.0)),
+        optional("longitude", Kind::Double).rule(Rule::Between(-180.0, 180.0)),
+        optional("timezone", Kind::Text),
+        optional("capacity", Kind::Integer).rule(Rule::ZeroIsUnknown),
+        optional("venue_type", Kind::Text).rule(Rule::OneOf(VENUE_TYPES)),
+        optional("ticketmaster_id", Kind::Text),
+        CREATED_AT,
+        UPDATED_AT,
+    ],
+);
+
+const VENUE_AMENITIES: TableDef = part(
+    table(
+        "venue_amenities",
+        &["venue_id", "amenity"],
+        &[required("venue_id", Kind::Text), required("amenity", Kind::Text)],
+    ),
+    "amenity",
+);
+
+const CONCERTS: TableDef = dated(
+    table(
+        "concerts",
+        &["concert_id"],
+        &[
+            required("concert_id", Kind::Text),
+            required("artist_id", Kind::Text),
+            required("venue_id", Kind::Text),
+            required("event_date", Kind::Date),
+            optional("starts_at", Kind::Timestamp),
+            optional("announced_at", Kind::Date),
+            required("status", Kind::Text).rule(Rule::OneOf(STATUSES)),
+            optional("total_attendance", Kind::Integer).rule(Rule::NotNegative),
+            optional("revenue", Kind::Money).rule(Rule::NotNegative),
+            required("currency", Kind::Text).rule(Rule::Currency),
+            CREATED_AT,
+            UPDATED_AT,
+        ],
+    ),
+    "event_date",
+);
+
+const CONCERT_PRICES: TableDef = part(
+    table(
+        "concert_prices",
+        &["concert_id", "tier"],
+        &[
+            required("concert_id", Kind::Text),
+            required("tier", Kind::Text),
+            required("price", Kind::Money).rule(Rule::NotNegative),
+            required("currency", Kind::Text).rule(Rule::Currency),
+        ],
+    ),
+    "price",
+);
+
+const CUSTOMERS: TableDef = dated(
+    table(
+        "customers",
+        &["customer_id"],
+        &[
+            required("customer_id", Kind::Text),
+            optional("segment", Kind::Text),
+            optional("city", Kind::Text),
+            optional("state", Kind::Text),
+            optional("joined_at", Kind::Date),
+        ],
+    ),
+    "joined_at",
+);
+
+const TICKET_SALES: TableDef = dated(
+    table(
+        "ticket_sales",
+        &["sale_id"],
+        &[
+            required("sale_id", Kind::Text),
+            required("concert_id", Kind::Text),
+            optional("customer_id", Kind::Text),
+            optional("price_tier", Kind::Text),
+            required("quantity", Kind::Integer).rule(Rule::Positive),
+            required("unit_price", Kind::Money).rule(Rule::NotNegative),
+            required("currency", Kind::Text).rule(Rule::Currency),
+            optional("channel", Kind::Text),
+            required("purchase_timestamp", Kind::Timestamp),
+            optional("customer_segment", Kind::Text),
+            CREATED_AT,
+        ],
+    ),
+    "purchase_timestamp",
+);
+
+/// The tables that a source can fill. They are the same in both layers; clean rows have lineage besides.
+pub const MODEL: [TableDef; 9] = [
+    ARTISTS,
+    ARTIST_GENRES,
+    ARTIST_MEMBERS,
+    VENUES,
+    VENUE_AMENITIES,
+    CONCERTS,
+    CONCERT_PRICES,
+    CUSTOMERS,
+    TICKET_SALES,
+];
+
+/// What did not pass, with the reason.
+pub const QUARANTINE: TableDef = table(
+    "quarantine",
+    &["quarantine_id"],
+    &[
+        // Made from the source, line, table and text, so that the same bad record is kept once.
+        required("quarantine_id", Kind::Text),
+        required("table_name", Kind::Text),
+        required("source", Kind::Text),
+        required("line", Kind::BigInt),
+        optional("column_name", Kind::Text),
+        required("rule", Kind::Text),
+        required("message", Kind::Text),
+        required("original", Kind::Text),
+        required("run_id", Kind::Text),
+        required("arrived_at", Kind::Timestamp),
+    ],
+);
+
+/// Files that were read, by the hash of their bytes.
+pub const RAW_FILES: TableDef = table(
+    "raw_files",
+    &["file_sha256"],
+    &[
+        required("file_sha256", Kind::Text),
+        required("source", Kind::Text),
+        required("bytes", Kind::BigInt),
+        required("records", Kind::BigInt),
+        required("run_id", Kind::Text),
+        required("arrived_at", Kind::Timestamp),
+    ],
+);
+
+/// Records as received, byte for byte.
+pub const RAW_RECORDS: TableDef = table(
+    "raw_records",
+    &["file_sha256", "line"],
+    &[
+        required("file_sha256", Kind::Text),
+        required("line", Kind::BigInt),
+        required("record", Kind::Binary),
+    ],
+);
+
+const CLEAN: [TableDef; 12] = [
+    with_lineage(ARTISTS),
+    with_lineage(ARTIST_GENRES),
+    with_lineage(ARTIST_MEMBERS),
+    with_lineage(VENUES),
+    with_lineage(VENUE_AMENITIES),
+    with_lineage(CONCERTS),
+    with_lineage(CONCERT_PRICES),
+    with_lineage(CUSTOMERS),
+    with_lineage(TICKET_SALES),
+    QUARANTINE,
+    RAW_FILES,
+    RAW_RECORDS,
+];
+
+/// The values that dimensions take, for the planner and for suggestions.
+pub const CATALOGUE_VALUES: TableDef = table(
+    "catalogue_values",
+    &["dimension", "value", "label"],
+    &[
+        required("dimension", Kind::Text),
+        required("value", Kind::Text),
+        required("label", Kind::Text),
+        required("weight", Kind::BigInt),
+        optional("sounds_like", Kind::Text),
+    ],
+);
+
+/// What is published: one row per table.
+pub const PUBLICATION: TableDef = table(
+    "publication",
+    &["table_name"],
+    &[
+        required("snapshot_id", Kind::Text),
+        required("published_at", Kind::Timestamp),
+        required("table_name", Kind::Text),
+        required("row_count", Kind::BigInt),
+        optional("first_day", Kind::Date),
+        optional("last_complete_day", Kind::Date),
+        required("filled_columns", Kind::Text),
+    ],
+);
+
+const CONCERT_DW: [TableDef; 11] = [
+    ARTISTS,
+    ARTIST_GENRES,
+    ARTIST_MEMBERS,
+    VENUES,
+    VENUE_AMENITIES,
+    CONCERTS,
+    CONCERT_PRICES,
+    CUSTOMERS,
+    TICKET_SALES,
+    CATALOGUE_VALUES,
+    PUBLICATION,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_subjects_and_days_are_columns() {
+        for layer in Layer::ALL {
+            for table in layer.tables() {
+                for name in table.key.iter().chain(&table.subject).chain(&table.day) {
+                    assert!(table.column(name).is_some(), "{}.{name}", table.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn clean_rows_say_where_they_came_from() {
+        let schema = Layer::Clean.table("concerts").expect("there").arrow_schema();
+        assert!(schema.field_with_name("_line").is_ok());
+        let schema = Layer::ConcertDw.table("concerts").expect("there").arrow_schema();
+        assert!(schema.field_with_name("_line").is_err());
+    }
+}

@@ -1,0 +1,177 @@
+//! What a lake promises: snapshots that do not move under a reader, one writer, and nothing left of a writer that
+//! stopped half way.
+
+use arrow::{
+    array::{ArrayRef, AsArray as _, Int64Array, RecordBatch, StringArray},
+    datatypes::Int64Type,
+};
+use concert_lake::{Error, Lake, Layer, Snapshot};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+const NO_WAIT: Duration = Duration::ZERO;
+
+/// Rows of `catalogue_values`, the smallest published table.
+fn rows(values: &[&str]) -> RecordBatch {
+    let n = values.len();
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from(vec!["city"; n])),
+        Arc::new(StringArray::from(values.to_vec())),
+        Arc::new(StringArray::from(values.to_vec())),
+        Arc::new(Int64Array::from(vec![1; n])),
+        Arc::new(StringArray::from(vec![None::<&str>; n])),
+    ];
+    let schema = Layer::ConcertDw
+        .table("catalogue_values")
+        .expect("there")
+        .arrow_schema();
+    RecordBatch::try_new(schema, columns).expect("rows")
+}
+
+async fn count(lake: &Lake, snapshot: &Snapshot) -> i64 {
+    let session = lake.session(snapshot).await.expect("a session");
+    let sql = "SELECT count(*) FROM dev.concert_dw.catalogue_values";
+    let batches = session.sql(sql).await.expect("plans").collect().await.expect("runs");
+    batches[0].column(0).as_primitive::<Int64Type>().value(0)
+}
+
+async fn publish(lake: &Lake, values: &[&str], id: &str) -> Snapshot {
+    let mut writer = lake.writer(NO_WAIT).await.expect("the lease");
+    writer
+        .append(Layer::ConcertDw, "catalogue_values", vec![rows(values)])
+        .await
+        .expect("writes");
+    writer
+        .commit(
+            Layer::ConcertDw,
+            id.to_owned(),
+            jiff::Timestamp::UNIX_EPOCH,
+            BTreeMap::new(),
+        )
+        .expect("commits")
+}
+
+#[tokio::test]
+async fn before_the_first_publication_every_table_is_there_and_empty() {
+    let home = tempfile::tempdir().expect("a folder");
+    let lake = Lake::open(home.path()).expect("opens");
+    assert_eq!(lake.snapshot().expect("reads"), None);
+    assert_eq!(count(&lake, &Snapshot::default()).await, 0);
+    assert_eq!(
+        lake.data_state().await.expect("reads"),
+        concert_contract::api::DataState::default()
+    );
+}
+
+#[tokio::test]
+async fn a_reader_keeps_its_snapshot_while_the_next_is_published() {
+    let home = tempfile::tempdir().expect("a folder");
+    let lake = Lake::open(home.path()).expect("opens");
+    let first = publish(&lake, &["Boston"], "one").await;
+    let second = publish(&lake, &["Chicago", "Denver"], "two").await;
+    assert_eq!(count(&lake, &first).await, 1);
+    assert_eq!(count(&lake, &second).await, 3);
+    assert_eq!(lake.snapshot().expect("reads"), Some(second));
+    // Another process sees the same.
+    let other = Lake::open(home.path()).expect("opens");
+    let snapshot = other.snapshot().expect("reads").expect("published");
+    assert_eq!(count(&other, &snapshot).await, 3);
+    let values = other.catalogue_values().await.expect("reads");
+    assert_eq!(
+        values.iter().map(|v| v.value.as_str()).collect::<Vec<_>>(),
+        ["Boston", "Chicago", "Denver"]
+    );
+}
+
+#[tokio::test]
+async fn what_a_stopped_writer_left_is_taken_back_by_the_next() {
+    let home = tempfile::tempdir().expect("a folder");
+    let lake = Lake::open(home.path()).expect("opens");
+    let first = publish(&lake, &["Boston"], "one").await;
+    {
+        let mut writer = lake.writer(NO_WAIT).await.expect("the lease");
+        writer
+            .append(Layer::ConcertDw, "catalogue_values", vec![rows(&["Lost"])])
+            .await
+            .expect("writes");
+        writer
+            .replace(Layer::ConcertDw, "publication", vec![])
+            .await
+            .expect("writes");
+        // Dropped without a commit, as by a kill.
+    }
+    assert_eq!(
+        lake.snapshot().expect("reads"),
+        Some(first.clone()),
+        "readers never saw it"
+    );
+    let writer = lake.writer(NO_WAIT).await.expect("the lease");
+    let left = writer.read(Layer::ConcertDw, "catalogue_values").await.expect("reads");
+    assert_eq!(left.iter().map(RecordBatch::num_rows).sum::<usize>(), 1);
+    let recovered = lake.snapshot().expect("reads").expect("published");
+    assert_eq!(recovered.id, first.id, "the same content keeps its id");
+    drop(writer);
+    // Nothing is left to take back a second time.
+    drop(lake.writer(NO_WAIT).await.expect("the lease"));
+    assert_eq!(lake.snapshot().expect("reads"), Some(recovered.clone()));
+    assert_eq!(count(&lake, &recovered).await, 1);
+}
+
+#[tokio::test]
+async fn a_second_writer_is_told_who_holds_the_lease() {
+    let home = tempfile::tempdir().expect("a folder");
+    let lake = Lake::open(home.path()).expect("opens");
+    let _held = lake.writer(NO_WAIT).await.expect("the lease");
+    let error = lake.writer(NO_WAIT).await.expect_err("held");
+    assert!(matches!(error, Error::LeaseHeld { .. }), "{error}");
+    assert!(
+        error.to_string().contains(&format!("process {}", std::process::id())),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn the_published_tables_cannot_be_written_by_sql() {
+    let home = tempfile::tempdir().expect("a folder");
+    let lake = Lake::open(home.path()).expect("opens");
+    let snapshot = publish(&lake, &["Boston"], "one").await;
+    let session = lake.session(&snapshot).await.expect("a session");
+    for sql in [
+        "INSERT INTO catalogue_values VALUES ('a', 'b', 'c', 1, NULL)",
+        "DELETE FROM catalogue_values",
+        "DROP TABLE catalogue_values",
+        "CREATE TABLE more AS SELECT 1 AS one",
+    ] {
+        let outcome = match session.sql(sql).await {
+            Ok(frame) => frame.collect().await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        assert!(outcome.is_err(), "{sql}");
+    }
+    assert_eq!(count(&lake, &snapshot).await, 1);
+}
+
+#[tokio::test]
+async fn types_survive_the_round_trip() {
+    let home = tempfile::tempdir().expect("a folder");
+    let lake = Lake::open(home.path()).expect("opens");
+    let mut writer = lake.writer(NO_WAIT).await.expect("the lease");
+    for layer in Layer::ALL {
+        for table in layer.tables() {
+            writer.replace(layer, table.name, vec![]).await.expect(table.name);
+        }
+        writer
+            .commit(layer, "one".into(), jiff::Timestamp::UNIX_EPOCH, BTreeMap::new())
+            .expect("commits");
+        let snapshot = lake.layer_snapshot(layer).expect("reads").expect("committed");
+        let session = lake.layer_session(layer, &snapshot).await.expect("a session");
+        for table in layer.tables() {
+            let frame = session.table(table.name).await.expect(table.name);
+            assert_eq!(
+                frame.schema().as_arrow(),
+                table.arrow_schema().as_ref(),
+                "{}",
+                table.name
+            );
+        }
+    }
+}
