@@ -1,0 +1,129 @@
+//! `cargo xtask lint`: what must hold before each commit.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    context::Context,
+    process::{cargo, find, output, program, run, step},
+    setup::{self, Part, TARGET},
+};
+
+/// The version of cargo-deny that is installed where none is there.
+const DENY_VERSION: &str = "0.20.2";
+/// Compiled for [`TARGET`].
+const WASM_PACKAGES: [&str; 3] = ["concert-app", "concert-edge-worker", "concert-edge-spin"];
+/// What the page must not carry to the browser.
+const NOT_IN_PAGE: [&str; 4] = ["sqlparser", "datafusion", "aws-sigv4", "tokio"];
+
+/// Runs the command.
+///
+/// # Errors
+/// The first check that failed.
+pub fn command(context: &Context) -> Result<ExitCode> {
+    setup::ensure(context, &[Part::Wasm])?;
+    step("format", || run(cargo(context).args(["fmt", "--all", "--check"])))
+        .context("`cargo fmt --all` mends the format")?;
+    step("clippy, native", || {
+        run(cargo(context)
+            .env("CARGO_TARGET_DIR", context.cache.join("target-lint"))
+            .args(["clippy", "--quiet", "--all-targets", "--", "-Dwarnings"]))
+    })?;
+    step("clippy, xtask", || {
+        run(cargo(context)
+            .env("CARGO_TARGET_DIR", context.cache.join("target-xtask"))
+            .args(["clippy", "--quiet", "--package", "xtask", "--", "-Dwarnings"]))
+    })?;
+    let toolchain =
+        setup::find_toolchain(context).context("the wasm target is missing: run `cargo xtask setup wasm`")?;
+    for package in WASM_PACKAGES {
+        step(&format!("clippy, {package}"), || {
+            run(toolchain.cargo(context).args([
+                "clippy",
+                "--quiet",
+                "--target",
+                TARGET,
+                "--package",
+                package,
+                "--",
+                "-Dwarnings",
+            ]))
+        })?;
+    }
+    step("what the page carries", || page_dependencies(context))?;
+    step("licences and duplicates", || deny(context))?;
+    eprintln!("All checks passed. Next: `cargo xtask test`, then commit.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The page's dependency tree holds neither a SQL parser nor the SQL compiler.
+fn page_dependencies(context: &Context) -> Result<()> {
+    let tree = output(cargo(context).args([
+        "tree",
+        "--quiet",
+        "--package",
+        "concert-app",
+        "--target",
+        TARGET,
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{p} [{f}]",
+    ]))?;
+    for line in tree.lines() {
+        let name = line.split(' ').next().unwrap_or_default();
+        if NOT_IN_PAGE.contains(&name) {
+            bail!("the page depends on {name}; `cargo tree -p concert-app -i {name}` shows by which way");
+        }
+        let features = line
+            .rsplit('[')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches("] (*)")
+            .trim_end_matches(']');
+        if name == "concert-contract" && features.split(',').any(|feature| feature == "compile") {
+            bail!("the page enables the feature `compile` of concert-contract, which carries the SQL compiler");
+        }
+    }
+    Ok(())
+}
+
+/// cargo-deny by `deny.toml`, installed into the cache where it is missing.
+fn deny(context: &Context) -> Result<()> {
+    let own = context.cache.join("deny/bin/cargo-deny");
+    let binary = match find("cargo-deny") {
+        Some(binary) => binary,
+        None if own.is_file() => own,
+        None => {
+            eprintln!("  cargo-deny {DENY_VERSION} from source (some minutes, once)");
+            run(program("cargo")
+                .current_dir(&context.root)
+                .args([
+                    "install",
+                    "cargo-deny",
+                    "--version",
+                    DENY_VERSION,
+                    "--locked",
+                    "--quiet",
+                    "--root",
+                ])
+                .arg(context.cache.join("deny"))
+                .env("CARGO_TARGET_DIR", context.tools_target())
+                .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+                .env("CARGO_PROFILE_RELEASE_LTO", "off"))?;
+            own
+        }
+    };
+    // Advisories need their database from the network; `cargo deny check advisories` is for those who have it.
+    run(program(binary).current_dir(&context.root).args([
+        "--log-level",
+        "error",
+        "check",
+        "licenses",
+        "bans",
+        "sources",
+    ]))
+}
