@@ -78,7 +78,8 @@ impl http_body::Body for Body {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, BodyError>>> {
-        self.poll_next(context).map(|piece| piece.map(|piece| piece.map(http_body::Frame::data)))
+        self.poll_next(context)
+            .map(|piece| piece.map(|piece| piece.map(http_body::Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -54,7 +54,12 @@ impl Failure {
         let message = format!("This address takes {allow}.");
         Failure {
             allow: Some(allow),
-            ..Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", ErrorCategory::Validation, message)
+            ..Failure::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                ErrorCategory::Validation,
+                message,
+            )
         }
     }
 
@@ -63,7 +68,12 @@ impl Failure {
     }
 
     pub fn not_available(message: impl Into<String>) -> Failure {
-        Failure::new(StatusCode::NOT_IMPLEMENTED, "not_available_yet", ErrorCategory::NotAvailable, message)
+        Failure::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "not_available_yet",
+            ErrorCategory::NotAvailable,
+            message,
+        )
     }
 
     pub fn internal(internal: impl Into<String>) -> Failure {

@@ -1,7 +1,8 @@
 //! `GET /api/health`: one cheap signed call to each dependency, remembered for a few seconds.
 
 use crate::{
-    Level, limits::{HEALTH_MAX_AGE_MS, HEALTH_TIMEOUT_MS},
+    Level,
+    limits::{HEALTH_MAX_AGE_MS, HEALTH_TIMEOUT_MS},
     lock,
     upstream::{CallError, Context, MODEL, WAREHOUSE, redshift_once, send_once},
 };
@@ -20,20 +21,31 @@ pub struct Finding {
 
 pub async fn health(context: &Context) -> HealthAnswer {
     let now_ms = context.host.now_ms();
-    let known = lock(&context.edge.health).clone().filter(|finding| now_ms.saturating_sub(finding.at_ms) < HEALTH_MAX_AGE_MS);
+    let known = lock(&context.edge.health)
+        .clone()
+        .filter(|finding| now_ms.saturating_sub(finding.at_ms) < HEALTH_MAX_AGE_MS);
     let finding = match known {
         Some(finding) => finding,
         None => {
             let (warehouse, model) = futures::join!(warehouse(context), model(context));
-            let finding = Finding { at_ms: now_ms, dependencies: vec![warehouse, model] };
+            let finding = Finding {
+                at_ms: now_ms,
+                dependencies: vec![warehouse, model],
+            };
             *lock(&context.edge.health) = Some(finding.clone());
             finding
         }
     };
     let age_ms = now_ms.saturating_sub(finding.at_ms);
-    let dependencies: Vec<DependencyHealth> =
-        finding.dependencies.into_iter().map(|dependency| DependencyHealth { age_ms, ..dependency }).collect();
-    let up = dependencies.iter().filter(|dependency| dependency.state == HealthState::Up).count();
+    let dependencies: Vec<DependencyHealth> = finding
+        .dependencies
+        .into_iter()
+        .map(|dependency| DependencyHealth { age_ms, ..dependency })
+        .collect();
+    let up = dependencies
+        .iter()
+        .filter(|dependency| dependency.state == HealthState::Up)
+        .count();
     let state = match up {
         0 => HealthState::Down,
         up if up == dependencies.len() => HealthState::Up,
@@ -58,10 +70,12 @@ async fn warehouse(context: &Context) -> DependencyHealth {
         wait_time_seconds: Some(1),
         ..ExecuteStatement::default()
     };
-    let result = redshift_once(context, &statement, HEALTH_TIMEOUT_MS).await.and_then(|executed| match executed.status {
-        Some(Status::Failed | Status::Aborted) => Err(CallError::Broken("SELECT 1 failed".to_owned())),
-        _ => Ok(()),
-    });
+    let result = redshift_once(context, &statement, HEALTH_TIMEOUT_MS)
+        .await
+        .and_then(|executed| match executed.status {
+            Some(Status::Failed | Status::Aborted) => Err(CallError::Broken("SELECT 1 failed".to_owned())),
+            _ => Ok(()),
+        });
     found(context, "redshift", WAREHOUSE, started_ms, result)
 }
 
@@ -100,8 +114,17 @@ fn found(
             };
             let failure = error.into_failure(service);
             let action = failure.suggested_action.unwrap_or_default();
-            (state, Some(format!("{} {action}", failure.message).trim_end().to_owned()))
+            (
+                state,
+                Some(format!("{} {action}", failure.message).trim_end().to_owned()),
+            )
         }
     };
-    DependencyHealth { name: name.to_owned(), state, latency_ms: Some(latency_ms), message, age_ms: 0 }
+    DependencyHealth {
+        name: name.to_owned(),
+        state,
+        latency_ms: Some(latency_ms),
+        message,
+        age_ms: 0,
+    }
 }

@@ -34,15 +34,27 @@ pub fn viewer(context: &Context, headers: &HeaderMap) -> Result<Viewer, Failure>
         .filter(|(name, _)| *name == COOKIE_NAME)
         .find_map(|(_, value)| verified(key, value));
     match known {
-        Some(id) => Ok(Viewer { id, role: "guest", is_new: false }),
-        None => Ok(Viewer { id: context.random_id()?, role: "guest", is_new: true }),
+        Some(id) => Ok(Viewer {
+            id,
+            role: "guest",
+            is_new: false,
+        }),
+        None => Ok(Viewer {
+            id: context.random_id()?,
+            role: "guest",
+            is_new: true,
+        }),
     }
 }
 
 /// `Secure` is left out only on plain http to this machine, where a browser would otherwise drop the cookie.
 pub fn set_cookie(context: &Context, viewer: &Viewer, uri: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
     let signature = hex::encode(mac(&context.edge.settings.cookie_key, "guest", viewer.id.as_bytes()));
-    let secure = if is_plain_loopback(uri, headers) { "" } else { "; Secure" };
+    let secure = if is_plain_loopback(uri, headers) {
+        ""
+    } else {
+        "; Secure"
+    };
     HeaderValue::from_str(&format!(
         "{COOKIE_NAME}={}.{signature}; Path=/; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; SameSite=Lax{secure}",
         viewer.id
@@ -58,7 +70,9 @@ fn verified(key: &[u8], value: &str) -> Option<String> {
 
 /// HMAC-SHA256 under a label, so that a signature made for one purpose is worth nothing for another.
 pub fn mac(key: &[u8], label: &str, message: &[u8]) -> Vec<u8> {
-    hasher(key, label, message).map(|mac| mac.finalize().into_bytes().to_vec()).unwrap_or_default()
+    hasher(key, label, message)
+        .map(|mac| mac.finalize().into_bytes().to_vec())
+        .unwrap_or_default()
 }
 
 /// Compares in constant time.
@@ -100,8 +114,22 @@ mod tests {
         assert_eq!(verified(b"key", &signed).as_deref(), Some(id));
         assert_eq!(verified(b"other key", &signed), None);
         assert_eq!(verified(b"key", &signed.replacen('0', "1", 1)), None);
-        assert_eq!(verified(b"key", &format!("{id}.{}", hex::encode(mac(b"key", "cursor", id.as_bytes())))), None);
-        for wrong in ["", ".", id, "x.y", &format!("{id}."), &signed[..signed.len() - 2], &signed.to_uppercase()] {
+        assert_eq!(
+            verified(
+                b"key",
+                &format!("{id}.{}", hex::encode(mac(b"key", "cursor", id.as_bytes())))
+            ),
+            None
+        );
+        for wrong in [
+            "",
+            ".",
+            id,
+            "x.y",
+            &format!("{id}."),
+            &signed[..signed.len() - 2],
+            &signed.to_uppercase(),
+        ] {
             assert_eq!(verified(b"key", wrong), None, "{wrong}");
         }
     }
@@ -123,7 +151,11 @@ mod tests {
             ("/api/catalogue", "localhost.example.com", false),
             ("/api/catalogue", "127.0.0.1.example.com", false),
         ] {
-            assert_eq!(is_plain_loopback(&uri.parse().unwrap(), &with_host(host)), plain, "{uri} {host}");
+            assert_eq!(
+                is_plain_loopback(&uri.parse().unwrap(), &with_host(host)),
+                plain,
+                "{uri} {host}"
+            );
         }
     }
 }

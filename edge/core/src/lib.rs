@@ -46,7 +46,13 @@ impl Edge {
     /// All settings that are missing or wrong, at once.
     pub fn new(runtime: &'static str, setting: impl Fn(&str) -> Option<String>) -> Result<Edge, SettingsError> {
         let settings = Settings::read(setting)?;
-        Ok(Edge { inner: Arc::new(Inner { settings, runtime, health: Mutex::new(None) }) })
+        Ok(Edge {
+            inner: Arc::new(Inner {
+                settings,
+                runtime,
+                health: Mutex::new(None),
+            }),
+        })
     }
 
     /// Answers one request. Whatever goes wrong is an answer too: this never fails.

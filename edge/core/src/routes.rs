@@ -23,8 +23,14 @@ const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const CORRELATION_ID_MAX_CHARS: usize = 64;
 
 /// Routes that have an address without `/api`, for API Gateway clients and scripts.
-const PLAIN: [&str; 6] =
-    ["/chat", "/history", "/venues/popularity", "/predictions/tickets", "/recommendations", "/health"];
+const PLAIN: [&str; 6] = [
+    "/chat",
+    "/history",
+    "/venues/popularity",
+    "/predictions/tickets",
+    "/recommendations",
+    "/health",
+];
 
 /// A request, taken apart.
 pub struct Incoming {
@@ -51,11 +57,17 @@ impl Incoming {
     /// It is over the limit, whether its length said so or its bytes did, or it broke off.
     pub async fn whole_body(&mut self) -> Result<Bytes, Failure> {
         let too_long = || {
-            Failure::too_large("body_too_large", format!("The request is over the limit of {BODY_MAX_BYTES} bytes."))
-                .with_action("Send less at once.")
+            Failure::too_large(
+                "body_too_large",
+                format!("The request is over the limit of {BODY_MAX_BYTES} bytes."),
+            )
+            .with_action("Send less at once.")
         };
-        let said: Option<u64> =
-            self.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+        let said: Option<u64> = self
+            .headers
+            .get(CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.parse().ok());
         if said.is_some_and(|bytes| bytes > BODY_MAX_BYTES as u64) {
             return Err(too_long());
         }
@@ -71,16 +83,27 @@ impl Incoming {
 }
 
 fn decode(text: &str) -> String {
-    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+    percent_decode_str(&text.replace('+', " "))
+        .decode_utf8_lossy()
+        .into_owned()
 }
 
 pub async fn handle(edge: &Arc<Inner>, host: Rc<dyn Host>, request: Request<Body>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let correlation_id: Rc<str> = correlation_id(&parts.headers, &*host).into();
-    let context = Context { edge: edge.clone(), host, correlation_id };
+    let context = Context {
+        edge: edge.clone(),
+        host,
+        correlation_id,
+    };
     let line = format!("{} {}", parts.method, parts.uri.path());
-    let incoming =
-        Incoming { method: parts.method, uri: parts.uri, headers: parts.headers, body, plain: false };
+    let incoming = Incoming {
+        method: parts.method,
+        uri: parts.uri,
+        headers: parts.headers,
+        body,
+        plain: false,
+    };
     let mut response = match answer(&context, incoming).await {
         Ok(response) => response,
         Err(failure) => failed(&context, &line, &failure),
@@ -89,7 +112,9 @@ pub async fn handle(edge: &Arc<Inner>, host: Rc<dyn Host>, request: Request<Body
     if let Ok(id) = HeaderValue::from_str(&context.correlation_id) {
         headers.insert(CORRELATION_ID, id);
     }
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
@@ -109,7 +134,10 @@ async fn answer(context: &Context, mut incoming: Incoming) -> Result<Response<Bo
     let path = incoming.uri.path().to_owned();
     let route = match path.strip_prefix("/api") {
         Some(route) if route.starts_with('/') => route,
-        _ if PLAIN.iter().any(|plain| path == *plain || (*plain == "/history" && path.starts_with("/history/"))) => {
+        _ if PLAIN
+            .iter()
+            .any(|plain| path == *plain || (*plain == "/history" && path.starts_with("/history/"))) =>
+        {
             incoming.plain = true;
             path.as_str()
         }
@@ -142,7 +170,9 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Response<Body>
     let body = serde_json::to_vec(value).map_err(|error| Failure::internal(format!("an answer as JSON: {error}")))?;
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }
 
@@ -154,7 +184,10 @@ fn failed(context: &Context, line: &str, failure: &Failure) -> Response<Body> {
         Level::Info
     };
     let internal = failure.internal.as_deref().unwrap_or("");
-    context.log(level, &format!("{line}: {} {} {internal}", failure.status.as_u16(), failure.code));
+    context.log(
+        level,
+        &format!("{line}: {} {} {internal}", failure.status.as_u16(), failure.code),
+    );
     envelope(failure, context.host.now_ms(), &context.correlation_id)
 }
 
@@ -175,10 +208,15 @@ fn envelope(failure: &Failure, now_ms: u64, correlation_id: &str) -> Response<Bo
 
 /// The client's, if it is fit for a log line, else a new one.
 fn correlation_id(headers: &HeaderMap, host: &dyn Host) -> String {
-    let theirs = headers.get(CORRELATION_ID).and_then(|value| value.to_str().ok()).filter(|id| {
-        (1..=CORRELATION_ID_MAX_CHARS).contains(&id.len())
-            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-    });
+    let theirs = headers
+        .get(CORRELATION_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| {
+            (1..=CORRELATION_ID_MAX_CHARS).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        });
     theirs.map_or_else(
         || {
             let mut bytes = [0u8; 12];

@@ -42,7 +42,11 @@ impl Settings {
     /// # Errors
     /// All that is missing or wrong, each with its name and how to write it.
     pub fn read(setting: impl Fn(&str) -> Option<String>) -> Result<Settings, SettingsError> {
-        let get = |name: &str| setting(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let get = |name: &str| {
+            setting(name)
+                .map(|value| value.trim().to_owned())
+                .filter(|value| !value.is_empty())
+        };
         let mut wrong = Vec::new();
         let mut required = |name: &str, hint: &str| {
             get(name).unwrap_or_else(|| {
@@ -50,14 +54,27 @@ impl Settings {
                 String::new()
             })
         };
-        let workgroup = required("CONCERT_WORKGROUP", "the Redshift Serverless workgroup, such as concert");
-        let models = required("CONCERT_MODELS", "model ids in order of preference, separated by commas");
-        let cookie_key = required("CONCERT_COOKIE_KEY", "a random text of at least 32 characters, kept secret");
+        let workgroup = required(
+            "CONCERT_WORKGROUP",
+            "the Redshift Serverless workgroup, such as concert",
+        );
+        let models = required(
+            "CONCERT_MODELS",
+            "model ids in order of preference, separated by commas",
+        );
+        let cookie_key = required(
+            "CONCERT_COOKIE_KEY",
+            "a random text of at least 32 characters, kept secret",
+        );
         let access_key_id = required("AWS_ACCESS_KEY_ID", "the key that requests are signed with");
         let secret_access_key = required("AWS_SECRET_ACCESS_KEY", "the secret of AWS_ACCESS_KEY_ID");
 
-        let models: Vec<String> =
-            models.split(',').map(str::trim).filter(|model| !model.is_empty()).map(str::to_owned).collect();
+        let models: Vec<String> = models
+            .split(',')
+            .map(str::trim)
+            .filter(|model| !model.is_empty())
+            .map(str::to_owned)
+            .collect();
         if !cookie_key.is_empty() && cookie_key.chars().count() < COOKIE_KEY_MIN_CHARS {
             wrong.push(format!(
                 "CONCERT_COOKIE_KEY has fewer than {COOKIE_KEY_MIN_CHARS} characters: write a random text of 32 or more"
@@ -66,20 +83,29 @@ impl Settings {
         let today = get("CONCERT_TODAY").and_then(|text| match text.parse::<Date>() {
             Ok(date) => Some(date),
             Err(_) => {
-                wrong.push(format!("CONCERT_TODAY is {text:?}: write a date as 2026-03-31, or leave it out"));
+                wrong.push(format!(
+                    "CONCERT_TODAY is {text:?}: write a date as 2026-03-31, or leave it out"
+                ));
                 None
             }
         });
         let currency = match get("CONCERT_CURRENCY") {
             None => Currency::USD,
             Some(code) => Currency::new(&code).unwrap_or_else(|| {
-                wrong.push(format!("CONCERT_CURRENCY is {code:?}: write three letters, such as USD"));
+                wrong.push(format!(
+                    "CONCERT_CURRENCY is {code:?}: write three letters, such as USD"
+                ));
                 Currency::USD
             }),
         };
-        let region = get("CONCERT_REGION").or_else(|| get("AWS_REGION")).unwrap_or_else(|| "us-east-1".to_owned());
-        let credentials =
-            Credentials { access_key_id, secret_access_key, session_token: get("AWS_SESSION_TOKEN") };
+        let region = get("CONCERT_REGION")
+            .or_else(|| get("AWS_REGION"))
+            .unwrap_or_else(|| "us-east-1".to_owned());
+        let credentials = Credentials {
+            access_key_id,
+            secret_access_key,
+            session_token: get("AWS_SESSION_TOKEN"),
+        };
         let endpoint = get("CONCERT_AWS_ENDPOINT").unwrap_or_default();
         let aws = match Aws::new(&region, &endpoint, credentials) {
             Ok(aws) => aws,
@@ -96,7 +122,15 @@ impl Settings {
             return Err(SettingsError(wrong));
         }
         let database = get("CONCERT_DATABASE").unwrap_or_else(|| "dev".to_owned());
-        Ok(Settings { aws, workgroup, database, models, cookie_key: cookie_key.into_bytes(), today, currency })
+        Ok(Settings {
+            aws,
+            workgroup,
+            database,
+            models,
+            cookie_key: cookie_key.into_bytes(),
+            today,
+            currency,
+        })
     }
 }
 
@@ -119,7 +153,10 @@ mod tests {
     fn what_is_left_out_has_its_default() {
         let settings = Settings::read(complete).unwrap();
         assert_eq!(settings.models, ["local.planner", "anthropic.claude-x:0"]);
-        assert_eq!((settings.database.as_str(), settings.aws.region()), ("dev", "us-east-1"));
+        assert_eq!(
+            (settings.database.as_str(), settings.aws.region()),
+            ("dev", "us-east-1")
+        );
         assert_eq!(settings.today, None);
         assert!(!format!("{settings:?}").contains("secret"));
     }

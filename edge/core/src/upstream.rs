@@ -52,7 +52,9 @@ impl Context {
     /// 128 random bits in hexadecimal.
     pub fn random_id(&self) -> Result<String, Failure> {
         let mut bytes = [0u8; 16];
-        self.host.random(&mut bytes).map_err(|error| Failure::internal(format!("no randomness: {error}")))?;
+        self.host
+            .random(&mut bytes)
+            .map_err(|error| Failure::internal(format!("no randomness: {error}")))?;
         Ok(hex::encode(bytes))
     }
 
@@ -132,16 +134,20 @@ pub async fn send_once(
     }
     let (parts, body) = response.into_parts();
     let body = collect(context, body, timeout_ms).await.unwrap_or_default();
-    Err(CallError::Refused(ServiceError::decode(parts.status.as_u16(), &parts.headers, &body)))
+    Err(CallError::Refused(ServiceError::decode(
+        parts.status.as_u16(),
+        &parts.headers,
+        &body,
+    )))
 }
 
 async fn collect(context: &Context, body: Body, timeout_ms: u64) -> Result<Bytes, CallError> {
     match context.within(timeout_ms, body.collect(UPSTREAM_MAX_BYTES)).await {
         None => Err(CallError::Timeout { ms: timeout_ms }),
         Some(Ok(bytes)) => Ok(bytes),
-        Some(Err(CollectError::TooLong)) => {
-            Err(CallError::Broken(format!("an answer over the limit of {UPSTREAM_MAX_BYTES} bytes")))
-        }
+        Some(Err(CollectError::TooLong)) => Err(CallError::Broken(format!(
+            "an answer over the limit of {UPSTREAM_MAX_BYTES} bytes"
+        ))),
         Some(Err(CollectError::Broken(error))) => Err(CallError::Broken(error.to_string())),
     }
 }
@@ -165,8 +171,14 @@ pub async fn with_retries<T>(
         }
         let mut random = [0u8; 4];
         // Without randomness the longest wait is the right one.
-        let random = context.host.random(&mut random).map_or(u32::MAX, |()| u32::from_le_bytes(random));
-        context.host.sleep(retry::backoff_ms(attempt, random, error.retry_after_s())).await;
+        let random = context
+            .host
+            .random(&mut random)
+            .map_or(u32::MAX, |()| u32::from_le_bytes(random));
+        context
+            .host
+            .sleep(retry::backoff_ms(attempt, random, error.retry_after_s()))
+            .await;
         attempt += 1;
     }
 }

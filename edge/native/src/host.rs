@@ -17,7 +17,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Errors
 /// The system has no usable TLS configuration.
 pub fn client() -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).connect_timeout(CONNECT_TIMEOUT).build()
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .build()
 }
 
 pub struct NativeHost {
@@ -35,7 +38,10 @@ impl Host for NativeHost {
         let client = self.client.clone();
         async move {
             let request = reqwest::Request::try_from(request).map_err(|error| SendError(chain(&error)))?;
-            let response = client.execute(request).await.map_err(|error| SendError(chain(&error)))?;
+            let response = client
+                .execute(request)
+                .await
+                .map_err(|error| SendError(chain(&error)))?;
             let mut answer = Response::new(Body::empty());
             *answer.status_mut() = response.status();
             *answer.headers_mut() = response.headers().clone();

@@ -48,13 +48,20 @@ struct App {
 /// # Errors
 /// All settings that are missing or wrong, at once.
 pub fn native_router(setting: impl Fn(&str) -> Option<String>) -> Result<Router, NativeError> {
-    Ok(router(Edge::new("native", setting)?, host::client().map_err(NativeError::Client)?))
+    Ok(router(
+        Edge::new("native", setting)?,
+        host::client().map_err(NativeError::Client)?,
+    ))
 }
 
 /// As [`native_router`], for an edge that is there already.
 pub fn router(edge: Edge, client: reqwest::Client) -> Router {
     let threads = available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-    let app = App { edge, client, pool: LocalPoolHandle::new(threads) };
+    let app = App {
+        edge,
+        client,
+        pool: LocalPoolHandle::new(threads),
+    };
     let mut router = Router::new();
     for path in [
         "/api",
@@ -75,7 +82,8 @@ pub fn router(edge: Edge, client: reqwest::Client) -> Router {
 async fn answer(State(app): State<App>, request: Request) -> Response {
     let (head, head_rx) = oneshot::channel();
     let (pieces, pieces_rx) = mpsc::channel(PIECES_MAX);
-    app.pool.spawn_pinned(move || run(app.edge, app.client, request, head, pieces));
+    app.pool
+        .spawn_pinned(move || run(app.edge, app.client, request, head, pieces));
     match head_rx.await {
         Ok(parts) => Response::from_parts(parts, AxumBody::from_stream(ReceiverStream::new(pieces_rx))),
         // Only a panic drops the sender; its message is on standard error.

@@ -1,1 +1,120 @@
+//! The edge as a Spin component (`wasi:http/handler`): [`SpinHost`] implements the core's `Host` over WASI. It imports
+//! nothing of Spin's own, so that plain `wasmtime serve` runs it too; settings come through WASI's environment.
+//!
+//! Clock, randomness and standard error are WASI's calls and not the standard library's, because the component is also
+//! built for wasm32-unknown-unknown, where those of the standard library panic or do nothing.
 
+use bytes::Bytes;
+use concert_edge::{Body, BodyError, Edge, Host, Level, SendError};
+use futures::{FutureExt, StreamExt, future::LocalBoxFuture};
+use http::{Request, Response};
+use http_body_util::{BodyDataStream, Full};
+use spin_sdk::{
+    http::{IntoResponse, send},
+    http_service,
+    wasip3::{
+        cli::{environment::get_environment, stderr},
+        clocks::{monotonic_clock, system_clock},
+        random::random::get_random_bytes,
+        spawn, wit_stream,
+    },
+};
+use std::{cell::RefCell, rc::Rc};
+
+/// WASI counts sleep in nanoseconds.
+const NS_PER_MS: u64 = 1_000_000;
+
+thread_local! {
+    static EDGE: RefCell<Option<Edge>> = const { RefCell::new(None) };
+}
+
+/// Every request comes in here.
+#[http_service]
+async fn handle(request: spin_sdk::http::Request) -> impl IntoResponse {
+    let host = Rc::new(SpinHost);
+    let edge = EDGE.with_borrow_mut(|slot| match slot {
+        Some(edge) => Ok(edge.clone()),
+        None => {
+            let environment = get_environment();
+            let edge = Edge::new("spin", |name| {
+                environment
+                    .iter()
+                    .find(|(key, _)| key == name)
+                    .map(|(_, value)| value.clone())
+            })?;
+            Ok(slot.insert(edge).clone())
+        }
+    });
+    match edge {
+        Ok(edge) => {
+            let request = request.map(|body| {
+                Body::stream(BodyDataStream::new(body).map(|piece| piece.map_err(|error| BodyError(error.to_string()))))
+            });
+            edge.handle(host, request).await
+        }
+        Err(error) => concert_edge::misconfigured(&*host, &error),
+    }
+}
+
+struct SpinHost;
+
+impl Host for SpinHost {
+    fn send(&self, request: Request<Bytes>) -> LocalBoxFuture<'static, Result<Response<Body>, SendError>> {
+        async move {
+            let response = send(request.map(Full::new))
+                .await
+                .map_err(|error| SendError(error.to_string()))?;
+            Ok(response.map(|body| {
+                Body::stream(BodyDataStream::new(body).map(|piece| piece.map_err(|error| BodyError(error.to_string()))))
+            }))
+        }
+        .boxed_local()
+    }
+
+    fn now_ms(&self) -> u64 {
+        let now = system_clock::now();
+        let seconds = u64::try_from(now.seconds).unwrap_or(0);
+        seconds * 1000 + u64::from(now.nanoseconds) / NS_PER_MS
+    }
+
+    fn random(&self, bytes: &mut [u8]) -> Result<(), String> {
+        let mut filled = 0;
+        while filled < bytes.len() {
+            // The host may give fewer bytes than asked for, but never none.
+            let piece = get_random_bytes((bytes.len() - filled) as u64);
+            if piece.is_empty() {
+                return Err("the host gives no random bytes".to_owned());
+            }
+            let taken = piece.len().min(bytes.len() - filled);
+            bytes[filled..filled + taken].copy_from_slice(&piece[..taken]);
+            filled += taken;
+        }
+        Ok(())
+    }
+
+    fn sleep(&self, ms: u64) -> LocalBoxFuture<'static, ()> {
+        monotonic_clock::wait_for(ms.saturating_mul(NS_PER_MS)).boxed_local()
+    }
+
+    fn log(&self, level: Level, line: &str) {
+        let label = match level {
+            Level::Info => "info",
+            Level::Warning => "warning",
+            Level::Error => "error",
+        };
+        let line = format!("{label} {line}\n").into_bytes();
+        let (mut writer, reader) = wit_stream::new();
+        let written = stderr::write_via_stream(reader);
+        spawn(async move {
+            // There is nowhere to say that standard error is closed.
+            let _ = writer.write_all(line).await;
+            drop(writer);
+            let _ = written.await;
+        });
+    }
+
+    /// The component ends with its request, and what is detached ends with it.
+    fn detach(&self, future: LocalBoxFuture<'static, ()>) {
+        spawn(future);
+    }
+}
