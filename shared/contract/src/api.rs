@@ -1,10 +1,10 @@
 //! Answers of the HTTP API other than chat.
 
 use crate::{
-    catalogue::{Format, Unit},
+    catalogue::{CatalogueValue, Format, TimePart, Unit},
     chat::Suggestion,
     query::{Grain, Query},
-    table::{Column, ColumnType, Table},
+    table::{Cell, Column, ColumnType, Table},
 };
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -37,11 +37,17 @@ pub struct DimensionInfo {
     pub plural: String,
     #[serde(rename = "type")]
     pub column_type: ColumnType,
+    /// How a value stands in a sentence: `"at {}"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phrase: Option<String>,
     /// Whether its values can be looked up with `/api/suggest`.
     pub indexed: bool,
     /// Set for a dimension that is a stretch of time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grain: Option<Grain>,
+    /// Set for a part of time, whose numbers stand for names: 1 is Monday or January.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<TimePart>,
 }
 
 /// What is published: the content of `concert_dw.publication`, one snapshot.
@@ -77,7 +83,8 @@ impl DataState {
 
     /// Whether `table.column` holds any value.
     pub fn is_filled(&self, table: &str, column: &str) -> bool {
-        self.table(table).is_some_and(|t| t.row_count > 0 && t.filled_columns.iter().any(|c| c == column))
+        self.table(table)
+            .is_some_and(|t| t.row_count > 0 && t.filled_columns.iter().any(|c| c == column))
     }
 }
 
@@ -139,4 +146,155 @@ pub enum HealthState {
     Degraded,
     Down,
     NotConfigured,
+}
+
+/// Reads the published snapshot; [`DataState::from_tables`] takes its result.
+pub const PUBLICATION_SQL: &str = "SELECT snapshot_id, published_at, table_name, row_count, first_day, \
+     last_complete_day, filled_columns FROM concert_dw.publication ORDER BY table_name";
+
+/// Reads the values of indexed dimensions; [`values_from_table`] takes its result.
+pub const VALUES_SQL: &str = "SELECT dimension, value, label, weight, sounds_like FROM concert_dw.catalogue_values \
+     ORDER BY dimension, weight DESC, value";
+
+/// A result that does not have the shape that its statement promises.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{table}, row {row}: {message}")]
+pub struct DecodeError {
+    pub table: &'static str,
+    /// From 1; 0 for the columns.
+    pub row: usize,
+    pub message: String,
+}
+
+/// Reads the cells of a table by column name.
+struct Rows<'a> {
+    name: &'static str,
+    table: &'a Table,
+}
+
+impl Rows<'_> {
+    fn cell(&self, row: usize, column: &str) -> Result<&Cell, DecodeError> {
+        let at = self.table.column_index(column).ok_or_else(|| DecodeError {
+            table: self.name,
+            row: 0,
+            message: format!("the column {column} is missing"),
+        })?;
+        Ok(self
+            .table
+            .rows
+            .get(row)
+            .and_then(|cells| cells.get(at))
+            .unwrap_or(&Cell::Null))
+    }
+
+    fn wrong(&self, row: usize, column: &str, wanted: &str) -> DecodeError {
+        DecodeError {
+            table: self.name,
+            row: row + 1,
+            message: format!("{column} must be {wanted}"),
+        }
+    }
+
+    fn optional_text(&self, row: usize, column: &str) -> Result<Option<&str>, DecodeError> {
+        match self.cell(row, column)? {
+            Cell::Null => Ok(None),
+            Cell::Text(text) => Ok(Some(text)),
+            _ => Err(self.wrong(row, column, "text")),
+        }
+    }
+
+    fn text(&self, row: usize, column: &str) -> Result<&str, DecodeError> {
+        self.optional_text(row, column)?
+            .ok_or_else(|| self.wrong(row, column, "text"))
+    }
+
+    fn integer(&self, row: usize, column: &str) -> Result<i64, DecodeError> {
+        match self.cell(row, column)? {
+            Cell::Integer(number) => Ok(*number),
+            _ => Err(self.wrong(row, column, "a whole number")),
+        }
+    }
+
+    fn day(&self, row: usize, column: &str) -> Result<Option<Date>, DecodeError> {
+        self.optional_text(row, column)?
+            .map(|text| {
+                text.parse()
+                    .map_err(|_| self.wrong(row, column, "a day written YYYY-MM-DD"))
+            })
+            .transpose()
+    }
+}
+
+impl DataState {
+    /// The state of the data, from the result of [`PUBLICATION_SQL`] and the values of the same snapshot. Currencies
+    /// are the values of `currency_dimension`.
+    ///
+    /// # Errors
+    /// A column that is missing or not of its type.
+    pub fn from_tables(
+        publication: &Table,
+        values: &[CatalogueValue],
+        currency_dimension: Option<&str>,
+    ) -> Result<DataState, DecodeError> {
+        let rows = Rows {
+            name: "publication",
+            table: publication,
+        };
+        let mut state = DataState::default();
+        for row in 0..publication.rows.len() {
+            state.snapshot_id = rows.text(row, "snapshot_id")?.to_owned();
+            state.as_of = rows.optional_text(row, "published_at")?.map(str::to_owned);
+            let filled_columns = match rows.optional_text(row, "filled_columns")? {
+                None => Vec::new(),
+                Some(json) => serde_json::from_str(json)
+                    .map_err(|_| rows.wrong(row, "filled_columns", "a JSON list of column names"))?,
+            };
+            state.tables.push(TableState {
+                table_name: rows.text(row, "table_name")?.to_owned(),
+                row_count: u64::try_from(rows.integer(row, "row_count")?)
+                    .map_err(|_| rows.wrong(row, "row_count", "at least 0"))?,
+                first_day: rows.day(row, "first_day")?,
+                last_complete_day: rows.day(row, "last_complete_day")?,
+                filled_columns,
+            });
+        }
+        state.last_complete_day = state
+            .tables
+            .iter()
+            .filter(|table| table.row_count > 0)
+            .filter_map(|table| table.last_complete_day)
+            .min();
+        let mut currencies: Vec<&CatalogueValue> = values
+            .iter()
+            .filter(|value| Some(value.dimension.as_str()) == currency_dimension)
+            .collect();
+        currencies.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.value.cmp(&b.value)));
+        state.currencies = currencies.into_iter().map(|value| value.value.clone()).collect();
+        Ok(state)
+    }
+}
+
+/// The values of indexed dimensions, from the result of [`VALUES_SQL`].
+///
+/// # Errors
+/// A column that is missing or not of its type.
+pub fn values_from_table(table: &Table) -> Result<Vec<CatalogueValue>, DecodeError> {
+    let rows = Rows {
+        name: "catalogue_values",
+        table,
+    };
+    (0..table.rows.len())
+        .map(|row| {
+            Ok(CatalogueValue {
+                dimension: rows.text(row, "dimension")?.to_owned(),
+                value: rows.text(row, "value")?.to_owned(),
+                label: rows
+                    .optional_text(row, "label")?
+                    .unwrap_or(rows.text(row, "value")?)
+                    .to_owned(),
+                weight: rows.integer(row, "weight")?,
+                sounds_like: rows.optional_text(row, "sounds_like")?.map(str::to_owned),
+            })
+        })
+        .collect()
 }

@@ -2,7 +2,7 @@
 //! the TOML file with one for their own schema.
 
 use crate::{
-    query::{Filter, Grain},
+    query::{Direction, Filter, Grain},
     table::ColumnType,
 };
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,9 @@ pub struct TableDef {
     pub rows: Option<String>,
     #[serde(default)]
     pub description: Option<String>,
+    /// Its columns and what they hold; references to columns are checked against it.
+    #[serde(default)]
+    pub columns: BTreeMap<String, ColumnType>,
 }
 
 /// Many rows of `from` belong to one row of `to`. Both are written `table.column`.
@@ -94,6 +97,15 @@ pub struct Metric {
     pub description: Option<String>,
     #[serde(default)]
     pub synonyms: Vec<String>,
+    /// What is counted, for one and for many: `["concert", "concerts"]`. Without it a sentence says "revenue of $5".
+    #[serde(default)]
+    pub noun: Option<[String; 2]>,
+    /// What has the most and the least of it: `["best attended", "least attended"]`.
+    #[serde(default)]
+    pub superlative: Option<[String; 2]>,
+    /// Words that rank by this metric: `"best attended" = "desc"`, `"cheapest" = "asc"`.
+    #[serde(default)]
+    pub ranks: BTreeMap<String, Direction>,
     #[serde(default)]
     pub unit: Unit,
     #[serde(default)]
@@ -134,6 +146,9 @@ pub struct Dimension {
     pub description: Option<String>,
     #[serde(default)]
     pub synonyms: Vec<String>,
+    /// How a value stands in a sentence: `"at {}"` for a venue. Without it: "with status cancelled".
+    #[serde(default)]
+    pub phrase: Option<String>,
     #[serde(rename = "type")]
     pub column_type: ColumnType,
     /// `table.column` that is shown and filtered. None for a part of time.
@@ -142,6 +157,10 @@ pub struct Dimension {
     /// `table.column` that tells apart what has the same name (two venues called "Paradise"); grouped by as well.
     #[serde(default)]
     pub key: Option<String>,
+    /// Other dimensions whose columns stand beside it, so that a person knows which one is meant: the date, artist
+    /// and venue of a concert. A dimension without `column` shows these alone.
+    #[serde(default)]
+    pub shows: Vec<String>,
     /// A part of the metric's time: year, quarter, month of the year, weekday.
     #[serde(default)]
     pub part: Option<TimePart>,
@@ -176,6 +195,18 @@ impl Catalogue {
     pub fn dimension(&self, name: &str) -> Option<&Dimension> {
         self.dimensions.iter().find(|dimension| dimension.name == name)
     }
+
+    /// The dimension that splits money by its currency: the first whose column a metric names as its currency.
+    pub fn currency_dimension(&self) -> Option<&Dimension> {
+        self.dimensions.iter().find(|dimension| {
+            dimension.column.is_some()
+                && self
+                    .metrics
+                    .iter()
+                    .flat_map(|m| &m.sources)
+                    .any(|source| source.currency == dimension.column)
+        })
+    }
 }
 
 /// One row of `catalogue_values`: a value that a dimension takes in the published data.
@@ -191,3 +222,7 @@ pub struct CatalogueValue {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sounds_like: Option<String>,
 }
+
+/// The catalogue of `concert_dw`, as TOML.
+#[cfg(feature = "compile")]
+pub const CONCERT_DW: &str = include_str!("../catalogues/concert_dw.toml");

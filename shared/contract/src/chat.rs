@@ -75,15 +75,40 @@ pub enum TurnState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", content = "data", rename_all = "snake_case")]
 pub enum ChatEvent {
-    Ack { turn: String, conversation_id: String },
-    Text { delta: String },
-    ToolCall { id: String, tool: String, input: serde_json::Value },
+    Ack {
+        turn: String,
+        conversation_id: String,
+    },
+    Text {
+        delta: String,
+    },
+    ToolCall {
+        id: String,
+        tool: String,
+        input: serde_json::Value,
+    },
     ToolResult(Box<ToolResult>),
-    Usage { input_tokens: u64, output_tokens: u64, cost: Option<f64> },
-    Clarify { question: String, choices: Vec<Suggestion> },
-    FollowUps { understood: Vec<Understood>, not_understood: Vec<String>, confidence: f64, follow_ups: Vec<Suggestion> },
-    Reset { after: String },
-    Done { state: TurnState },
+    Usage {
+        input_tokens: u64,
+        output_tokens: u64,
+        cost: Option<f64>,
+    },
+    Clarify {
+        question: String,
+        choices: Vec<Suggestion>,
+    },
+    FollowUps {
+        understood: Vec<Understood>,
+        not_understood: Vec<String>,
+        confidence: f64,
+        follow_ups: Vec<Suggestion>,
+    },
+    Reset {
+        after: String,
+    },
+    Done {
+        state: TurnState,
+    },
     Error(ErrorEnvelope),
 }
 

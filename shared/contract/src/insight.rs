@@ -1,0 +1,1008 @@
+//! The words that go with a result, made by rules: its title, the chips that say what was asked, and the sentence with
+//! the number that matters. Nothing here names a metric; the catalogue brings the words.
+
+use crate::{
+    api::CatalogueAnswer,
+    catalogue::{Aggregate, Catalogue, Dimension, Metric, TimePart, Unit},
+    format::{self, Style},
+    query::{Days, Direction, Filter, Grain, MetricFilter, Operator, Period, Query, Value},
+    table::{Cell, Column, Table},
+};
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+/// What a sentence depends on beside the query and its result.
+#[derive(Clone, Copy, Debug)]
+pub struct InsightContext<'a> {
+    /// Resolves relative periods.
+    pub today: Date,
+    /// What a reader must know about the numbers: the notes of the page.
+    pub notes: &'a [String],
+}
+
+/// One part of what was asked, as the page shows it: "City Chicago".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chip {
+    pub kind: ChipKind,
+    /// "Metric", "By", "City", "Period".
+    pub label: String,
+    pub value: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChipKind {
+    Metric,
+    Dimension,
+    Filter,
+    Having,
+    Period,
+    Limit,
+}
+
+/// What is known of a dimension where only its words matter.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DimensionWords<'a> {
+    pub label: &'a str,
+    pub plural: &'a str,
+    pub phrase: Option<&'a str>,
+    pub part: Option<TimePart>,
+}
+
+/// The words of a catalogue, whole or as the API tells it.
+pub trait Words {
+    fn metric_label(&self, name: &str) -> Option<&str>;
+    fn dimension_words(&self, name: &str) -> Option<DimensionWords<'_>>;
+}
+
+impl Words for Catalogue {
+    fn metric_label(&self, name: &str) -> Option<&str> {
+        self.metric(name).map(|metric| metric.label.as_str())
+    }
+
+    fn dimension_words(&self, name: &str) -> Option<DimensionWords<'_>> {
+        self.dimension(name).map(|dimension| DimensionWords {
+            label: &dimension.label,
+            plural: &dimension.plural,
+            phrase: dimension.phrase.as_deref(),
+            part: dimension.part,
+        })
+    }
+}
+
+impl Words for CatalogueAnswer {
+    fn metric_label(&self, name: &str) -> Option<&str> {
+        self.metrics
+            .iter()
+            .find(|metric| metric.name == name)
+            .map(|metric| metric.label.as_str())
+    }
+
+    fn dimension_words(&self, name: &str) -> Option<DimensionWords<'_>> {
+        self.dimensions
+            .iter()
+            .find(|dimension| dimension.name == name)
+            .map(|dimension| DimensionWords {
+                label: &dimension.label,
+                plural: &dimension.plural,
+                phrase: dimension.phrase.as_deref(),
+                part: dimension.part,
+            })
+    }
+}
+
+// Titles and chips
+
+/// "Attendance by year", "Top 10 concerts by attendance in 1999".
+pub fn title(query: &Query, words: &impl Words) -> String {
+    let metrics = join_and(
+        query.metrics.iter().map(|name| label_of_metric(name, words)).collect(),
+        "and",
+    );
+    let mut dimensions: Vec<String> = query
+        .dimensions
+        .iter()
+        .map(|name| lower(&label_of(name, words)))
+        .collect();
+    if let Some(grain) = query.grain {
+        dimensions.push(grain.name().to_owned());
+    }
+    let by_metric = query.order.first().filter(|order| query.metrics.contains(&order.by));
+    let mut title = match (query.limit, by_metric, query.dimensions.as_slice(), query.grain) {
+        (Some(limit), Some(order), [dimension], None) => {
+            let rank = if order.direction == Direction::Descending {
+                "Top"
+            } else {
+                "Bottom"
+            };
+            let what = if limit == 1 {
+                lower(&label_of(dimension, words))
+            } else {
+                plural_of(dimension, words)
+            };
+            let count = if limit == 1 { String::new() } else { format!("{limit} ") };
+            format!("{rank} {count}{what} by {}", lower(&label_of_metric(&order.by, words)))
+        }
+        _ if dimensions.is_empty() => metrics,
+        _ => format!("{metrics} by {}", join_and(dimensions, "and")),
+    };
+    for filter in &query.filters {
+        title.push(' ');
+        title.push_str(&filter_phrase(filter, words));
+    }
+    if let Some(period) = &query.period {
+        title.push(' ');
+        title.push_str(&period_phrase(period));
+    }
+    for having in &query.having {
+        let connect = if title.contains(" with ") { "and" } else { "with" };
+        title.push_str(&format!(
+            " {connect} {} {}",
+            having_text(having),
+            lower(&label_of_metric(&having.metric, words))
+        ));
+    }
+    title
+}
+
+/// What was asked, part by part: Metric Revenue · By Venue · City Chicago · Period 1999.
+pub fn describe(query: &Query, words: &impl Words) -> Vec<Chip> {
+    let mut chips: Vec<Chip> = Vec::new();
+    let mut add = |kind, label: &str, value: String| {
+        chips.push(Chip {
+            kind,
+            label: label.to_owned(),
+            value,
+        })
+    };
+    for metric in &query.metrics {
+        add(ChipKind::Metric, "Metric", label_of_metric(metric, words));
+    }
+    for dimension in &query.dimensions {
+        add(ChipKind::Dimension, "By", label_of(dimension, words));
+    }
+    if let Some(grain) = query.grain {
+        add(ChipKind::Dimension, "By", upper(grain.name()));
+    }
+    for filter in &query.filters {
+        let part = words.dimension_words(&filter.dimension).and_then(|w| w.part);
+        add(
+            ChipKind::Filter,
+            &label_of(&filter.dimension, words),
+            values_text(filter.op, &filter.values, part),
+        );
+    }
+    for having in &query.having {
+        add(
+            ChipKind::Having,
+            &label_of_metric(&having.metric, words),
+            having_text(having),
+        );
+    }
+    if let Some(period) = &query.period {
+        add(ChipKind::Period, "Period", upper(&period_text(period)));
+    }
+    if let Some(limit) = query.limit {
+        let value = match query.order.first().filter(|order| query.metrics.contains(&order.by)) {
+            Some(order) if order.direction == Direction::Descending => format!("Top {limit}"),
+            Some(_) => format!("Bottom {limit}"),
+            None => format!("First {limit}"),
+        };
+        add(ChipKind::Limit, "Show", value);
+    }
+    chips
+}
+
+fn label_of_metric(name: &str, words: &impl Words) -> String {
+    words.metric_label(name).unwrap_or(name).to_owned()
+}
+
+fn label_of(name: &str, words: &impl Words) -> String {
+    words.dimension_words(name).map_or(name, |w| w.label).to_owned()
+}
+
+fn plural_of(name: &str, words: &impl Words) -> String {
+    words.dimension_words(name).map_or(name, |w| w.plural).to_owned()
+}
+
+/// "in Chicago", "not at The Meridian", "with capacity more than 1,000".
+fn filter_phrase(filter: &Filter, words: &impl Words) -> String {
+    let known = words.dimension_words(&filter.dimension).unwrap_or_default();
+    let text = values_text(filter.op, &filter.values, known.part);
+    match (known.phrase, filter.op) {
+        (Some(phrase), Operator::Equal | Operator::In) => phrase.replace("{}", &text),
+        (Some(phrase), Operator::NotIn) => {
+            format!("not {}", phrase.replace("{}", &value_list(&filter.values, known.part)))
+        }
+        _ => format!("with {} {text}", lower(&label_of(&filter.dimension, words))),
+    }
+}
+
+fn having_text(having: &MetricFilter) -> String {
+    values_text(having.op, &having.values, None)
+}
+
+fn value_list(values: &[Value], part: Option<TimePart>) -> String {
+    const MOST_NAMED: usize = 4;
+    let mut names: Vec<String> = values
+        .iter()
+        .take(MOST_NAMED)
+        .map(|value| value_text(value, part))
+        .collect();
+    if values.len() > MOST_NAMED {
+        names.push(format!("{} more", values.len() - MOST_NAMED));
+    }
+    join_and(names, "or")
+}
+
+fn values_text(op: Operator, values: &[Value], part: Option<TimePart>) -> String {
+    let first = values.first().map(|value| value_text(value, part)).unwrap_or_default();
+    match op {
+        Operator::Equal => first,
+        Operator::In => value_list(values, part),
+        Operator::NotIn => format!("not {}", value_list(values, part)),
+        Operator::Between => {
+            format!(
+                "{first} to {}",
+                values.get(1).map(|value| value_text(value, part)).unwrap_or_default()
+            )
+        }
+        Operator::Greater => format!("more than {first}"),
+        Operator::GreaterOrEqual => format!("at least {first}"),
+        Operator::Less => format!("under {first}"),
+        Operator::LessOrEqual => format!("at most {first}"),
+        Operator::Contains => format!("containing “{first}”"),
+        Operator::IsNull => "unknown".to_owned(),
+        Operator::IsNotNull => "known".to_owned(),
+    }
+}
+
+fn value_text(value: &Value, part: Option<TimePart>) -> String {
+    match (value, part) {
+        (Value::Integer(n), Some(TimePart::Year)) => n.to_string(),
+        (Value::Integer(n), Some(TimePart::QuarterOfYear)) => format!("Q{n}"),
+        (Value::Integer(n), Some(TimePart::MonthOfYear)) => {
+            format::month_name(*n).map_or_else(|| n.to_string(), str::to_owned)
+        }
+        (Value::Integer(n), Some(TimePart::Weekday)) => {
+            format::weekday_name(*n).map_or_else(|| n.to_string(), str::to_owned)
+        }
+        (Value::Integer(n), None) => format::integer(*n),
+        (Value::Number(x), _) if x.fract() == 0.0 => format::decimal(*x, 0),
+        (Value::Number(x), _) => format::decimal(*x, 2),
+        (Value::Boolean(b), _) => if *b { "yes" } else { "no" }.to_owned(),
+        (Value::Text(text), _) => text.parse::<Date>().map_or_else(|_| text.clone(), format::date),
+    }
+}
+
+/// A period by itself: "1999", "Mar 1999", "1988 to 1992", "since 1 Mar 2026", "last 3 months".
+pub fn period_text(period: &Period) -> String {
+    match period {
+        Period::Between {
+            from: Some(from),
+            to: Some(to),
+        } => {
+            for grain in [Grain::Year, Grain::Quarter, Grain::Month, Grain::Day] {
+                let last = |day: Date| {
+                    grain
+                        .start_of(day)
+                        .and_then(|first| grain.add(first, 1)?.yesterday().ok())
+                };
+                if grain.start_of(*from) == Some(*from) && last(*to) == Some(*to) {
+                    let (first, second) = (format::stretch(*from, grain), format::stretch(*to, grain));
+                    return if first == second {
+                        first
+                    } else {
+                        format!("{first} to {second}")
+                    };
+                }
+            }
+            format!("{} to {}", format::date(*from), format::date(*to))
+        }
+        Period::Between {
+            from: Some(from),
+            to: None,
+        } => format!("since {}", edge_text(*from)),
+        Period::Between {
+            from: None,
+            to: Some(to),
+        } => {
+            let before = to.tomorrow().ok().filter(|next| next.day() == 1 && next.month() == 1);
+            match before {
+                Some(next) => format!("before {}", next.year()),
+                None => format!("until {}", format::date(*to)),
+            }
+        }
+        Period::Between { from: None, to: None } => "all time".to_owned(),
+        Period::Relative { unit, offset, count } => {
+            let unit = unit.name();
+            match (offset, count) {
+                (0, 1) if unit == "day" => "today".to_owned(),
+                (-1, 1) if unit == "day" => "yesterday".to_owned(),
+                (1, 1) if unit == "day" => "tomorrow".to_owned(),
+                (0, 1) => format!("this {unit}"),
+                (-1, 1) => format!("last {unit}"),
+                (1, 1) => format!("next {unit}"),
+                (1, count) => format!("next {count} {unit}s"),
+                (offset, count) if i64::from(*offset) == -i64::from(*count) => format!("last {count} {unit}s"),
+                (offset, count) if i64::from(*offset) == 1 - i64::from(*count) => {
+                    format!("last {count} {unit}s with this one")
+                }
+                (offset, 1) if *offset < 0 => format!("{} {unit}s ago", offset.unsigned_abs()),
+                (offset, count) if *offset < 0 => format!("{count} {unit}s from {} {unit}s ago", offset.unsigned_abs()),
+                (offset, count) => format!("{count} {unit}s from {offset} {unit}s ahead"),
+            }
+        }
+    }
+}
+
+fn edge_text(day: Date) -> String {
+    if day.month() == 1 && day.day() == 1 {
+        day.year().to_string()
+    } else {
+        format::date(day)
+    }
+}
+
+/// A period in a sentence: "in 1999", "from 1988 to 1992", "in the last 3 months".
+fn period_phrase(period: &Period) -> String {
+    let text = period_text(period);
+    match period {
+        Period::Between {
+            from: Some(_),
+            to: Some(_),
+        } if text.contains(" to ") => format!("from {text}"),
+        Period::Between {
+            from: Some(from),
+            to: Some(to),
+        } if from == to => format!("on {text}"),
+        Period::Between {
+            from: Some(_),
+            to: Some(_),
+        } => format!("in {text}"),
+        Period::Between { from: None, to: None } => String::new(),
+        Period::Between { .. } => text,
+        Period::Relative { count, .. } if *count > 1 => format!("in the {text}"),
+        Period::Relative { .. } => text,
+    }
+}
+
+// The sentence
+
+/// The sentence with the number that matters, and the caveats after it, as Markdown: key facts are bold, and what
+/// comes from the data is escaped.
+pub fn summarise(query: &Query, catalogue: &Catalogue, table: &Table, context: &InsightContext<'_>) -> String {
+    let teller = Teller::new(query, catalogue, table, context);
+    let mut sentences = teller.map_or_else(Vec::new, |teller| teller.tell());
+    if table.truncated {
+        sentences.push(format!(
+            "These are the first {} rows; there are more.",
+            format::integer(rows_i64(table))
+        ));
+    }
+    sentences.extend(context.notes.iter().cloned());
+    sentences.join(" ")
+}
+
+fn rows_i64(table: &Table) -> i64 {
+    i64::try_from(table.rows.len()).unwrap_or(i64::MAX)
+}
+
+struct Teller<'a> {
+    query: &'a Query,
+    catalogue: &'a Catalogue,
+    table: &'a Table,
+    metric: &'a Metric,
+    /// The metric's column; rows are told by the first metric.
+    at: usize,
+    /// Where the groups stand in a row.
+    groups: Vec<usize>,
+    scope: String,
+    is_future: bool,
+}
+
+impl<'a> Teller<'a> {
+    fn new(
+        query: &'a Query,
+        catalogue: &'a Catalogue,
+        table: &'a Table,
+        context: &InsightContext<'_>,
+    ) -> Option<Teller<'a>> {
+        let ranked_by = query
+            .order
+            .iter()
+            .map(|order| &order.by)
+            .find(|by| query.metrics.contains(by));
+        let name = ranked_by.or(query.metrics.first())?;
+        let metric = catalogue.metric(name)?;
+        let at = table.column_index(name)?;
+        let groups = (0..table.columns.len())
+            .filter(|at| {
+                table
+                    .columns
+                    .get(*at)
+                    .is_some_and(|column| !query.metrics.contains(&column.name))
+            })
+            .collect();
+        let mut parts: Vec<String> = query
+            .filters
+            .iter()
+            .map(|filter| filter_phrase(filter, catalogue))
+            .collect();
+        parts.extend(
+            query
+                .period
+                .as_ref()
+                .map(period_phrase)
+                .filter(|phrase| !phrase.is_empty()),
+        );
+        let scope = if parts.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", escape(&parts.join(" ")))
+        };
+        let days = query
+            .period
+            .as_ref()
+            .and_then(|period| period.resolve(context.today).ok())
+            .unwrap_or_default();
+        let is_future = matches!(days, Days { from: Some(from), .. } if from > context.today);
+        Some(Teller {
+            query,
+            catalogue,
+            table,
+            metric,
+            at,
+            groups,
+            scope,
+            is_future,
+        })
+    }
+
+    fn tell(&self) -> Vec<String> {
+        let any = self
+            .table
+            .rows
+            .iter()
+            .any(|row| row.get(self.at).is_some_and(|cell| !cell.is_null()));
+        if !any {
+            return vec![self.nothing()];
+        }
+        if self.groups.is_empty() {
+            return vec![self.total()];
+        }
+        if self.query.dimensions.is_empty() && self.query.grain.is_none() {
+            return vec![self.by_currency()];
+        }
+        if !self.query.having.is_empty()
+            && !self.table.truncated
+            && self.query.grain.is_none()
+            && self.query.limit.is_none()
+        {
+            return vec![self.those_that()];
+        }
+        let ranked = self
+            .query
+            .order
+            .first()
+            .is_some_and(|order| self.query.metrics.contains(&order.by));
+        if self.groups.len() == 1 && self.is_time(0) && !ranked {
+            return self.course();
+        }
+        self.ranking()
+    }
+
+    fn nothing(&self) -> String {
+        let what = self
+            .metric
+            .noun
+            .as_ref()
+            .map_or_else(|| lower(&self.metric.label), |[_, many]| many.clone());
+        let having: Vec<String> = self
+            .query
+            .having
+            .iter()
+            .map(|having| {
+                format!(
+                    "{} {}",
+                    having_text(having),
+                    lower(&label_of_metric(&having.metric, self.catalogue))
+                )
+            })
+            .collect();
+        if !having.is_empty() {
+            let plural = self
+                .query
+                .dimensions
+                .first()
+                .map_or("rows".to_owned(), |name| plural_of(name, self.catalogue));
+            return format!("No {plural} had {}{}.", having.join(" and "), self.scope);
+        }
+        match self.scope.trim() {
+            "" => format!(
+                "There {} no {what} in the data.",
+                if self.metric.noun.is_some() { "are" } else { "is" }
+            ),
+            scope => format!(
+                "No {what} match{}: {scope}.",
+                if self.metric.noun.is_some() { "" } else { "es" }
+            ),
+        }
+    }
+
+    fn total(&self) -> String {
+        let Some(row) = self.table.rows.first() else {
+            return self.nothing();
+        };
+        let mut facts = Vec::new();
+        for name in &self.query.metrics {
+            let (Some(metric), Some(at)) = (self.catalogue.metric(name), self.table.column_index(name)) else {
+                continue;
+            };
+            let Some(cell) = row.get(at) else { continue };
+            facts.push((metric, cell, self.figure(at, row)));
+        }
+        let count = |metric: &Metric, cell: &Cell, figure: &str| match &metric.noun {
+            Some([one, many]) => {
+                format!(
+                    "**{} {}**",
+                    if cell.as_f64() == Some(0.0) { "no" } else { figure },
+                    if cell.as_f64() == Some(1.0) { one } else { many }
+                )
+            }
+            None => format!("{} of **{figure}**", article(&lower(&metric.label))),
+        };
+        match facts.as_slice() {
+            [(metric, cell, figure)] if metric.noun.is_some() => {
+                let singular = cell.as_f64() == Some(1.0);
+                let verb = match (self.is_future, singular) {
+                    (true, true) => "There is",
+                    (true, false) => "There are",
+                    (false, true) => "There was",
+                    (false, false) => "There were",
+                };
+                format!("{verb} {}{}.", count(metric, cell, figure), self.scope)
+            }
+            [(metric, _, figure)] => {
+                format!(
+                    "{}{} {} **{figure}**.",
+                    metric.label,
+                    self.scope,
+                    if self.is_future { "is" } else { "was" }
+                )
+            }
+            several => {
+                let told = several
+                    .iter()
+                    .map(|(metric, cell, figure)| count(metric, cell, figure))
+                    .collect();
+                format!(
+                    "There {} {}{}.",
+                    if self.is_future { "are" } else { "were" },
+                    join_and(told, "and"),
+                    self.scope
+                )
+            }
+        }
+    }
+
+    /// A total that was kept apart by currency.
+    fn by_currency(&self) -> String {
+        const MOST_NAMED: usize = 3;
+        let mut told: Vec<String> = self
+            .table
+            .rows
+            .iter()
+            .take(MOST_NAMED)
+            .map(|row| format!("**{}**", self.figure(self.at, row)))
+            .collect();
+        let others = self.table.rows.len().saturating_sub(MOST_NAMED);
+        match others {
+            0 => {}
+            1 => told.push("an amount in one more currency".to_owned()),
+            _ => told.push(format!("amounts in {others} more currencies")),
+        }
+        format!("{}{} was {}.", self.metric.label, self.scope, join_and(told, "and"))
+    }
+
+    /// "**3 cities** had more than 20 concerts: …".
+    fn those_that(&self) -> String {
+        const MOST_NAMED: usize = 5;
+        let rows = &self.table.rows;
+        let dimension = self.query.dimensions.first();
+        let noun = match (dimension, rows.len()) {
+            (Some(name), 1) => lower(&label_of(name, self.catalogue)),
+            (Some(name), _) => plural_of(name, self.catalogue),
+            (None, 1) => "row".to_owned(),
+            (None, _) => "rows".to_owned(),
+        };
+        let conditions: Vec<String> = self
+            .query
+            .having
+            .iter()
+            .map(|having| {
+                let metric = self.catalogue.metric(&having.metric);
+                let what = match metric {
+                    Some(Metric {
+                        noun: Some([_, many]), ..
+                    }) => many.clone(),
+                    _ => lower(&label_of_metric(&having.metric, self.catalogue)),
+                };
+                match metric.and_then(|m| m.noun.as_ref()) {
+                    Some(_) => format!("{} {what}", having_text(having)),
+                    None => format!("{} of {}", article(&what), having_text(having)),
+                }
+            })
+            .collect();
+        let mut named: Vec<String> = rows
+            .iter()
+            .take(MOST_NAMED)
+            .map(|row| format!("**{}** ({})", self.row_name(row), self.figure(self.at, row)))
+            .collect();
+        if rows.len() > MOST_NAMED {
+            named.push(format!("{} more", rows.len() - MOST_NAMED));
+        }
+        format!(
+            "**{} {noun}** had {}{}: {}.",
+            format::integer(rows_i64(self.table)),
+            conditions.join(" and "),
+            self.scope,
+            join_and(named, "and")
+        )
+    }
+
+    /// A course of time: its peak, where it began and where it ended.
+    fn course(&self) -> Vec<String> {
+        let known: Vec<&Vec<Cell>> = self
+            .table
+            .rows
+            .iter()
+            .filter(|row| row.get(self.at).is_some_and(|cell| !cell.is_null()))
+            .collect();
+        let (Some(first), Some(last)) = (known.first(), known.last()) else {
+            return vec![self.nothing()];
+        };
+        let label = &self.metric.label;
+        if known.len() == 1 {
+            return vec![format!(
+                "{label}{} was {} in **{}**.",
+                self.scope,
+                self.bold(first),
+                self.row_name(first)
+            )];
+        }
+        let value = |row: &Vec<Cell>| row.get(self.at).and_then(Cell::as_f64).unwrap_or(f64::NEG_INFINITY);
+        let Some(peak) = known
+            .iter()
+            .copied()
+            .reduce(|a, b| if value(b) > value(a) { b } else { a })
+        else {
+            return vec![self.nothing()];
+        };
+        let (from, to) = (value(first), value(last));
+        let way = if to > from {
+            "rose"
+        } else if to < from {
+            "fell"
+        } else {
+            "stayed the same"
+        };
+        let mut sentences = Vec::new();
+        let counted = self.metric.noun.is_some();
+        sentences.push(format!(
+            "{label}{} peaked in **{}** {} {}.",
+            self.scope,
+            self.row_name(peak),
+            if counted { "with" } else { "at" },
+            self.bold(peak)
+        ));
+        sentences.push(format!(
+            "Between {} and {} {} {way}, from {} to {}.",
+            self.row_name(first),
+            self.row_name(last),
+            if counted { "they" } else { "it" },
+            self.figure(self.at, first),
+            self.figure(self.at, last)
+        ));
+        let unknown = self.table.rows.len() - known.len();
+        if unknown > 0 {
+            let grain = self.query.grain.map_or("row", Grain::name);
+            let (s, verb) = if unknown == 1 { ("", "has") } else { ("s", "have") };
+            sentences.push(format!("{unknown} {grain}{s} {verb} no known value."));
+        }
+        sentences
+    }
+
+    fn ranking(&self) -> Vec<String> {
+        let ascending = self
+            .query
+            .order
+            .first()
+            .is_some_and(|o| o.by == self.metric.name && o.direction == Direction::Ascending);
+        let known: Vec<&Vec<Cell>> = self
+            .table
+            .rows
+            .iter()
+            .filter(|row| row.get(self.at).is_some_and(|cell| !cell.is_null()))
+            .collect();
+        let value = |row: &Vec<Cell>| row.get(self.at).and_then(Cell::as_f64).unwrap_or(0.0);
+        // Rows without a name are part of the whole, but no leader.
+        let named: Vec<&Vec<Cell>> = known.iter().copied().filter(|row| !self.is_nameless(row)).collect();
+        let candidates = if named.is_empty() { &known } else { &named };
+        let Some(best) = candidates.iter().copied().reduce(|a, b| {
+            let better = if ascending {
+                value(b) < value(a)
+            } else {
+                value(b) > value(a)
+            };
+            if better { b } else { a }
+        }) else {
+            return vec![self.nothing()];
+        };
+        let second = candidates
+            .iter()
+            .copied()
+            .find(|row| !std::ptr::eq(*row, best) && self.is_next(row, best, candidates, ascending));
+        let mut sentences = Vec::new();
+        let entity = match self.query.dimensions.as_slice() {
+            [name] => self
+                .catalogue
+                .dimension(name)
+                .filter(|d| d.column.is_none() && d.part.is_none()),
+            _ => None,
+        };
+        if let Some(entity) = entity {
+            sentences.push(format!(
+                "The {} {}{} was {}, with {}.",
+                self.superlative(ascending),
+                lower(&entity.label),
+                self.scope,
+                self.told_row(best),
+                self.of(best)
+            ));
+        } else if candidates.len() == 1 {
+            sentences.push(format!(
+                "Only **{}** has a known value{}: {}.",
+                self.row_name(best),
+                self.scope,
+                self.bold(best)
+            ));
+        } else {
+            let leads = if ascending {
+                "has the lowest figure,"
+            } else {
+                "leads with"
+            };
+            let then = second.map_or(String::new(), |row| {
+                let gap = if ascending { "followed by" } else { "ahead of" };
+                format!(", {gap} **{}** with {}", self.row_name(row), self.figure(self.at, row))
+            });
+            sentences.push(format!(
+                "**{}** {leads} {}{}{then}.",
+                self.row_name(best),
+                self.of(best),
+                self.scope
+            ));
+        }
+        let is_sum = self
+            .metric
+            .sources
+            .iter()
+            .all(|source| source.over.is_none() && matches!(source.aggregate, Aggregate::Sum | Aggregate::Count));
+        let one_unit = self.metric.unit != Unit::Currency || self.column().is_some_and(|column| column.unit.is_some());
+        if is_sum && one_unit && !self.table.truncated && known.len() > 2 {
+            let sum: f64 = known.iter().map(|row| value(row)).sum();
+            let total = Cell::Float(sum);
+            let style = self
+                .column()
+                .map_or(Style::Integer, |column| Style::of(column, self.catalogue));
+            let style = if style == Style::Decimal { Style::Integer } else { style };
+            let figure = match style {
+                Style::Integer => short_number(sum),
+                _ => format::short(&total, style, self.column().and_then(|column| column.unit.as_deref())),
+            };
+            let rows = format::integer(rows_i64(self.table));
+            sentences.push(format!("Together the {rows} {} come to {figure}.", self.rows_noun()));
+        }
+        sentences
+    }
+
+    fn is_next(&self, row: &Vec<Cell>, best: &Vec<Cell>, rows: &[&Vec<Cell>], ascending: bool) -> bool {
+        let value = |row: &Vec<Cell>| row.get(self.at).and_then(Cell::as_f64).unwrap_or(0.0);
+        rows.iter().filter(|other| !std::ptr::eq(**other, best)).all(|other| {
+            if ascending {
+                value(row) <= value(other)
+            } else {
+                value(row) >= value(other)
+            }
+        })
+    }
+
+    fn rows_noun(&self) -> String {
+        match (self.query.dimensions.as_slice(), self.query.grain) {
+            ([name], None) => plural_of(name, self.catalogue),
+            ([], Some(grain)) => format!("{}s", grain.name()),
+            _ => "rows".to_owned(),
+        }
+    }
+
+    fn superlative(&self, ascending: bool) -> String {
+        match (&self.metric.superlative, ascending) {
+            (Some([most, _]), false) => most.clone(),
+            (Some([_, least]), true) => least.clone(),
+            (None, false) => format!("highest {}", lower(&self.metric.label)),
+            (None, true) => format!("lowest {}", lower(&self.metric.label)),
+        }
+    }
+
+    /// "**67 concerts**", "an attendance of **1,840**".
+    fn of(&self, row: &[Cell]) -> String {
+        let figure = self.figure(self.at, row);
+        match &self.metric.noun {
+            Some([one, many]) => {
+                let single = row.get(self.at).and_then(Cell::as_f64) == Some(1.0);
+                format!("**{figure} {}**", if single { one } else { many })
+            }
+            None => format!("{} of **{figure}**", article(&lower(&self.metric.label))),
+        }
+    }
+
+    fn bold(&self, row: &[Cell]) -> String {
+        match &self.metric.noun {
+            Some(_) => self.of(row),
+            None => format!("**{}**", self.figure(self.at, row)),
+        }
+    }
+
+    fn column(&self) -> Option<&Column> {
+        self.table.columns.get(self.at)
+    }
+
+    /// A metric's number in its unit; money in the currency of its column or its row.
+    fn figure(&self, at: usize, row: &[Cell]) -> String {
+        let (Some(column), Some(cell)) = (self.table.columns.get(at), row.get(at)) else {
+            return String::new();
+        };
+        let style = Style::of(column, self.catalogue);
+        let unit = match style {
+            Style::Money => column.unit.as_deref().or_else(|| {
+                let currency = self.catalogue.currency_dimension()?;
+                row.get(self.table.column_index(&currency.name)?)?.as_str()
+            }),
+            _ => None,
+        };
+        match (style, cell) {
+            // A sentence has room for whole counts up to the millions.
+            (Style::Integer, cell) => cell
+                .as_f64()
+                .map_or_else(|| format::exact(cell, style, unit), short_number),
+            _ => format::short(cell, style, unit),
+        }
+    }
+
+    fn is_nameless(&self, row: &[Cell]) -> bool {
+        self.groups.iter().all(|at| row.get(*at).is_none_or(Cell::is_null))
+            || self
+                .groups
+                .first()
+                .is_some_and(|at| row.get(*at).is_none_or(Cell::is_null))
+    }
+
+    fn is_time(&self, group: usize) -> bool {
+        let Some(column) = self.groups.get(group).and_then(|at| self.table.columns.get(*at)) else {
+            return false;
+        };
+        self.query.grain.is_some_and(|grain| grain.name() == column.name)
+            || self
+                .catalogue
+                .dimension(&column.name)
+                .is_some_and(|d| d.part == Some(TimePart::Year))
+    }
+
+    /// What a row is called: its groups, without those that are only shown beside and the same in every row.
+    fn row_name(&self, row: &[Cell]) -> String {
+        let names: Vec<String> = self
+            .groups
+            .iter()
+            .filter_map(|at| {
+                let (column, cell) = (self.table.columns.get(*at)?, row.get(*at)?);
+                if self
+                    .catalogue
+                    .currency_dimension()
+                    .is_some_and(|d| d.name == column.name)
+                    && !self.query.dimensions.contains(&column.name)
+                {
+                    return None;
+                }
+                if cell.is_null() && !self.query.dimensions.contains(&column.name) {
+                    return None;
+                }
+                let text = match cell {
+                    Cell::Null => "unknown".to_owned(),
+                    cell => format::exact(cell, Style::of(column, self.catalogue), None),
+                };
+                Some(escape(&text))
+            })
+            .collect();
+        names.join(", ")
+    }
+
+    /// A row whose dimension has no name of its own: "at **Fort Reno** in **Washington** on **7 Aug 1999**".
+    fn told_row(&self, row: &[Cell]) -> String {
+        let mut told: Vec<(bool, String)> = Vec::new();
+        for at in &self.groups {
+            let (Some(column), Some(cell)) = (self.table.columns.get(*at), row.get(*at)) else {
+                continue;
+            };
+            if cell.is_null() {
+                continue;
+            }
+            let dimension: Option<&Dimension> = self.catalogue.dimension(&column.name);
+            let text = format!(
+                "**{}**",
+                escape(&format::exact(cell, Style::of(column, self.catalogue), None))
+            );
+            let phrase = dimension.and_then(|d| d.phrase.as_deref()).unwrap_or("{}");
+            let is_date = column.column_type == crate::table::ColumnType::Date;
+            told.push((is_date, phrase.replace("{}", &text)));
+        }
+        // A date reads best at the end.
+        told.sort_by_key(|(is_date, _)| *is_date);
+        told.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn short_number(number: f64) -> String {
+    const EXACT_BELOW: f64 = 10_000_000.0;
+    if number.abs() < EXACT_BELOW {
+        format::decimal(number, 0)
+    } else {
+        format::compact(number)
+    }
+}
+
+/// Text from the data inside Markdown: nothing in it may become formatting, a link or HTML.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(
+            c,
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '!' | '&'
+        ) {
+            out.push('\\');
+        }
+        out.push(if c.is_control() { ' ' } else { c });
+    }
+    out
+}
+
+/// "a revenue", "an attendance".
+fn article(noun: &str) -> String {
+    match noun.chars().next() {
+        Some('a' | 'e' | 'i' | 'o' | 'u') => format!("an {noun}"),
+        Some(_) => format!("a {noun}"),
+        None => String::new(),
+    }
+}
+
+fn join_and(mut parts: Vec<String>, word: &str) -> String {
+    match parts.pop() {
+        None => String::new(),
+        Some(last) if parts.is_empty() => last,
+        Some(last) => format!("{} {word} {last}", parts.join(", ")),
+    }
+}
+
+fn lower(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+fn upper(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

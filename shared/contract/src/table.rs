@@ -50,7 +50,10 @@ impl Decimal {
         if unsigned.is_empty() || !unsigned.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }
-        Some(Decimal { mantissa: digits.parse().ok()?, scale: u8::try_from(fraction.len()).ok()? })
+        Some(Decimal {
+            mantissa: digits.parse().ok()?,
+            scale: u8::try_from(fraction.len()).ok()?,
+        })
     }
 
     pub fn to_f64(self) -> f64 {
@@ -64,7 +67,11 @@ impl fmt::Display for Decimal {
         let sign = if self.mantissa < 0 { "-" } else { "" };
         let digits = format!("{:0>width$}", self.mantissa.unsigned_abs(), width = scale + 1);
         let (whole, fraction) = digits.split_at(digits.len() - scale);
-        if scale == 0 { write!(f, "{sign}{whole}") } else { write!(f, "{sign}{whole}.{fraction}") }
+        if scale == 0 {
+            write!(f, "{sign}{whole}")
+        } else {
+            write!(f, "{sign}{whole}.{fraction}")
+        }
     }
 }
 
@@ -112,9 +119,9 @@ impl Serialize for Cell {
             Cell::Float(value) if !value.is_finite() => serializer.serialize_unit(),
             Cell::Float(value) => serializer.serialize_f64(*value),
             // A raw value is the only way to keep the scale: 12.50 must not become 12.5.
-            Cell::Decimal(value) => {
-                serde_json::value::RawValue::from_string(value.to_string()).map_err(S::Error::custom)?.serialize(serializer)
-            }
+            Cell::Decimal(value) => serde_json::value::RawValue::from_string(value.to_string())
+                .map_err(S::Error::custom)?
+                .serialize(serializer),
             Cell::Text(value) => serializer.serialize_str(value),
         }
     }
