@@ -258,12 +258,7 @@ impl DataState {
                 filled_columns,
             });
         }
-        state.last_complete_day = state
-            .tables
-            .iter()
-            .filter(|table| table.row_count > 0)
-            .filter_map(|table| table.last_complete_day)
-            .min();
+        state.last_complete_day = state.tables.iter().filter_map(|table| table.last_complete_day).max();
         let mut currencies: Vec<&CatalogueValue> = values
             .iter()
             .filter(|value| Some(value.dimension.as_str()) == currency_dimension)

@@ -98,7 +98,9 @@ impl Compiled {
                 .collect();
             if let (Some(code), 1) = (codes.first(), codes.len()) {
                 if taken {
-                    notes.push(format!("Amounts are those in {code}, the most frequent currency here."));
+                    notes.push(format!(
+                        "Only amounts in {code} are counted, the most frequent currency here."
+                    ));
                 }
                 for column in &mut columns {
                     if column.unit.as_deref() == Some(MIXED_CURRENCY) {

@@ -222,6 +222,7 @@ impl<'a> Compiler<'a> {
             })
         });
         let family = family.cloned();
+        let mut told: Vec<(&str, Vec<String>)> = Vec::new();
         for (metric, sources) in candidates {
             let at = sources
                 .iter()
@@ -233,9 +234,16 @@ impl<'a> Compiler<'a> {
             if metric.sources.len() > 1
                 && let Some(label) = &chosen.source.label
             {
-                self.notes.push(format!("{} is from {label}.", metric.label));
+                match told.iter_mut().find(|(source, _)| *source == label.as_str()) {
+                    Some((_, metrics)) => metrics.push(metric.label.to_lowercase()),
+                    None => told.push((label, vec![metric.label.to_lowercase()])),
+                }
             }
             self.metrics.push(chosen);
+        }
+        for (source, metrics) in told {
+            self.notes
+                .push(format!("Figures for {} come from {source}.", metrics.join(" and ")));
         }
         Ok(())
     }
@@ -297,7 +305,7 @@ impl<'a> Compiler<'a> {
             None => QueryError::new(
                 QueryErrorCode::NotInData,
                 at,
-                format!("The {label} is not in the data at hand."),
+                format!("There is no {label} in the data at hand."),
             )
             .suggest("Ask for another metric, or bring in data that has it."),
         })
@@ -543,6 +551,16 @@ impl<'a> Compiler<'a> {
         match &group.what {
             GroupBy::Column(column) => Some(column.to_string()),
             GroupBy::Dimension(dimension) => self.dimension_sql(dimension, base),
+            // Where one currency is taken, it is the same in every row, and other tables' rows have none.
+            GroupBy::Currency if self.currency == CurrencyRule::MostFrequent => {
+                let has_money = self
+                    .metrics
+                    .iter()
+                    .any(|m| m.base == base && m.metric.unit == Unit::Currency);
+                self.currency_column(base)
+                    .filter(|_| has_money)
+                    .map(|column| format!("MAX({column})"))
+            }
             GroupBy::Currency => self.currency_column(base).map(|column| column.to_string()),
             GroupBy::Grain(grain) => {
                 let (time, holds) = self.time_column(base)?;
@@ -583,7 +601,9 @@ impl<'a> Compiler<'a> {
             match &group.name {
                 Some(name) => {
                     items.push(aliased(sql, name));
-                    group_by.push(items.len().to_string());
+                    if !self.is_taken_currency(group) {
+                        group_by.push(items.len().to_string());
+                    }
                 }
                 None => group_by.push(sql.clone()),
             }
@@ -640,13 +660,21 @@ impl<'a> Compiler<'a> {
             );
             push_list(&mut sql, "  WHERE", &select.conditions, "\n    AND ");
             // Ordinals: a group may be a bare NULL where the table does not have it.
-            let ordinals: Vec<String> = (1..=select.groups.len()).map(|n| n.to_string()).collect();
+            let ordinals: Vec<String> = (1..)
+                .zip(&self.groups)
+                .filter(|(_, group)| !self.is_taken_currency(group))
+                .map(|(n, _): (usize, _)| n.to_string())
+                .collect();
             push_list(&mut sql, "  GROUP BY", &ordinals, ", ");
             parts.push(sql);
         }
         let mut items = Vec::new();
         let mut group_by = Vec::new();
         for (group, name) in self.groups.iter().zip(&group_names) {
+            if self.is_taken_currency(group) {
+                items.push(format!("MAX(parts.{name}) AS {name}"));
+                continue;
+            }
             group_by.push(format!("parts.{name}"));
             if group.name.is_some() {
                 items.push(format!("parts.{name} AS {name}"));
@@ -1038,6 +1066,11 @@ impl<'a> Compiler<'a> {
         self.metrics.get(index).is_some_and(|m| m.metric.unit == Unit::Currency)
     }
 
+    /// Whether this is the one currency that is taken: told beside each row, and no group of its own.
+    fn is_taken_currency(&self, group: &Group<'_>) -> bool {
+        matches!(group.what, GroupBy::Currency) && self.currency == CurrencyRule::MostFrequent
+    }
+
     fn is_ranking(&self) -> bool {
         self.query.limit.is_some() || !self.query.having.is_empty()
     }
@@ -1108,7 +1141,10 @@ impl<'a> Compiler<'a> {
             for name in &in_time {
                 add(name, Direction::Ascending);
             }
-            if self.currency == CurrencyRule::Group(true) {
+            // Amounts in different currencies have no order among them.
+            if self.currency == CurrencyRule::Group(true)
+                || (self.currency == CurrencyRule::Group(false) && self.dimensions.len() == 1 && in_time.is_empty())
+            {
                 order.push(OrderBy::Rows);
             } else if in_time.is_empty()
                 && !self.groups.is_empty()
@@ -1119,6 +1155,7 @@ impl<'a> Compiler<'a> {
         }
         for (index, group) in self.groups.iter().enumerate() {
             match &group.name {
+                Some(_) if self.is_taken_currency(group) => {}
                 Some(name)
                     if order
                         .iter()
@@ -1357,7 +1394,7 @@ fn part_sql(part: TimePart, time: &ColumnRef) -> String {
         TimePart::QuarterOfYear => format!("CAST(EXTRACT(quarter FROM {time}) AS INTEGER)"),
         TimePart::MonthOfYear => format!("CAST(EXTRACT(month FROM {time}) AS INTEGER)"),
         // EXTRACT counts from Sunday as 0; a week here begins on Monday as 1.
-        TimePart::Weekday => format!("(CAST(EXTRACT(dow FROM {time}) AS INTEGER) + 6) % 7 + 1"),
+        TimePart::Weekday => format!("((CAST(EXTRACT(dow FROM {time}) AS INTEGER) + 6) % 7 + 1)"),
     }
 }
 

@@ -1,0 +1,4 @@
+mod catalogue;
+mod support;
+
+mod sql;

@@ -1,0 +1,278 @@
+//! Queries and the statements they compile to. The statements are golden files: a change shows in review.
+//! `INSTA_UPDATE=always cargo test -p concert-contract --features compile` writes them anew.
+
+use crate::support::{full, run, sparse};
+use concert_contract::{
+    api::DataState,
+    query::QueryErrorCode,
+    table::{Cell, Decimal},
+};
+use std::fmt::Write;
+
+fn text_of(json: &str, state: &DataState) -> String {
+    let mut text = format!("{json}\n\n");
+    match run(json, state) {
+        Ok(compiled) => {
+            text.push_str(&compiled.sql);
+            text.push('\n');
+            for parameter in &compiled.parameters {
+                let _ = write!(text, "\n:{} = {}", parameter.name, parameter.value);
+            }
+            let columns: Vec<String> = compiled
+                .public_columns()
+                .into_iter()
+                .map(|c| {
+                    format!(
+                        "{} {:?}{}",
+                        c.name,
+                        c.column_type,
+                        c.unit.map(|u| format!(" {u}")).unwrap_or_default()
+                    )
+                })
+                .collect();
+            let _ = write!(
+                text,
+                "\ncolumns: {}\ntables: {}",
+                columns.join(", "),
+                compiled.tables.join(", ")
+            );
+            for note in &compiled.notes {
+                let _ = write!(text, "\nnote: {note}");
+            }
+        }
+        Err(error) => {
+            let action = error.suggested_action.clone().unwrap_or_default();
+            let _ = write!(
+                text,
+                "{} at {:?}: {} {action}",
+                error.code.name(),
+                error.path,
+                error.message
+            );
+        }
+    }
+    text
+}
+
+#[test]
+fn queries_compile_to_the_statements_on_file() {
+    let cases = [
+        ("total", full(), r#"{"metrics": ["concerts"]}"#),
+        (
+            "best_attended",
+            sparse(),
+            r#"{"metrics": ["attendance"], "dimensions": ["concert"], "period": {"kind": "between", "from": "1999-01-01", "to": "1999-12-31"}, "order": [{"by": "attendance", "direction": "desc"}], "limit": 10}"#,
+        ),
+        ("by_year", sparse(), r#"{"metrics": ["attendance"], "grain": "year"}"#),
+        (
+            "having",
+            sparse(),
+            r#"{"metrics": ["concerts"], "dimensions": ["city"], "having": [{"metric": "concerts", "op": ">", "values": [20]}]}"#,
+        ),
+        (
+            "every_filter",
+            full(),
+            r#"{"metrics": ["concerts"], "filters": [
+                {"dimension": "city", "op": "=", "values": ["Chicago"]},
+                {"dimension": "genre", "op": "in", "values": ["rock", "jazz"]},
+                {"dimension": "state", "op": "not in", "values": ["NY", "CA"]},
+                {"dimension": "venue", "op": "contains", "values": ["100%_sure"]},
+                {"dimension": "artist", "op": "is not null"},
+                {"dimension": "venue_type", "op": "=", "values": [""]},
+                {"dimension": "capacity", "op": ">=", "values": [1000.5]},
+                {"dimension": "date", "op": "between", "values": ["2026-01-01", "2026-02-01"]},
+                {"dimension": "weekday", "op": "in", "values": [5, 6]}]}"#,
+        ),
+        (
+            "metrics_of_two_tables",
+            full(),
+            r#"{"metrics": ["concerts", "tickets_sold", "revenue"], "dimensions": ["city"], "grain": "month", "filters": [{"dimension": "channel", "op": "=", "values": ["online"]}], "limit": 5}"#,
+        ),
+        (
+            "a_filter_down_a_join",
+            full(),
+            r#"{"metrics": ["concerts"], "filters": [{"dimension": "channel", "op": "=", "values": ["online"]}]}"#,
+        ),
+        (
+            "ratios",
+            full(),
+            r#"{"metrics": ["average_price", "attendance_rate", "average_attendance"], "dimensions": ["venue"]}"#,
+        ),
+        (
+            "list_prices_in_many_currencies",
+            sparse(),
+            r#"{"metrics": ["average_price"]}"#,
+        ),
+        (
+            "money_by_city_in_many_currencies",
+            sparse(),
+            r#"{"metrics": ["average_price", "concerts"], "dimensions": ["city"]}"#,
+        ),
+        (
+            "money_by_city",
+            sparse(),
+            r#"{"metrics": ["average_price"], "dimensions": ["city"], "filters": [{"dimension": "country", "op": "=", "values": ["GB"]}]}"#,
+        ),
+        (
+            "money_by_currency",
+            sparse(),
+            r#"{"metrics": ["average_price"], "dimensions": ["currency"]}"#,
+        ),
+        (
+            "money_in_one_currency",
+            sparse(),
+            r#"{"metrics": ["average_price"], "dimensions": ["city"], "filters": [{"dimension": "currency", "op": "=", "values": ["GBP"]}]}"#,
+        ),
+        (
+            "cancelled",
+            full(),
+            r#"{"metrics": ["concerts", "attendance"], "filters": [{"dimension": "status", "op": "=", "values": ["cancelled"]}]}"#,
+        ),
+        (
+            "cut_at_the_last_complete_day",
+            full(),
+            r#"{"metrics": ["revenue"], "grain": "quarter", "period": {"kind": "relative", "unit": "year", "offset": 0, "count": 1}}"#,
+        ),
+        (
+            "coming_concerts_are_not_cut",
+            full(),
+            r#"{"metrics": ["concerts"], "period": {"kind": "relative", "unit": "day", "offset": 1, "count": 90}}"#,
+        ),
+        (
+            "after_the_data",
+            sparse(),
+            r#"{"metrics": ["attendance"], "period": {"kind": "relative", "unit": "year", "offset": 0, "count": 1}}"#,
+        ),
+        (
+            "purchases_by_channel",
+            full(),
+            r#"{"metrics": ["revenue"], "dimensions": ["channel"], "period": {"kind": "between", "from": "2026-03-01"}}"#,
+        ),
+        (
+            "hidden_condition",
+            full(),
+            r#"{"metrics": ["attendance"], "dimensions": ["artist"], "having": [{"metric": "concerts", "op": "between", "values": [5, 10]}], "order": [{"by": "artist", "direction": "asc"}]}"#,
+        ),
+        (
+            "parts_of_time",
+            full(),
+            r#"{"metrics": ["concerts"], "dimensions": ["weekday", "month", "quarter", "year"]}"#,
+        ),
+        ("unknown_metric", full(), r#"{"metrics": ["attendence"]}"#),
+        (
+            "unknown_dimension",
+            full(),
+            r#"{"metrics": ["concerts"], "filters": [{"dimension": "town", "op": "=", "values": ["x"]}]}"#,
+        ),
+        (
+            "wrong_type",
+            full(),
+            r#"{"metrics": ["concerts"], "filters": [{"dimension": "capacity", "op": ">", "values": ["many"]}]}"#,
+        ),
+        (
+            "wrong_count",
+            full(),
+            r#"{"metrics": ["concerts"], "filters": [{"dimension": "city", "op": "between", "values": ["a"]}]}"#,
+        ),
+        (
+            "bad_weekday",
+            full(),
+            r#"{"metrics": ["concerts"], "filters": [{"dimension": "weekday", "op": "=", "values": [8]}]}"#,
+        ),
+        (
+            "bad_period",
+            full(),
+            r#"{"metrics": ["concerts"], "period": {"kind": "between", "from": "2026-02-01", "to": "2026-01-01"}}"#,
+        ),
+        (
+            "bad_order",
+            full(),
+            r#"{"metrics": ["concerts"], "order": [{"by": "city", "direction": "asc"}]}"#,
+        ),
+        (
+            "no_join",
+            full(),
+            r#"{"metrics": ["attendance_rate"], "dimensions": ["channel"]}"#,
+        ),
+        ("not_in_data", sparse(), r#"{"metrics": ["revenue"]}"#),
+        (
+            "dimension_not_in_data",
+            sparse(),
+            r#"{"metrics": ["concerts"], "dimensions": ["genre"]}"#,
+        ),
+        (
+            "nothing_published",
+            DataState::default(),
+            r#"{"metrics": ["concerts"]}"#,
+        ),
+        ("unknown_field", full(), r#"{"metrics": ["concerts"], "colour": "red"}"#),
+        ("not_json", full(), "{\"metrics\": [\n\"concerts\""),
+        ("version", full(), r#"{"version": 9, "metrics": ["concerts"]}"#),
+        ("no_metric", full(), r#"{"metrics": []}"#),
+        ("zero_limit", full(), r#"{"metrics": ["concerts"], "limit": 0}"#),
+    ];
+    for (name, state, json) in cases {
+        insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
+            insta::assert_snapshot!(name, text_of(json, &state));
+        });
+    }
+}
+
+#[test]
+fn a_page_cuts_the_row_too_many_and_takes_the_currency_into_the_unit() {
+    let compiled = run(
+        r#"{"metrics": ["average_price"], "dimensions": ["city"], "limit": 3}"#,
+        &sparse(),
+    )
+    .expect("compiles");
+    let price = |text| Cell::Decimal(Decimal::parse(text).expect("a decimal"));
+    let row =
+        |city: &str, currency: &str, amount| vec![Cell::Text(city.into()), Cell::Text(currency.into()), price(amount)];
+    let page = compiled.page(vec![row("Leeds", "GBP", "4.00"), row("London", "GBP", "3.50")]);
+    let names: Vec<_> = page
+        .table
+        .columns
+        .iter()
+        .map(|c| (c.name.as_str(), c.unit.as_deref()))
+        .collect();
+    assert_eq!(names, [("city", None), ("average_price", Some("GBP"))]);
+    assert_eq!(page.table.rows[0], [Cell::Text("Leeds".into()), price("4.00")]);
+    assert!(page.notes.iter().any(|note| note.contains("GBP")), "{:?}", page.notes);
+
+    let compiled = run(r#"{"metrics": ["average_price"]}"#, &sparse()).expect("compiles");
+    let rows = vec![
+        vec![Cell::Text("USD".into()), price("5.10")],
+        vec![Cell::Text("GBP".into()), price("4.00")],
+    ];
+    let page = compiled.page(rows);
+    assert_eq!(page.table.columns.len(), 2);
+    assert_eq!(page.table.columns[1].unit, None);
+
+    let compiled = run(r#"{"metrics": ["concerts"], "dimensions": ["city"]}"#, &sparse()).expect("compiles");
+    let page = compiled.page(
+        (0..201)
+            .map(|n| vec![Cell::Text(n.to_string()), Cell::Integer(n)])
+            .collect(),
+    );
+    assert!(page.table.truncated);
+    assert_eq!((page.table.rows.len(), page.table.row_count), (200, 200));
+}
+
+#[test]
+fn a_value_is_never_part_of_the_statement() {
+    let hostile = "x'); DROP TABLE concerts; --";
+    let json = format!(
+        r#"{{"metrics": ["concerts"], "filters": [{{"dimension": "city", "op": "=", "values": [{hostile:?}]}}]}}"#
+    );
+    let compiled = run(&json, &full()).expect("compiles");
+    assert!(!compiled.sql.contains("DROP"), "{}", compiled.sql);
+    assert!(compiled.parameters.iter().any(|p| p.value == hostile));
+    let long = format!(
+        r#"{{"metrics": ["concerts"], "filters": [{{"dimension": "city", "op": "=", "values": ["{}"]}}]}}"#,
+        "x".repeat(2000)
+    );
+    assert_eq!(
+        run(&long, &full()).expect_err("too long").code,
+        QueryErrorCode::WrongType
+    );
+}
