@@ -101,9 +101,10 @@ fn assemble(context: &Context, bound: &Path, work: &Path, out: &Path) -> Result<
     let template_path = app.join("index.html");
     let template = fs::read_to_string(&template_path)
         .with_context(|| format!("cannot read the page's template {}", template_path.display()))?;
-    let template = Template::parse(&template)?;
+    let mut template = Template::parse(&template)?;
 
     let public = context.root.join("public");
+    template.hash_scripts(&public, out)?;
     if public.is_dir() {
         for entry in WalkDir::new(&public) {
             let entry = entry?;
@@ -136,12 +137,16 @@ fn assemble(context: &Context, bound: &Path, work: &Path, out: &Path) -> Result<
         .replace("$WASM_INTEGRITY", &wasm_file.integrity);
     let boot = Hashed::put(out, "boot", "js", boot.as_bytes())?;
 
-    let mut imports = String::new();
+    let mut styles = String::new();
     for style in &template.styles {
-        let _ = writeln!(imports, "@import \"{}\";", app.join(style).display());
+        let path = app.join(style);
+        styles.push_str(
+            &fs::read_to_string(&path)
+                .with_context(|| format!("app/index.html names {style}, but {} cannot be read", path.display()))?,
+        );
     }
     let entry = work.join("style-entry.css");
-    fs::write(&entry, imports)?;
+    fs::write(&entry, styles)?;
     let style = work.join("style.css");
     // What a style names by an absolute path stands in public/ under that path.
     wasm::esbuild(
@@ -281,6 +286,9 @@ impl Template {
             .context("app/index.html: a tag is not closed")?;
             let (tag, after) = tag.split_at(end);
             rest = after;
+            if tag.starts_with("<!--") {
+                continue;
+            }
             if tag.starts_with("<link") && tag.contains("data-trunk") {
                 if attribute(tag, "rel") == Some("css") {
                     styles.push(
@@ -306,6 +314,29 @@ impl Template {
                 text
             });
         Ok(Self { styles, text })
+    }
+
+    /// Gives every script of `public/` that the document names a hash in its name, and its integrity.
+    fn hash_scripts(&mut self, public: &Path, out: &Path) -> Result<()> {
+        let opening = "<script src=\"/";
+        let mut text = String::new();
+        let mut rest = self.text.as_str();
+        while let Some(start) = rest.find(opening) {
+            text.push_str(&rest[..start]);
+            let (name, after) = rest[start + opening.len()..]
+                .split_once('"')
+                .context("app/index.html: the address of a script is not closed")?;
+            let path = public.join(name);
+            let bytes = fs::read(&path)
+                .with_context(|| format!("app/index.html names /{name}, but {} cannot be read", path.display()))?;
+            let stem = name.strip_suffix(".js").unwrap_or(name);
+            let file = Hashed::put(out, stem, "js", &bytes)?;
+            let _ = write!(text, "<script src=\"{}\" integrity=\"{}\"", file.url, file.integrity);
+            rest = after;
+        }
+        text.push_str(rest);
+        self.text = text;
+        Ok(())
     }
 
     fn fill(&self, first: &str, last: &str) -> Result<String> {
