@@ -9,6 +9,7 @@ mod pointer;
 pub mod schema;
 mod session;
 mod state;
+pub mod time;
 mod writer;
 
 pub use error::{Error, Result};

@@ -344,17 +344,17 @@ const TICKET_SALES: TableDef = dated(
     "purchase_timestamp",
 );
 
-/// The tables that a source can fill. They are the same in both layers; clean rows have lineage besides.
+/// The tables that a source can fill, as the clean layer stores them: the published ones have no lineage.
 pub const MODEL: [TableDef; 9] = [
-    ARTISTS,
-    ARTIST_GENRES,
-    ARTIST_MEMBERS,
-    VENUES,
-    VENUE_AMENITIES,
-    CONCERTS,
-    CONCERT_PRICES,
-    CUSTOMERS,
-    TICKET_SALES,
+    with_lineage(ARTISTS),
+    with_lineage(ARTIST_GENRES),
+    with_lineage(ARTIST_MEMBERS),
+    with_lineage(VENUES),
+    with_lineage(VENUE_AMENITIES),
+    with_lineage(CONCERTS),
+    with_lineage(CONCERT_PRICES),
+    with_lineage(CUSTOMERS),
+    with_lineage(TICKET_SALES),
 ];
 
 /// What did not pass, with the reason.
@@ -402,15 +402,15 @@ pub const RAW_RECORDS: TableDef = table(
 );
 
 const CLEAN: [TableDef; 12] = [
-    with_lineage(ARTISTS),
-    with_lineage(ARTIST_GENRES),
-    with_lineage(ARTIST_MEMBERS),
-    with_lineage(VENUES),
-    with_lineage(VENUE_AMENITIES),
-    with_lineage(CONCERTS),
-    with_lineage(CONCERT_PRICES),
-    with_lineage(CUSTOMERS),
-    with_lineage(TICKET_SALES),
+    MODEL[0],
+    MODEL[1],
+    MODEL[2],
+    MODEL[3],
+    MODEL[4],
+    MODEL[5],
+    MODEL[6],
+    MODEL[7],
+    MODEL[8],
     QUARANTINE,
     RAW_FILES,
     RAW_RECORDS,

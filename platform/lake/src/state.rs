@@ -1,7 +1,7 @@
 //! What is published, in the contract's own types: read from the published tables, not from the pointer, so that the
 //! lake and a warehouse that was loaded from it answer alike.
 
-use crate::{Error, Lake, Result, Snapshot};
+use crate::{Error, Lake, Result, Snapshot, time};
 use arrow::{
     array::{Array, AsArray as _, RecordBatch},
     datatypes::{Date32Type, Int64Type, TimestampMicrosecondType},
@@ -10,7 +10,7 @@ use concert_contract::{
     api::{DataState, TableState},
     catalogue::CatalogueValue,
 };
-use jiff::{ToSpan as _, civil::Date};
+use jiff::civil::Date;
 
 /// The dimension under which `catalogue_values` lists the currencies that money comes in.
 pub const CURRENCY_DIMENSION: &str = "currency";
@@ -117,9 +117,10 @@ fn integer(batch: &RecordBatch, column: usize, row: usize) -> i64 {
 fn day(batch: &RecordBatch, column: usize, row: usize) -> Option<Date> {
     let array = batch.column(column).as_primitive_opt::<Date32Type>()?;
     if array.is_null(row) {
-        return None;
+        None
+    } else {
+        time::date_of_days(array.value(row))
     }
-    Date::constant(1970, 1, 1).checked_add(array.value(row).days()).ok()
 }
 
 fn instant(batch: &RecordBatch, column: usize, row: usize) -> Option<String> {

@@ -1,0 +1,301 @@
+//! A table's mapping, bound to the columns of one file: turns a row of text into typed cells, or says why it cannot.
+
+use crate::{
+    Result,
+    files::Rows,
+    lookup::Lookup,
+    mapping::{Mapping, Missing, TableMapping, Value, has_default},
+    value::{Cell, Fault, TimeFormat, moment, parse, shown},
+};
+use concert_lake::schema::{ColumnDef, TableDef};
+use regex::Regex;
+use sha2::{Digest as _, Sha256};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+/// How many bytes of the hash make a key: 128 bits, so that two keys never meet.
+const KEY_BYTES: usize = 16;
+
+/// How databases dump NULL into delimited text (Redshift, PostgreSQL, MySQL). No source means it as a value, so that no
+/// mapping has to name it.
+const DUMPED_NULL: &str = "\\N";
+
+#[derive(Debug)]
+pub struct BoundTable {
+    pub table: &'static TableDef,
+    values: Vec<BoundValue>,
+    /// Where `event_date` and `starts_at` stand, if a time beside the day has a place to go.
+    split: Option<(usize, usize)>,
+}
+
+#[derive(Debug)]
+struct BoundValue {
+    index: usize,
+    column: &'static ColumnDef,
+    /// The source's column names, for the quarantine.
+    names: String,
+    from: From,
+    null: Vec<String>,
+    format: TimeFormat,
+}
+
+#[derive(Debug)]
+enum From {
+    Const(String),
+    Key { fields: Vec<usize>, prefix: String },
+    Column(Box<FromColumn>),
+}
+
+#[derive(Debug)]
+struct FromColumn {
+    fields: Vec<usize>,
+    lookup: Option<(Arc<Lookup>, usize)>,
+    missing: Option<Missing>,
+    pattern: Option<Regex>,
+    map: BTreeMap<String, String>,
+    default: Option<String>,
+    prefix: String,
+}
+
+/// What a row says about a table.
+pub enum Part {
+    Cells(Vec<Option<Cell>>),
+    /// Nothing: the column that the table is about has no value in this row.
+    Absent,
+    Faulty {
+        column: String,
+        fault: Fault,
+    },
+}
+
+impl BoundTable {
+    /// Finds the columns that `mapping` asks for.
+    ///
+    /// # Errors
+    /// [`crate::Error::MissingColumn`] names the file, the column, and where in the mapping it is asked for.
+    pub fn new(
+        mapping: &TableMapping,
+        file: Option<&Mapping>,
+        rows: &Rows,
+        lookups: &HashMap<String, Arc<Lookup>>,
+    ) -> Result<BoundTable> {
+        let table = mapping.table;
+        let mut values = Vec::with_capacity(mapping.values.len());
+        for (index, value) in &mapping.values {
+            let column = &table.columns()[*index];
+            let wanted_by = || match file {
+                Some(file) => {
+                    format!(
+                        ", which {} asks for ({}.{})",
+                        file.place(table.name, column.name),
+                        table.name,
+                        column.name
+                    )
+                }
+                None => String::new(),
+            };
+            let find = |names: &[String]| {
+                names
+                    .iter()
+                    .map(|name| rows.column(name, wanted_by))
+                    .collect::<Result<Vec<usize>>>()
+            };
+            let mut null = mapping.source.null.clone();
+            let mut format = TimeFormat::Iso;
+            let (names, from) = match value {
+                Value::Const(text) => (String::new(), From::Const(text.clone())),
+                Value::Key { columns, prefix } => (
+                    columns.join(", "),
+                    From::Key {
+                        fields: find(columns)?,
+                        prefix: prefix.clone(),
+                    },
+                ),
+                Value::Column(value) => {
+                    null.extend_from_slice(&value.null);
+                    format = value.format.clone();
+                    let lookup = match &value.lookup {
+                        Some((name, take)) => match lookups.get(name) {
+                            Some(lookup) => Some((Arc::clone(lookup), lookup.column(take, wanted_by)?)),
+                            None => None,
+                        },
+                        None => None,
+                    };
+                    let from = FromColumn {
+                        fields: find(&value.columns)?,
+                        lookup,
+                        missing: value.missing,
+                        pattern: value.pattern.clone(),
+                        map: value.map.clone(),
+                        default: value.default.clone(),
+                        prefix: value.prefix.clone(),
+                    };
+                    (value.columns.join(", "), From::Column(Box::new(from)))
+                }
+            };
+            values.push(BoundValue {
+                index: *index,
+                column,
+                names,
+                from,
+                null,
+                format,
+            });
+        }
+        // What the table is about comes first: a row that says nothing about it cannot be at fault in the rest.
+        values.sort_by_key(|value| (Some(value.column.name) != table.subject, value.index));
+        let given = |name| values.iter().any(|value| value.column.name == name);
+        let split = match (table.column_index("event_date"), table.column_index("starts_at")) {
+            (Some(day), Some(start)) if !given("starts_at") => Some((day, start)),
+            _ => None,
+        };
+        Ok(BoundTable { table, values, split })
+    }
+
+    /// Reads the current row of `rows`.
+    pub fn read(&self, rows: &Rows) -> Part {
+        let mut cells: Vec<Option<Cell>> = vec![None; self.table.columns().len()];
+        for value in &self.values {
+            let faulty = |fault: Fault| Part::Faulty {
+                column: value.names.clone(),
+                fault: Fault {
+                    rule: fault.rule,
+                    message: format!("{}: {}", value.column.name, fault.message),
+                },
+            };
+            let text = match value.text(rows) {
+                Ok(text) => text,
+                Err(fault) => return faulty(fault),
+            };
+            let cell = match &text {
+                Some(text) => match parse(text, value.column, &value.format) {
+                    Ok(cell) => cell,
+                    Err(fault) => return faulty(fault),
+                },
+                None => None,
+            };
+            if cell.is_none() && Some(value.column.name) == self.table.subject {
+                return Part::Absent;
+            }
+            if cell.is_none() && value.column.required && !has_default(value.column.name) {
+                return faulty(Fault::new("required", "there is no value, and every row must have one"));
+            }
+            if let (Some((day, start)), Some(text)) = (self.split, &text)
+                && value.index == day
+                && let Ok(moment) = moment(text, &value.format)
+                && let Some(instant) = moment.instant()
+            {
+                cells[start] = Some(Cell::Timestamp(instant.as_microsecond()));
+            }
+            cells[value.index] = cell;
+        }
+        Part::Cells(cells)
+    }
+}
+
+impl BoundValue {
+    fn is_null(&self, text: &str) -> bool {
+        text.is_empty() || text == DUMPED_NULL || self.null.iter().any(|null| null == text)
+    }
+
+    fn text<'a>(&'a self, rows: &'a Rows) -> Result<Option<Cow<'a, str>>, Fault> {
+        let value = match &self.from {
+            From::Const(text) => return Ok(Some(Cow::Borrowed(text))),
+            From::Key { fields, prefix } => {
+                let parts = fields.iter().map(|field| rows.field(*field));
+                let parts: Vec<&str> = parts.map(|text| if self.is_null(text) { "" } else { text }).collect();
+                return Ok(parts
+                    .iter()
+                    .any(|text| !text.is_empty())
+                    .then(|| Cow::Owned(key(prefix, &parts))));
+            }
+            From::Column(value) => value,
+        };
+        let found = self.found(value, rows)?;
+        let found = match found {
+            Some(text) => Some(text),
+            None => value.default.as_deref().map(Cow::Borrowed),
+        };
+        Ok(found.map(|text| {
+            if value.prefix.is_empty() {
+                text
+            } else {
+                Cow::Owned(format!("{}{text}", value.prefix))
+            }
+        }))
+    }
+
+    fn found<'a>(&'a self, value: &'a FromColumn, rows: &'a Rows) -> Result<Option<Cow<'a, str>>, Fault> {
+        let fields = || value.fields.iter().map(|field| rows.field(*field));
+        if fields().all(|text| self.is_null(text)) {
+            return Ok(None);
+        }
+        let unknown = |rule, what: &str| match value.missing {
+            Some(Missing::Null) => Ok(None),
+            Some(Missing::Quarantine) | None => {
+                let text = fields().collect::<Vec<_>>().join(", ");
+                Err(Fault::new(rule, format!("{} {what}", shown(&text))))
+            }
+        };
+        let single = rows.field(value.fields[0]);
+        if value.fields.len() == 1
+            && let Some(mapped) = value.map.get(single)
+        {
+            return Ok((!self.is_null(mapped)).then_some(Cow::Borrowed(mapped.as_str())));
+        }
+        let text = match &value.lookup {
+            Some((lookup, column)) => match lookup.get(fields(), *column) {
+                Some(Some(text)) => text,
+                Some(None) => return Ok(None),
+                None => return unknown("lookup", &format!("is not in {}", lookup.file())),
+            },
+            // A map says what it holds; that the rest passes as it is can be forbidden.
+            None if !value.map.is_empty() && value.missing.is_some() && value.pattern.is_none() => {
+                return unknown("map", "is not in the map");
+            }
+            None => single,
+        };
+        match &value.pattern {
+            None => Ok(Some(Cow::Borrowed(text))),
+            Some(pattern) => match pattern.captures(text) {
+                Some(groups) => {
+                    let group = groups
+                        .get(1)
+                        .or_else(|| groups.get(0))
+                        .map(|m| m.as_str().trim())
+                        .unwrap_or_default();
+                    Ok((!self.is_null(group)).then(|| Cow::Owned(group.to_owned())))
+                }
+                None => unknown("pattern", "does not fit the pattern"),
+            },
+        }
+    }
+}
+
+/// A stable id: the same values give the same id in every run and on every machine.
+fn key(prefix: &str, parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        // The length keeps ("ab", "c") and ("a", "bc") apart.
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    format!("{prefix}{}", hex::encode(&hash.finalize()[..KEY_BYTES]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_stable_and_tell_parts_apart() {
+        assert_eq!(
+            key("v-", &["Wilson Center", "Washington", "USA"]),
+            "v-dab25c41594e28f0a23b64746c41528a"
+        );
+        assert_ne!(key("", &["ab", "c"]), key("", &["a", "bc"]));
+    }
+}

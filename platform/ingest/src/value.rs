@@ -1,0 +1,343 @@
+//! From the text of one field to a typed value. A value that does not fit ends in a [`Fault`], which names the rule
+//! and says in one sentence what was found.
+
+use concert_contract::money::Currency;
+use concert_lake::{
+    schema::{ColumnDef, Kind, MONEY_PRECISION, MONEY_SCALE, Rule},
+    time,
+};
+use jiff::{Timestamp, civil::Date, civil::DateTime, fmt::strtime, fmt::temporal::DateTimeParser, tz::Offset};
+
+/// The longest text that a warehouse column holds, in bytes (Redshift's VARCHAR).
+pub const MAX_TEXT_BYTES: usize = 65_535;
+
+/// The longest piece of a value that a message repeats, in characters.
+const MAX_SHOWN_CHARS: usize = 60;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    Text(String),
+    Integer(i32),
+    BigInt(i64),
+    Double(f64),
+    /// Hundredths of the major unit, as DECIMAL(14,2) stores it.
+    Money(i128),
+    /// Days since 1970-01-01.
+    Date(i32),
+    /// Microseconds since 1970-01-01, UTC.
+    Timestamp(i64),
+}
+
+/// Why a value was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Stable and short: `number`, `date`, `range`.
+    pub rule: &'static str,
+    pub message: String,
+}
+
+impl Fault {
+    pub fn new(rule: &'static str, message: impl Into<String>) -> Fault {
+        Fault {
+            rule,
+            message: message.into(),
+        }
+    }
+}
+
+/// How the text of a day or an instant is written; without it, ISO 8601.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimeFormat {
+    Iso,
+    /// A `strptime` pattern of a day.
+    Date(String),
+    /// A `strptime` pattern of a day and a time, perhaps with an offset.
+    DateTime(String),
+}
+
+/// A day with the time and the offset from UTC that were written with it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moment {
+    pub date: Date,
+    pub at: Option<DateTime>,
+    pub offset: Option<Offset>,
+}
+
+impl Moment {
+    /// The instant, where the text says enough to know it.
+    pub fn instant(&self) -> Option<Timestamp> {
+        self.offset?.to_timestamp(self.at?).ok()
+    }
+}
+
+/// Shortens a value for a message.
+pub fn shown(text: &str) -> String {
+    if text.chars().count() <= MAX_SHOWN_CHARS {
+        return format!("{text:?}");
+    }
+    let start: String = text.chars().take(MAX_SHOWN_CHARS).collect();
+    format!("{:?}", format!("{start}…"))
+}
+
+/// Reads a day or an instant.
+pub fn moment(text: &str, format: &TimeFormat) -> Result<Moment, Fault> {
+    let fault = |wanted: &str| Fault::new("date", format!("{} is not {wanted}", shown(text)));
+    match format {
+        TimeFormat::Iso => {
+            let wanted = "a date such as 2024-05-31";
+            let pieces = DateTimeParser::new().parse_pieces(text).map_err(|_| fault(wanted))?;
+            let at = pieces.time().map(|at| DateTime::from_parts(pieces.date(), at));
+            Ok(Moment {
+                date: pieces.date(),
+                at,
+                offset: pieces.to_numeric_offset(),
+            })
+        }
+        TimeFormat::Date(pattern) => {
+            let wanted = format!("a date written {pattern}");
+            let date = strtime::parse(pattern, text)
+                .and_then(|parts| parts.to_date())
+                .map_err(|_| fault(&wanted))?;
+            Ok(Moment {
+                date,
+                at: None,
+                offset: None,
+            })
+        }
+        TimeFormat::DateTime(pattern) => {
+            let wanted = format!("a date and time written {pattern}");
+            let parts = strtime::parse(pattern, text).map_err(|_| fault(&wanted))?;
+            let at = parts.to_datetime().map_err(|_| fault(&wanted))?;
+            Ok(Moment {
+                date: at.date(),
+                at: Some(at),
+                offset: parts.offset(),
+            })
+        }
+    }
+}
+
+/// Reads `text`, which is not empty, as what the column holds, and checks the column's rule. None where the rule says
+/// that the value stands for "unknown".
+pub fn parse(text: &str, column: &ColumnDef, format: &TimeFormat) -> Result<Option<Cell>, Fault> {
+    let cell = match column.kind {
+        Kind::Text | Kind::Binary => Cell::Text(text_of(text, column.rule)?),
+        Kind::Integer => {
+            let whole = integer(text)?;
+            Cell::Integer(
+                i32::try_from(whole).map_err(|_| Fault::new("range", format!("{} is too large", shown(text))))?,
+            )
+        }
+        Kind::BigInt => Cell::BigInt(integer(text)?),
+        Kind::Double => Cell::Double(
+            text.parse::<f64>()
+                .ok()
+                .filter(|x| x.is_finite())
+                .ok_or_else(|| Fault::new("number", format!("{} is not a number", shown(text))))?,
+        ),
+        Kind::Money => Cell::Money(money(text)?),
+        Kind::Date => Cell::Date(time::days_since_epoch(moment(text, format)?.date)),
+        Kind::Timestamp => {
+            let moment = moment(text, format)?;
+            // An instant without an offset is UTC, as everywhere in the model.
+            let at = moment.at.unwrap_or_else(|| moment.date.at(0, 0, 0, 0));
+            let offset = moment.offset.unwrap_or(Offset::UTC);
+            let instant = offset
+                .to_timestamp(at)
+                .map_err(|_| Fault::new("date", format!("{} is outside of the calendar", shown(text))))?;
+            Cell::Timestamp(instant.as_microsecond())
+        }
+    };
+    checked(cell, column.rule)
+}
+
+fn text_of(text: &str, rule: Rule) -> Result<String, Fault> {
+    match rule {
+        Rule::OneOf(allowed) => {
+            let lower = text.to_lowercase();
+            if allowed.contains(&lower.as_str()) {
+                Ok(lower)
+            } else {
+                Err(Fault::new(
+                    "one_of",
+                    format!("{} is none of {}", shown(text), allowed.join(", ")),
+                ))
+            }
+        }
+        Rule::Currency => Currency::new(text)
+            .map(|currency| currency.code().to_owned())
+            .ok_or_else(|| {
+                Fault::new(
+                    "currency",
+                    format!("{} is not a currency code of three letters, such as USD", shown(text)),
+                )
+            }),
+        _ if text.len() > MAX_TEXT_BYTES => Err(Fault::new(
+            "length",
+            format!(
+                "the text has {} bytes, more than the {MAX_TEXT_BYTES} that a column holds",
+                text.len()
+            ),
+        )),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+fn checked(cell: Cell, rule: Rule) -> Result<Option<Cell>, Fault> {
+    let number = match &cell {
+        Cell::Integer(n) => f64::from(*n),
+        Cell::BigInt(n) => *n as f64,
+        Cell::Double(x) => *x,
+        Cell::Money(hundredths) => *hundredths as f64 / 100.0,
+        Cell::Text(_) | Cell::Date(_) | Cell::Timestamp(_) => return Ok(Some(cell)),
+    };
+    let range = |wanted: &str| Err(Fault::new("range", format!("{number} is {wanted}")));
+    match rule {
+        Rule::NotNegative | Rule::ZeroIsUnknown if number < 0.0 => range("less than 0"),
+        Rule::ZeroIsUnknown if number == 0.0 => Ok(None),
+        Rule::Positive if number <= 0.0 => range("not more than 0"),
+        Rule::Between(low, high) if number < low || number > high => range(&format!("not between {low} and {high}")),
+        _ => Ok(Some(cell)),
+    }
+}
+
+/// A whole number; `300.0` is one as well.
+fn integer(text: &str) -> Result<i64, Fault> {
+    let fault = || Fault::new("number", format!("{} is not a whole number", shown(text)));
+    let whole = match text.split_once('.') {
+        Some((whole, fraction)) if !fraction.is_empty() && fraction.bytes().all(|b| b == b'0') => whole,
+        Some(_) => return Err(fault()),
+        None => text,
+    };
+    whole.parse().map_err(|_| fault())
+}
+
+fn money(text: &str) -> Result<i128, Fault> {
+    let fault = || {
+        Fault::new(
+            "number",
+            format!("{} is not an amount of money such as 12.50", shown(text)),
+        )
+    };
+    let (negative, digits) = match text.as_bytes().first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+    if (whole.is_empty() && fraction.is_empty()) || !all_digits(whole) || !all_digits(fraction) {
+        return Err(fault());
+    }
+    let fraction = fraction.trim_end_matches('0');
+    let scale = usize::from(MONEY_SCALE.unsigned_abs());
+    if fraction.len() > scale {
+        // Rounding would be a silent change of somebody's books.
+        return Err(Fault::new(
+            "scale",
+            format!("{} has more than {scale} digits after the point", shown(text)),
+        ));
+    }
+    let whole = whole.trim_start_matches('0');
+    if whole.len() > usize::from(MONEY_PRECISION) - scale {
+        return Err(Fault::new("range", format!("{} is too large", shown(text))));
+    }
+    let amount: i128 = format!("0{whole}{fraction:0<scale$}").parse().map_err(|_| fault())?;
+    Ok(if negative { -amount } else { amount })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use concert_lake::Layer;
+
+    fn column(table: &str, name: &str) -> &'static ColumnDef {
+        Layer::ConcertDw
+            .table(table)
+            .expect("a table")
+            .column(name)
+            .expect("a column")
+    }
+
+    #[test]
+    fn values_and_their_faults() {
+        // table, column, text, the value or the rule that refuses it
+        let cases = [
+            ("concerts", "total_attendance", "300", Ok(Some(Cell::Integer(300)))),
+            ("concerts", "total_attendance", "300.0", Ok(Some(Cell::Integer(300)))),
+            ("concerts", "total_attendance", "300.5", Err("number")),
+            ("concerts", "total_attendance", "abc", Err("number")),
+            ("concerts", "total_attendance", "1,200", Err("number")),
+            ("concerts", "total_attendance", "-1", Err("range")),
+            ("concerts", "total_attendance", "99999999999", Err("range")),
+            ("venues", "capacity", "0", Ok(None)),
+            ("venues", "capacity", "-5", Err("range")),
+            ("venues", "latitude", "91", Err("range")),
+            ("venues", "latitude", "NaN", Err("number")),
+            (
+                "venues",
+                "venue_type",
+                "Theater",
+                Ok(Some(Cell::Text("theater".into()))),
+            ),
+            ("venues", "venue_type", "barn", Err("one_of")),
+            ("concerts", "currency", "usd", Ok(Some(Cell::Text("USD".into())))),
+            ("concerts", "currency", "$", Err("currency")),
+            ("concert_prices", "price", "12.5", Ok(Some(Cell::Money(1250)))),
+            ("concert_prices", "price", ".5", Ok(Some(Cell::Money(50)))),
+            ("concert_prices", "price", "7000", Ok(Some(Cell::Money(700_000)))),
+            ("concert_prices", "price", "12.500", Ok(Some(Cell::Money(1250)))),
+            ("concert_prices", "price", "12.505", Err("scale")),
+            ("concert_prices", "price", "-1", Err("range")),
+            ("concert_prices", "price", "1234567890123", Err("range")),
+            ("concert_prices", "price", "1e5", Err("number")),
+            ("concert_prices", "price", ".", Err("number")),
+            ("concerts", "event_date", "1970-01-11", Ok(Some(Cell::Date(10)))),
+            (
+                "concerts",
+                "event_date",
+                "1970-01-11T22:00:00-05:00",
+                Ok(Some(Cell::Date(10))),
+            ),
+            ("concerts", "event_date", "11/01/1970", Err("date")),
+            ("concerts", "event_date", "2024-02-30", Err("date")),
+            (
+                "concerts",
+                "starts_at",
+                "1970-01-01 00:00:01",
+                Ok(Some(Cell::Timestamp(1_000_000))),
+            ),
+            (
+                "concerts",
+                "starts_at",
+                "1970-01-01T02:00:00+02:00",
+                Ok(Some(Cell::Timestamp(0))),
+            ),
+            ("ticket_sales", "quantity", "0", Err("range")),
+        ];
+        for (table, name, text, wanted) in cases {
+            let found = parse(text, column(table, name), &TimeFormat::Iso).map_err(|fault| fault.rule);
+            assert_eq!(found, wanted, "{table}.{name} of {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_read_by_its_pattern() {
+        let format = TimeFormat::Date("%d/%m/%Y".into());
+        let found = parse("03/09/1987", column("concerts", "event_date"), &format).expect("reads");
+        let wanted = time::days_since_epoch(jiff::civil::date(1987, 9, 3));
+        assert_eq!(found, Some(Cell::Date(wanted)));
+        let fault = parse("1987-09-03", column("concerts", "event_date"), &format).expect_err("refused");
+        assert_eq!(fault.message, "\"1987-09-03\" is not a date written %d/%m/%Y");
+    }
+
+    #[test]
+    fn a_long_value_is_shortened_in_a_message() {
+        let fault = parse(
+            &"9".repeat(500),
+            column("concerts", "total_attendance"),
+            &TimeFormat::Iso,
+        );
+        assert!(fault.expect_err("refused").message.len() < 120);
+    }
+}

@@ -1,0 +1,587 @@
+//! What a load promises: every record is accounted for, a second load changes nothing, and what cannot be read says
+//! where and how to mend it.
+
+use concert_contract::money::Currency;
+use concert_ingest::{Error, IngestOptions, IngestReport, MAX_RECORD_BYTES, OnProgress, Progress, TableCounts, ingest};
+use concert_lake::{Lake, Layer};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use jiff::civil::{Date, date};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tempfile::TempDir;
+
+const TODAY: Date = date(2024, 6, 1);
+
+struct Bench {
+    home: TempDir,
+    data: TempDir,
+    lake: Lake,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let home = tempfile::tempdir().expect("a folder");
+        let data = tempfile::tempdir().expect("a folder");
+        let lake = Lake::open(home.path()).expect("opens");
+        Bench { home, data, lake }
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.data.path().join(name);
+        std::fs::write(&path, content).expect("writes");
+        path
+    }
+
+    async fn load(&self, files: &[PathBuf], mapping: Option<&Path>) -> Result<IngestReport, Error> {
+        ingest(&self.lake, &options(files, mapping)).await
+    }
+
+    /// The rows of a query on the clean layer, cells joined by `|`.
+    async fn rows(&self, sql: &str) -> Vec<String> {
+        let snapshot = self
+            .lake
+            .layer_snapshot(Layer::Clean)
+            .expect("reads")
+            .unwrap_or_default();
+        let session = self
+            .lake
+            .layer_session(Layer::Clean, &snapshot)
+            .await
+            .expect("a session");
+        let batches = session.sql(sql).await.expect(sql).collect().await.expect(sql);
+        let format = FormatOptions::new().with_null("-");
+        let mut rows = Vec::new();
+        for batch in &batches {
+            let columns: Vec<_> = batch
+                .columns()
+                .iter()
+                .map(|c| ArrayFormatter::try_new(c, &format).expect("formats"))
+                .collect();
+            for row in 0..batch.num_rows() {
+                rows.push(
+                    columns
+                        .iter()
+                        .map(|c| c.value(row).to_string())
+                        .collect::<Vec<_>>()
+                        .join("|"),
+                );
+            }
+        }
+        rows
+    }
+
+    fn pointer(&self) -> Option<concert_lake::Snapshot> {
+        Lake::open(self.home.path())
+            .expect("opens")
+            .layer_snapshot(Layer::Clean)
+            .expect("reads")
+    }
+}
+
+fn options(files: &[PathBuf], mapping: Option<&Path>) -> IngestOptions {
+    IngestOptions {
+        files: files.to_vec(),
+        mapping: mapping.map(Path::to_owned),
+        today: TODAY,
+        currency: Currency::USD,
+        wait: Duration::ZERO,
+        progress: None,
+    }
+}
+
+fn counts(records_in: u64, clean: u64, merged: u64, quarantined: u64, unchanged: u64) -> TableCounts {
+    TableCounts {
+        records_in,
+        clean,
+        merged,
+        quarantined,
+        unchanged,
+    }
+}
+
+fn mappings() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings")
+}
+
+/// Real data stands beside the repository on some machines; where it does not, the test says so.
+fn real_data(folder: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared/data")
+        .join(folder);
+    if !path.is_dir() {
+        eprintln!("skipped: {} is not there", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+const VENUES_HEADER: &str = "venue_id,name,city,capacity,venue_type\n";
+
+#[tokio::test]
+async fn files_named_after_tables_need_no_mapping() {
+    let bench = Bench::new();
+    bench.file(
+        "venues.csv",
+        format!("{VENUES_HEADER}v1,Paradise,Boston,0,Club\nv2,\"Hall, The\",Ulm,1200,\n"),
+    );
+    bench.file(
+        "concerts.csv",
+        "concert_id,artist_id,venue_id,event_date,revenue,comment\n\
+         c1,a1,v1,2024-05-31,1234.5,x\n\
+         c2,a1,v1,2024-06-01T20:00:00-04:00,,\n",
+    );
+    bench.file("README.txt", "not data");
+    let report = bench.load(&[bench.data.path().to_owned()], None).await.expect("loads");
+    assert_eq!(report.tables["venues"], counts(2, 2, 0, 0, 0));
+    assert_eq!(report.tables["concerts"], counts(2, 2, 0, 0, 0));
+    assert_eq!(
+        bench
+            .rows("SELECT name, city, capacity, venue_type FROM venues ORDER BY venue_id")
+            .await,
+        ["Paradise|Boston|-|club", "Hall, The|Ulm|1200|-"]
+    );
+    // The status follows from the day, the currency is the configured one, and a time beside the day is split off.
+    assert_eq!(
+        bench
+            .rows("SELECT event_date, starts_at, status, revenue, currency, _source, _line FROM concerts ORDER BY 1")
+            .await,
+        [
+            "2024-05-31|-|completed|1234.50|USD|concerts.csv|2",
+            "2024-06-01|2024-06-02T00:00:00Z|scheduled|-|USD|concerts.csv|3"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_report_has_the_shape_that_scripts_read() {
+    let bench = Bench::new();
+    let file = bench.file("venues.csv", format!("{VENUES_HEADER}v1,A,,,\nv2,,,,\n"));
+    let report = bench.load(&[file], None).await.expect("loads");
+    let json = serde_json::to_value(&report).expect("serialises");
+    let wanted = serde_json::json!({
+        "run_id": report.run_id,
+        "tables": {"venues": {"in": 2, "clean": 1, "merged": 0, "quarantined": 1, "unchanged": 0}},
+    });
+    assert_eq!(json, wanted);
+}
+
+#[tokio::test]
+async fn a_second_load_of_the_same_file_changes_nothing() {
+    let bench = Bench::new();
+    let file = bench.file(
+        "venues.csv",
+        format!("{VENUES_HEADER}v1,A,Boston,,\nv1,A,Boston,500,\nv2,B,Ulm,x,\nv1,A,,,club\n"),
+    );
+    let first = bench.load(&[file.clone()], None).await.expect("loads");
+    assert_eq!(first.tables["venues"], counts(4, 1, 2, 1, 0));
+    let pointer = bench.pointer();
+    let second = bench.load(&[file], None).await.expect("loads");
+    assert_eq!(second.tables["venues"], counts(4, 0, 0, 1, 3));
+    assert_eq!(bench.pointer(), pointer, "no table has a new version");
+    assert_eq!(
+        bench.rows("SELECT city, capacity, venue_type FROM venues").await,
+        ["Boston|500|club"]
+    );
+    assert_eq!(bench.rows("SELECT count(*) FROM quarantine").await, ["1"]);
+    assert_eq!(bench.rows("SELECT records FROM raw_files").await, ["4"]);
+    assert_eq!(bench.rows("SELECT count(*) FROM raw_records").await, ["4"]);
+}
+
+#[tokio::test]
+async fn rows_that_differ_are_merged_and_no_value_erases_a_value() {
+    let bench = Bench::new();
+    let first = bench.file(
+        "venues.csv",
+        format!("{VENUES_HEADER}v1,A,Boston,500,club\nv2,B,Ulm,,\n"),
+    );
+    bench.load(&[first], None).await.expect("loads");
+    let before = bench
+        .rows("SELECT venue_id, created_at, updated_at FROM venues ORDER BY 1")
+        .await;
+    let second = bench.file(
+        "venues.csv",
+        format!("{VENUES_HEADER}v1,A,,600,\nv2,B,Ulm,,\nv3,C,,,\n"),
+    );
+    let report = bench.load(&[second], None).await.expect("loads");
+    assert_eq!(report.tables["venues"], counts(3, 1, 1, 0, 1));
+    assert_eq!(
+        bench
+            .rows("SELECT venue_id, city, capacity, venue_type, _line FROM venues ORDER BY 1")
+            .await,
+        ["v1|Boston|600|club|2", "v2|Ulm|-|-|3", "v3|-|-|-|4"]
+    );
+    let after = bench
+        .rows("SELECT venue_id, created_at, updated_at FROM venues ORDER BY 1")
+        .await;
+    assert_ne!(after[0], before[0], "a changed row was updated");
+    assert_eq!(after[1], before[1], "an unchanged row was not");
+    assert_eq!(
+        bench
+            .rows("SELECT count(*) FROM venues WHERE created_at < updated_at")
+            .await,
+        ["1"],
+        "only the changed row is older than its last change"
+    );
+}
+
+#[tokio::test]
+async fn a_scheduled_concert_is_over_when_its_day_has_passed() {
+    let bench = Bench::new();
+    let header = "concert_id,artist_id,venue_id,event_date,status\n";
+    let file = bench.file(
+        "concerts.csv",
+        format!("{header}c1,a,v,2024-06-01,\nc2,a,v,2024-06-01,cancelled\n"),
+    );
+    bench.load(&[file.clone()], None).await.expect("loads");
+    assert_eq!(
+        bench.rows("SELECT status FROM concerts ORDER BY concert_id").await,
+        ["scheduled", "cancelled"]
+    );
+    let later = IngestOptions {
+        today: date(2024, 6, 2),
+        ..options(&[file], None)
+    };
+    let report = ingest(&bench.lake, &later).await.expect("loads");
+    assert_eq!(report.tables["concerts"], counts(2, 0, 1, 0, 1));
+    assert_eq!(
+        bench.rows("SELECT status FROM concerts ORDER BY concert_id").await,
+        ["completed", "cancelled"]
+    );
+}
+
+#[tokio::test]
+async fn a_bad_row_is_put_aside_with_its_place_and_reason() {
+    let bench = Bench::new();
+    let mut content = VENUES_HEADER.as_bytes().to_vec();
+    content.extend_from_slice(b"v1,Good,Boston,100,\n"); // 2
+    content.extend_from_slice(b"v2,Cut off\n"); // 3
+    content.extend_from_slice(b"v3,No number,Ulm,many,\n"); // 4
+    content.extend_from_slice(b"v4,Bad \xFFtext,Ulm,1,\n"); // 5
+    content.extend_from_slice(b"v5,Wide,Ulm,1,,extra\n"); // 6
+    content.extend_from_slice(b"v6,,Ulm,1,\n"); // 7
+    content.extend_from_slice(b"v7,\"open,Ulm,1,\n"); // 8
+    content.extend_from_slice(&vec![b'x'; 10 << 20]); // 9: ten megabytes
+    content.extend_from_slice(b"\nv8,Good too,Ulm,1,\n"); // 10
+    let file = bench.file("venues.csv", content);
+    let report = bench.load(&[file], None).await.expect("loads");
+    assert_eq!(report.tables["venues"], counts(9, 2, 0, 7, 0));
+    let limit = format!("9|-|too_long|the line has more than {MAX_RECORD_BYTES} bytes (MAX_RECORD_BYTES)");
+    assert_eq!(
+        bench
+            .rows("SELECT line, column_name, rule, message FROM quarantine ORDER BY line")
+            .await,
+        [
+            "3|-|fields|the row has 2 fields, not 5: it is cut off",
+            "4|capacity|number|capacity: \"many\" is not a whole number",
+            "5|name|utf8|the text is not valid UTF-8; if the file is Latin-1, write encoding = \"latin-1\"",
+            "6|-|fields|the row has 6 fields, not 5: it has a delimiter too many",
+            "7|name|required|name: there is no value, and every row must have one",
+            "8|-|quote|a quote is opened and not closed",
+            &limit,
+        ]
+    );
+    assert_eq!(
+        bench
+            .rows("SELECT table_name, source, original FROM quarantine WHERE line = 4")
+            .await,
+        ["venues|venues.csv|v3,No number,Ulm,many,"]
+    );
+    // As received, byte for byte.
+    assert_eq!(
+        bench
+            .rows("SELECT encode(record, 'hex') FROM raw_records WHERE line = 5")
+            .await,
+        ["76342c42616420ff746578742c556c6d2c312c"]
+    );
+    let longest = bench.rows("SELECT max(octet_length(original)) FROM quarantine").await;
+    assert!(longest[0].parse::<usize>().expect("a number") <= concert_ingest::MAX_ORIGINAL_BYTES);
+}
+
+#[tokio::test]
+async fn what_is_no_csv_file_is_refused_with_the_mend() {
+    let cases: [(&str, &[u8], &str); 7] = [
+        (
+            "venues.csv",
+            b"PK\x03\x04rest",
+            "it is a zip archive or a spreadsheet. Save the sheet as CSV",
+        ),
+        ("venues.csv", b"\x1f\x8b\x08", "Unpack it first (gunzip)"),
+        ("venues.csv", b"\xff\xfev\0e\0", "text in UTF-16"),
+        ("venues.csv", b"venue_id,name\0\n", "it holds zero bytes"),
+        ("venues.csv", b"{\"venue_id\": 1}", "it looks like JSON"),
+        ("venues.csv", b"", "line 1: the file is empty"),
+        (
+            "data.csv",
+            b"a,b\n1,2\n",
+            "data.csv is not named after a table, and no mapping says what is in it",
+        ),
+    ];
+    for (name, content, wanted) in cases {
+        let bench = Bench::new();
+        let file = bench.file(name, content);
+        let message = bench.load(&[file], None).await.expect_err(wanted).to_string();
+        assert!(
+            message.contains(wanted) && message.contains(name),
+            "{message}\nnot {wanted}"
+        );
+        assert_eq!(bench.pointer(), None, "nothing was loaded");
+    }
+}
+
+const MAPPING: &str =
+    "[source]\nnull = [\"NA\"]\n[venues]\nvenue_id = { key = [\"hall\", \"town\"] }\nname = { column = \"hall\" }\n";
+
+#[tokio::test]
+async fn a_missing_column_is_named_with_the_nearest_one() {
+    let bench = Bench::new();
+    let mapping = bench.file("m.toml", MAPPING);
+    let file = bench.file("v.csv", "hal,town\nA,B\n");
+    let message = bench
+        .load(&[file], Some(&mapping))
+        .await
+        .expect_err("refused")
+        .to_string();
+    assert_eq!(
+        message,
+        "v.csv, line 1: there is no column \"hall\", which m.toml, line 4 asks for (venues.venue_id). \
+         Did you mean \"hal\"? Its columns are hal, town"
+    );
+    let file = bench.file("v.csv", "hall;town\nA;B\n");
+    let message = bench
+        .load(&[file], Some(&mapping))
+        .await
+        .expect_err("refused")
+        .to_string();
+    assert!(message.contains("write delimiter = \";\" in the mapping"), "{message}");
+    let file = bench.file("venues.csv", "id,name\n1,A\n");
+    let message = bench.load(&[file], None).await.expect_err("refused").to_string();
+    assert!(
+        message.contains("no column \"venue_id\", which every row of venues must have"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_mapping_types_looks_up_and_maps() {
+    let bench = Bench::new();
+    let mapping = bench.file(
+        "m.toml",
+        r#"
+        [source]
+        encoding = "latin-1"
+        delimiter = ";"
+        null = ["NA"]
+        [concerts]
+        concert_id = { column = "id", prefix = "x-" }
+        artist_id = { const = "me" }
+        venue_id = { key = ["hall", "town"] }
+        event_date = { column = "day", datetime = "%d.%m.%Y %H:%M %z" }
+        status = { column = "state", map = { "abgesagt" = "cancelled", "-" = "" } }
+        total_attendance = { column = "crowd", pattern = "about (\\d+)", missing = "null", default = 7 }
+        currency = { lookup = "money", column = "price", take = "currency", missing = "null" }
+        [concert_prices]
+        concert_id = { column = "id", prefix = "x-" }
+        tier = { const = "door" }
+        price = { lookup = "money", column = "price", take = "price", map = { "Free" = 0 } }
+        currency = { lookup = "money", column = "price", take = "currency", missing = "null" }
+        [lookup.money]
+        file = "money.csv"
+        key = "text"
+        delimiter = ","
+        "#,
+    );
+    bench.file("money.csv", "text,price,currency\n6(pounds),6,GBP\n");
+    let mut content = b"id;hall;town;day;state;crowd;price\n".to_vec();
+    content.extend_from_slice(b"1;Caf\xE9;Ulm;31.12.2023 23:30 -0500;abgesagt;about 250;6(pounds)\n");
+    content.extend_from_slice(b"2;Caf\xE9;Ulm;01.01.2024 20:00 +0000;-;lots;Free\n");
+    content.extend_from_slice(b"3;Bar;Ulm;01.01.2024 20:00 +0000;NA;NA;NA\n");
+    content.extend_from_slice(b"4;Bar;Ulm;01.01.2024 20:00 +0000;NA;NA;a song\n");
+    let file = bench.file("c.csv", content);
+    let report = bench.load(&[file], Some(&mapping)).await.expect("loads");
+    assert_eq!(report.tables["concerts"], counts(4, 4, 0, 0, 0));
+    // A row without a price says nothing about prices; one whose price nobody knows is put aside.
+    assert_eq!(report.tables["concert_prices"], counts(3, 2, 0, 1, 0));
+    assert_eq!(
+        bench
+            .rows(
+                "SELECT concert_id, event_date, starts_at, status, total_attendance, currency FROM concerts ORDER BY 1"
+            )
+            .await,
+        [
+            "x-1|2023-12-31|2024-01-01T04:30:00Z|cancelled|250|GBP",
+            "x-2|2024-01-01|2024-01-01T20:00:00Z|completed|7|USD",
+            "x-3|2024-01-01|2024-01-01T20:00:00Z|completed|7|USD",
+            "x-4|2024-01-01|2024-01-01T20:00:00Z|completed|7|USD",
+        ]
+    );
+    assert_eq!(
+        bench
+            .rows("SELECT concert_id, price, currency FROM concert_prices ORDER BY 1")
+            .await,
+        ["x-1|6.00|GBP", "x-2|0.00|USD"]
+    );
+    assert_eq!(
+        bench
+            .rows("SELECT line, column_name, rule, message FROM quarantine")
+            .await,
+        ["5|price|lookup|price: \"a song\" is not in money.csv"]
+    );
+    assert_eq!(bench.rows("SELECT count(DISTINCT venue_id) FROM concerts").await, ["2"]);
+}
+
+#[tokio::test]
+async fn a_lookup_that_is_missing_or_contradicts_itself_is_an_error() {
+    let bench = Bench::new();
+    let text = format!(
+        "{MAPPING}city = {{ lookup = \"towns\", column = \"town\", take = \"name\" }}\n[lookup.towns]\nfile = \"t.csv\"\nkey = \"code\"\n"
+    );
+    let mapping = bench.file("m.toml", text);
+    let file = bench.file("v.csv", "hall,town\nA,B\n");
+    let message = bench
+        .load(&[file.clone()], Some(&mapping))
+        .await
+        .expect_err("refused")
+        .to_string();
+    assert!(
+        message.contains("[lookup.towns]: the file t.csv is not there. It is sought in"),
+        "{message}"
+    );
+    bench.file("t.csv", "code,name\nB,Berlin\nB,Bonn\n");
+    let message = bench
+        .load(&[file.clone()], Some(&mapping))
+        .await
+        .expect_err("refused")
+        .to_string();
+    assert!(
+        message.contains("t.csv, line 3: the key \"B\" stands here for the second time"),
+        "{message}"
+    );
+    bench.file("t.csv", "code,nam\nB,Berlin\n");
+    let message = bench
+        .load(&[file], Some(&mapping))
+        .await
+        .expect_err("refused")
+        .to_string();
+    assert!(
+        message.contains("t.csv, line 1: there is no column \"name\"") && message.contains("\"nam\""),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn files_go_to_the_tables_that_ask_for_them() {
+    let bench = Bench::new();
+    let mapping = bench.file(
+        "m.toml",
+        "[artists]\nfrom = \"bands*.csv\"\nartist_id = { column = \"id\" }\nname = { column = \"id\" }\n\
+         [venues]\nvenue_id = { column = \"id\" }\nname = { column = \"id\" }\n\
+         [customers]\nfrom = \"people.csv\"\ncustomer_id = { column = \"id\" }\n",
+    );
+    let files = [
+        bench.file("bands1.csv", "id\na\nb\n"),
+        bench.file("bands2.csv", "id\nc\n"),
+        bench.file("halls.csv", "id\nv\n"),
+    ];
+    let notes: Arc<Mutex<Vec<String>>> = Arc::default();
+    let heard = Arc::clone(&notes);
+    let on_progress: OnProgress = Arc::new(move |progress| {
+        if let Progress::Note(note) = progress {
+            heard.lock().expect("not poisoned").push(note);
+        }
+    });
+    let options = IngestOptions {
+        progress: Some(on_progress),
+        ..options(&files, Some(&mapping))
+    };
+    let report = ingest(&bench.lake, &options).await.expect("loads");
+    assert_eq!(report.tables["artists"].clean, 3);
+    assert_eq!(report.tables["venues"].clean, 1);
+    assert!(!report.tables.contains_key("customers"));
+    assert_eq!(
+        *notes.lock().expect("not poisoned"),
+        ["no file named people.csv was given: customers is left as it is"]
+    );
+}
+
+#[tokio::test]
+async fn the_fugazi_live_series_loads_whole() {
+    let Some(data) = real_data("fugazi") else { return };
+    let bench = Bench::new();
+    let (file, mapping) = (data.join("fls_data.csv"), mappings().join("fugazi.toml"));
+    let report = bench.load(&[file.clone()], Some(&mapping)).await.expect("loads");
+    assert_eq!(report.tables["artists"], counts(1049, 1, 1048, 0, 0));
+    assert_eq!(report.tables["venues"], counts(1049, 749, 300, 0, 0));
+    assert_eq!(report.tables["concerts"], counts(1049, 1049, 0, 0, 0));
+    assert_eq!(report.tables["concert_prices"], counts(700, 700, 0, 0, 0));
+    assert_eq!(
+        bench
+            .rows("SELECT count(total_attendance), min(event_date), max(event_date), min(status) FROM concerts")
+            .await,
+        ["917|1987-09-03|2002-11-04|completed"]
+    );
+    assert_eq!(
+        bench.rows("SELECT count(DISTINCT currency) FROM concert_prices").await,
+        ["17"]
+    );
+    assert_eq!(
+        bench
+            .rows(
+                "SELECT v.name, v.city, v.state, v.country, c.total_attendance, p.price, p.currency FROM concerts c \
+                   JOIN venues v ON v.venue_id = c.venue_id JOIN concert_prices p ON p.concert_id = c.concert_id \
+                   WHERE c.concert_id = 'FLS0001'"
+            )
+            .await,
+        ["Wilson Center|Washington|DC|US|300|5.00|USD"]
+    );
+    assert_eq!(
+        bench
+            .rows("SELECT count(*) FROM venues WHERE length(country) <> 2 OR country IS NULL")
+            .await,
+        ["0"]
+    );
+    assert_eq!(
+        bench.rows("SELECT count(*) FROM venues WHERE latitude IS NULL").await,
+        ["25"]
+    );
+    let pointer = bench.pointer();
+    let again = bench.load(&[file], Some(&mapping)).await.expect("loads");
+    assert_eq!(again.tables["venues"], counts(1049, 0, 0, 0, 1049));
+    assert_eq!(again.tables["concerts"], counts(1049, 0, 0, 0, 1049));
+    assert_eq!(again.tables["concert_prices"], counts(700, 0, 0, 0, 700));
+    assert_eq!(bench.pointer(), pointer);
+}
+
+#[tokio::test]
+async fn the_tickit_sample_loads_whole() {
+    let Some(data) = real_data("tickit") else { return };
+    let bench = Bench::new();
+    let files = ["allevents_pipe.txt", "venue_pipe.txt", "category_pipe.txt"].map(|name| data.join(name));
+    let mapping = mappings().join("tickit.toml");
+    let report = bench.load(&files, Some(&mapping)).await.expect("loads");
+    assert_eq!(report.tables["artists"], counts(8798, 576, 8222, 0, 0));
+    assert_eq!(report.tables["venues"], counts(202, 202, 0, 0, 0));
+    assert_eq!(report.tables["concerts"], counts(8798, 8798, 0, 0, 0));
+    // 130 have 0 seats and 15 have none: nobody knows either.
+    assert_eq!(
+        bench.rows("SELECT count(*) - count(capacity) FROM venues").await,
+        ["145"]
+    );
+    assert_eq!(
+        bench
+            .rows("SELECT country, count(*) FROM venues GROUP BY 1 ORDER BY 1")
+            .await,
+        ["CA|8", "US|194"]
+    );
+    assert_eq!(
+        bench
+            .rows(
+                "SELECT a.name, a.genre, v.name, c.event_date FROM concerts c JOIN artists a ON a.artist_id = \
+                   c.artist_id JOIN venues v ON v.venue_id = c.venue_id WHERE c.concert_id = 'tickit-1'"
+            )
+            .await,
+        ["Gotterdammerung|Opera|Lyric Opera House|2008-01-25"]
+    );
+}
