@@ -151,6 +151,11 @@ impl Failure {
                 ..Failure::unreachable(service, internal)
             };
         }
+        Failure::upstream_refused(service, internal)
+    }
+
+    /// The service will refuse the same request again.
+    pub fn upstream_refused(service: &str, internal: impl Into<String>) -> Failure {
         Failure::new(
             StatusCode::BAD_GATEWAY,
             "upstream_refused",
@@ -159,6 +164,14 @@ impl Failure {
         )
         .with_action("Whoever runs this server finds the reason in its log under the correlation id.")
         .with_internal(internal)
+    }
+
+    pub fn with_code(self, code: &'static str, message: impl Into<String>) -> Failure {
+        Failure {
+            code,
+            message: message.into(),
+            ..self
+        }
     }
 
     pub fn with_action(mut self, action: impl Into<String>) -> Failure {

@@ -7,19 +7,26 @@
 //! cancels what was begun by another request.
 
 mod body;
+mod catalogue;
+mod chat;
+mod cursor;
+mod data;
 mod failure;
 mod health;
 mod host;
 mod identity;
 pub mod limits;
+mod query;
 mod routes;
 mod settings;
+mod statement;
 mod upstream;
 
 pub use body::{Body, BodyError};
 pub use host::{Host, Level, SendError};
 pub use settings::{Settings, SettingsError};
 
+use concert_contract::catalogue::{CONCERT_DW, Catalogue};
 use http::{Request, Response};
 use std::{
     rc::Rc,
@@ -34,9 +41,11 @@ pub struct Edge {
 
 pub(crate) struct Inner {
     pub settings: Settings,
+    pub catalogue: Catalogue,
     /// Which adapter this is: `native`, `worker`, `spin`, `lambda`. Only health says it.
     pub runtime: &'static str,
     pub health: Mutex<Option<health::Finding>>,
+    pub data: Mutex<Option<data::Remembered>>,
 }
 
 impl Edge {
@@ -46,13 +55,16 @@ impl Edge {
     /// All settings that are missing or wrong, at once.
     pub fn new(runtime: &'static str, setting: impl Fn(&str) -> Option<String>) -> Result<Edge, SettingsError> {
         let settings = Settings::read(setting)?;
-        Ok(Edge {
-            inner: Arc::new(Inner {
-                settings,
-                runtime,
-                health: Mutex::new(None),
-            }),
-        })
+        let catalogue = Catalogue::from_toml(CONCERT_DW)
+            .map_err(|error| SettingsError(vec![format!("the built-in catalogue is wrong: {error}")]))?;
+        let inner = Inner {
+            settings,
+            catalogue,
+            runtime,
+            health: Mutex::new(None),
+            data: Mutex::new(None),
+        };
+        Ok(Edge { inner: Arc::new(inner) })
     }
 
     /// Answers one request. Whatever goes wrong is an answer too: this never fails.

@@ -4,15 +4,18 @@
 use crate::{
     Host, Inner, Level, SettingsError,
     body::{Body, CollectError},
+    catalogue, chat,
     failure::Failure,
     health::health,
+    identity::{self, Viewer},
     limits::BODY_MAX_BYTES,
+    query,
     upstream::Context,
 };
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS},
 };
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -149,12 +152,78 @@ async fn answer(context: &Context, mut incoming: Incoming) -> Result<Response<Bo
             allow(&incoming, "GET")?;
             json(StatusCode::OK, &health(context).await)
         }
+        ["catalogue"] => {
+            allow(&incoming, "GET")?;
+            as_viewer(context, incoming, async |_, _| catalogue::catalogue(context).await).await
+        }
+        ["suggest"] => {
+            allow(&incoming, "GET")?;
+            as_viewer(context, incoming, async |_, incoming| {
+                catalogue::suggest(context, &incoming).await
+            })
+            .await
+        }
+        ["query"] => {
+            allow(&incoming, "POST")?;
+            as_viewer(context, incoming, async |viewer, incoming| {
+                query::query(context, &viewer, incoming).await
+            })
+            .await
+        }
+        ["chat"] => {
+            allow(&incoming, "POST")?;
+            as_viewer(context, incoming, async |viewer, incoming| {
+                chat::chat(context, viewer, incoming).await
+            })
+            .await
+        }
+        ["chat", _, "events"] => later(&incoming, "GET", "Replaying a turn"),
+        ["chat", _, "stop"] => later(&incoming, "POST", "Stopping a turn from another request"),
+        ["history"] => later(&incoming, "GET", "The list of conversations"),
+        ["history", _] => later(&incoming, "GET, PATCH, DELETE", "Reading a stored conversation"),
+        ["history", _, "export"] => later(&incoming, "GET", "Exporting a conversation"),
+        ["memory"] => later(&incoming, "GET", "What is remembered about you"),
+        ["memory", _] => later(&incoming, "DELETE", "What is remembered about you"),
+        ["sql"] => later(&incoming, "POST", "Free SQL"),
+        ["explain"] => later(&incoming, "POST", "The explanation of a change"),
+        ["venues", "popularity"] => later(&incoming, "GET", "The ranking of venues"),
+        ["predictions", "tickets"] => later(&incoming, "POST", "The forecast of ticket sales"),
+        ["forecast", "series"] => later(&incoming, "POST", "The forecast of a series"),
+        ["recommendations"] => later(&incoming, "GET", "Recommendations"),
+        ["models"] => later(&incoming, "GET", "The state of the models"),
+        ["imports"] | ["imports", "propose"] => later(&incoming, "POST", "Importing a file"),
+        ["imports", _] => later(&incoming, "GET", "Importing a file"),
+        ["feedback"] => later(&incoming, "POST", "Feedback"),
         _ => Err(unknown(&path)),
     }
 }
 
 fn unknown(path: &str) -> Failure {
     Failure::not_found(format!("There is nothing at {path}.")).with_action("Check the address.")
+}
+
+/// A route of the API that this build does not serve.
+fn later(incoming: &Incoming, methods: &'static str, what: &str) -> Result<Response<Body>, Failure> {
+    allow(incoming, methods)?;
+    Err(Failure::not_available(format!("{what} is not available here yet.")))
+}
+
+/// Answers as the viewer of the request's cookie. Someone new gets a cookie with the first answer that succeeds.
+async fn as_viewer(
+    context: &Context,
+    incoming: Incoming,
+    answer: impl AsyncFnOnce(Viewer, Incoming) -> Result<Response<Body>, Failure>,
+) -> Result<Response<Body>, Failure> {
+    let viewer = identity::viewer(context, &incoming.headers)?;
+    let cookie = viewer
+        .is_new
+        .then(|| identity::set_cookie(context, &viewer, &incoming.uri, &incoming.headers))
+        .flatten();
+    let mut response = answer(viewer, incoming).await?;
+    if let Some(cookie) = cookie {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    Ok(response)
 }
 
 /// `methods` is written as in the header `Allow`.

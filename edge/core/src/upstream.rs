@@ -58,6 +58,14 @@ impl Context {
         Ok(hex::encode(bytes))
     }
 
+    /// For a wait between two tries. Without randomness the longest wait is the right one.
+    pub fn random_u32(&self) -> u32 {
+        let mut bytes = [0u8; 4];
+        self.host
+            .random(&mut bytes)
+            .map_or(u32::MAX, |()| u32::from_le_bytes(bytes))
+    }
+
     /// `future`, or none when `ms` have passed first.
     pub async fn within<T>(&self, ms: u64, future: impl Future<Output = T>) -> Option<T> {
         let sleep = self.host.sleep(ms);
@@ -101,7 +109,7 @@ impl CallError {
         }
     }
 
-    fn is_retryable(&self) -> bool {
+    pub fn is_retryable(&self) -> bool {
         match self {
             CallError::Unreachable(_) | CallError::Broken(_) => true,
             CallError::Refused(error) => retry::is_retryable(error),
@@ -110,7 +118,7 @@ impl CallError {
         }
     }
 
-    fn retry_after_s(&self) -> Option<u32> {
+    pub fn retry_after_s(&self) -> Option<u32> {
         match self {
             CallError::Refused(error) => error.retry_after_s,
             _ => None,
