@@ -53,13 +53,11 @@ pub fn compile(context: &Context, toolchain: &Toolchain, package: &str, artefact
         Artefact::Program => cargo.args(["--bin", package]),
         Artefact::Library => cargo.arg("--lib"),
         Artefact::Component => {
-            // Nothing after this stage removes the names from a component.
+            // The linker is named for the last step only: named for the target, it would be part of every dependency's
+            // fingerprint, and page and component would compile them in turn. Nothing after this removes the names.
             cargo
-                .env(
-                    "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER",
-                    toolchain.component_linker(),
-                )
                 .args(["--lib", "--", "-Cstrip=symbols"])
+                .arg(format!("-Clinker={}", toolchain.component_linker().display()))
         }
     };
     run(&mut cargo)?;
