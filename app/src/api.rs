@@ -1,0 +1,157 @@
+//! The page's calls to the edge. Every failure is a [`Problem`]; what a person reads of it stands in [`crate::words`].
+
+use crate::{browser, sse, turn::Problem};
+use concert_contract::{
+    api::{CatalogueAnswer, QueryAnswer},
+    chat::{ChatEvent, ChatRequest},
+    error::ErrorEnvelope,
+    query::Query,
+};
+use gloo_net::http::{Request, Response};
+use serde::de::DeserializeOwned;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortSignal, ReadableStreamDefaultReader};
+
+/// # Errors
+/// No server, an error envelope, or an answer that is not a catalogue.
+pub async fn catalogue() -> Result<CatalogueAnswer, Problem> {
+    let response = Request::get("/api/catalogue").send().await.map_err(unreached)?;
+    read(response).await
+}
+
+/// The rows that follow a result's first ones.
+///
+/// # Errors
+/// As [`catalogue`]; `snapshot_changed` when the data was published anew in between.
+pub async fn more_rows(query: &Query, cursor: String) -> Result<QueryAnswer, Problem> {
+    let query = Query {
+        cursor: Some(cursor),
+        ..query.clone()
+    };
+    let response = Request::post("/api/query")
+        .json(&query)
+        .map_err(unreached)?
+        .send()
+        .await
+        .map_err(unreached)?;
+    read(response).await
+}
+
+/// Asks, and hands over events as they come, several at a time where they came together.
+///
+/// # Errors
+/// Why the stream could not begin or broke off. A stream that simply ends is no error here: the turn knows whether it
+/// was done.
+pub async fn chat(
+    request: &ChatRequest,
+    abort: &AbortSignal,
+    mut on_events: impl FnMut(Vec<ChatEvent>),
+) -> Result<(), Problem> {
+    let response = Request::post("/api/chat")
+        .header("accept", "text/event-stream")
+        .header("idempotency-key", &browser::random_id())
+        .abort_signal(Some(abort))
+        .json(request)
+        .map_err(unreached)?
+        .send()
+        .await
+        .map_err(unreached)?;
+    if !response.ok() {
+        return Err(refusal(response).await);
+    }
+    let kind = response.headers().get("content-type").unwrap_or_default();
+    if !kind.starts_with("text/event-stream") {
+        return Err(Problem::Unreadable(format!(
+            "the answer is {kind:?}, not an event stream"
+        )));
+    }
+    let body = response
+        .body()
+        .ok_or_else(|| Problem::Unreadable("the answer has no body".to_owned()))?;
+    let stream: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
+    let mut reader = sse::Reader::default();
+    while let Some(bytes) = next(&stream).await? {
+        let events = reader.push(&bytes).map_err(|sse::TooLong| {
+            Problem::Unreadable(format!("an event is longer than {} bytes", sse::EVENT_MAX_BYTES))
+        })?;
+        let events = events.iter().filter_map(decode).collect::<Result<Vec<_>, _>>()?;
+        if !events.is_empty() {
+            on_events(events);
+        }
+    }
+    Ok(())
+}
+
+async fn next(stream: &ReadableStreamDefaultReader) -> Result<Option<Vec<u8>>, Problem> {
+    let chunk = JsFuture::from(stream.read()).await.map_err(|_| Problem::CutOff)?;
+    let field = |name: &str| js_sys::Reflect::get(&chunk, &name.into()).unwrap_or(JsValue::UNDEFINED);
+    if field("done").is_truthy() {
+        return Ok(None);
+    }
+    Ok(Some(js_sys::Uint8Array::new(&field("value")).to_vec()))
+}
+
+/// None for an event that this version of the page does not know: a newer server may send more.
+fn decode(event: &sse::Event) -> Option<Result<ChatEvent, Problem>> {
+    const KNOWN: [&str; 10] = [
+        "ack",
+        "text",
+        "tool_call",
+        "tool_result",
+        "usage",
+        "clarify",
+        "follow_ups",
+        "reset",
+        "done",
+        "error",
+    ];
+    KNOWN.contains(&event.name.as_str()).then(|| {
+        ChatEvent::parse(&event.name, &event.data)
+            .map_err(|error| Problem::Unreadable(format!("the event {:?}: {error}", event.name)))
+    })
+}
+
+async fn read<T: DeserializeOwned>(response: Response) -> Result<T, Problem> {
+    if !response.ok() {
+        return Err(refusal(response).await);
+    }
+    let text = response.text().await.map_err(unreached)?;
+    serde_json::from_str(&text).map_err(|error| Problem::Unreadable(error.to_string()))
+}
+
+async fn refusal(response: Response) -> Problem {
+    let status = response.status();
+    let text = response.text().await.unwrap_or_default();
+    match serde_json::from_str::<ErrorEnvelope>(&text) {
+        Ok(envelope) => Problem::Envelope(Box::new(envelope)),
+        Err(_) => Problem::Unreadable(format!("status {status} without the error's description")),
+    }
+}
+
+fn unreached(_: gloo_net::Error) -> Problem {
+    Problem::Unreachable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use concert_contract::chat::TurnState;
+
+    #[test]
+    fn known_events_are_decoded_and_others_passed_over() {
+        let event = |name: &str, data: &str| sse::Event {
+            name: name.into(),
+            id: String::new(),
+            data: data.into(),
+        };
+        assert_eq!(
+            decode(&event("done", r#"{"state":"complete"}"#)),
+            Some(Ok(ChatEvent::Done {
+                state: TurnState::Complete
+            }))
+        );
+        assert_eq!(decode(&event("a_later_one", "{}")), None);
+        assert!(matches!(decode(&event("done", "{")), Some(Err(Problem::Unreadable(_)))));
+    }
+}

@@ -1,0 +1,793 @@
+//! From a table and a chart choice to an ECharts option, as a value. Bars start at zero and are sorted by value, what
+//! can be said directly needs no legend, the unit stands in the card's header and not on each tick.
+
+use crate::numbers::{self, Styles};
+use charming::{
+    Chart as Options,
+    component::{Axis, Grid},
+    datatype::{CompositeValue, DataPointItem},
+    element::{
+        AxisLabel, AxisLine, AxisPointer, AxisPointerType, AxisTick, AxisType, BoundaryGap, Color, Emphasis, ItemStyle,
+        Label, LabelPosition, LineStyle, SplitLine, Symbol, Tooltip, Trigger,
+    },
+    series::{Bar, Line, Scatter},
+};
+use concert_contract::{
+    chart::{Chart, ChartKind},
+    table::{Cell, ColumnType, Table},
+};
+use serde_json::{Value, json};
+
+/// Bars that are drawn at most; the table has the others.
+pub const BARS_MAX: usize = 25;
+/// Points that are drawn at most: more than there are pixels.
+const POINTS_MAX: usize = 2000;
+/// Lines or stacks at most, as many as there are colours told apart.
+const SERIES_MAX: usize = 6;
+/// Columns that are labelled directly; with more, an axis says the values.
+const DIRECT_LABELS_MAX: usize = 12;
+const BAR_STEP_PX: f64 = 34.0;
+const PLOT_HEIGHT_PX: f64 = 280.0;
+
+/// What the page looks like at the moment of drawing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    pub width_px: f64,
+    pub font: String,
+    pub ink: String,
+    pub ink_3: String,
+    pub line: String,
+    pub surface: String,
+    /// The data colours, in order of use.
+    pub data: Vec<String>,
+    /// Whether bars and lines grow when they are first drawn.
+    pub grow: bool,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        let ink = || "#000".to_owned();
+        Look {
+            width_px: 640.0,
+            font: "sans-serif".to_owned(),
+            ink: ink(),
+            ink_3: ink(),
+            line: ink(),
+            surface: "#fff".to_owned(),
+            data: vec![ink(); SERIES_MAX],
+            grow: false,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawing {
+    pub option: Value,
+    pub height_px: f64,
+    /// What a series and a point of it say when pointed at: `[series][point]`.
+    pub tips: Vec<Vec<String>>,
+    /// The columns whose numbers the x and the y axis show, where they show numbers.
+    pub axes: [Option<usize>; 2],
+    /// Names of the series where a legend is needed, in the colours' order.
+    pub legend: Vec<String>,
+    /// A sentence about what is left out of the drawing.
+    pub left_out: Option<String>,
+}
+
+/// None where the chart names columns that are not there, has no numbers, or is of a kind that is shown as a table.
+pub fn draw(table: &Table, chart: &Chart, styles: &Styles, look: &Look) -> Option<Drawing> {
+    let y = chart
+        .y
+        .iter()
+        .map(|name| table.column_index(name))
+        .collect::<Option<Vec<_>>>()?;
+    let first_y = *y.first()?;
+    let x = table.column_index(chart.x.as_deref()?)?;
+    if !y.iter().any(|y| table.rows.iter().any(|row| number(row, *y).is_some())) {
+        return None;
+    }
+    let series = match &chart.series {
+        Some(name) => Some(table.column_index(name)?),
+        None => None,
+    };
+    match chart.kind {
+        ChartKind::Bar => Some(bars(&Sheet { table, styles }, x, first_y, look)),
+        ChartKind::Column => Some(columns(&Sheet { table, styles }, x, first_y, look)),
+        ChartKind::Line => Some(lines(&Sheet { table, styles }, x, &y, series, look)),
+        ChartKind::Scatter => Some(scatter(&Sheet { table, styles }, x, first_y, look)),
+        ChartKind::StackedBar => Some(stacks(&Sheet { table, styles }, x, first_y, series?, look)),
+        ChartKind::Number | ChartKind::Heatmap => None,
+    }
+}
+
+fn number(row: &[Cell], column: usize) -> Option<f64> {
+    row.get(column)?.as_f64()
+}
+
+/// A table and how its cells are written.
+struct Sheet<'a> {
+    table: &'a Table,
+    styles: &'a Styles,
+}
+
+impl Sheet<'_> {
+    /// What a row is called, as plain text for ECharts.
+    fn name(&self, row: &[Cell], column: usize) -> String {
+        match row.get(column) {
+            None | Some(Cell::Null) => "not known".to_owned(),
+            Some(_) => plain(&self.styles.exact(row, column)),
+        }
+    }
+
+    fn short(&self, row: &[Cell], column: usize) -> String {
+        plain(&self.styles.short(row, column))
+    }
+
+    /// What stands in the box at the pointer: the name, then the number exactly.
+    fn tip(&self, row: &[Cell], x: usize, y: usize, series: Option<usize>) -> String {
+        let series = series
+            .map(|series| format!(", {}", self.name(row, series)))
+            .unwrap_or_default();
+        format!("{}{series}\n{}", self.name(row, x), plain(&self.styles.exact(row, y)))
+    }
+}
+
+/// ECharts reads `{…}` in texts as a template or a style: in names it is neither.
+fn plain(text: &str) -> String {
+    text.replace('{', "(").replace('}', ")")
+}
+
+fn color(value: &str) -> Color {
+    Color::from(value)
+}
+
+/// A width for `text` at 12 px, in pixels. Canvas could measure it; an estimate keeps this a pure function.
+fn width_of(text: &str) -> f64 {
+    text.chars()
+        .map(|c| {
+            if c.is_ascii() {
+                if "iljt.,'| ".contains(c) {
+                    3.9
+                } else if c.is_ascii_uppercase() {
+                    8.4
+                } else {
+                    6.9
+                }
+            } else {
+                9.0
+            }
+        })
+        .sum()
+}
+
+fn base(look: &Look) -> Options {
+    Options::new()
+        .animation(look.grow)
+        .animation_duration(200)
+        .animation_duration_update(0)
+        .background_color(color("transparent"))
+}
+
+/// The one function that every option passes through: texts in the page's font, and a tooltip that is drawn on the
+/// canvas. One made of HTML would carry inline styles, which the content security policy forbids.
+fn finish(option: Options, look: &Look, mend: impl FnOnce(&mut Value)) -> Value {
+    // The option is made of strings, numbers and lists: it always serialises.
+    let mut value = serde_json::to_value(&option).unwrap_or_default();
+    value["textStyle"] = json!({"fontFamily": look.font});
+    if value["tooltip"].is_null() {
+        value["tooltip"] = json!({});
+    }
+    let tooltip = &mut value["tooltip"];
+    tooltip["renderMode"] = json!("richText");
+    tooltip["confine"] = json!(true);
+    tooltip["backgroundColor"] = json!(look.surface);
+    tooltip["borderColor"] = json!(look.line);
+    tooltip["borderWidth"] = json!(1);
+    tooltip["padding"] = json!([8, 12]);
+    tooltip["shadowBlur"] = json!(0);
+    tooltip["textStyle"] = json!({"color": look.ink, "fontSize": 12, "lineHeight": 18, "fontFamily": look.font});
+    tooltip["transitionDuration"] = json!(0);
+    mend(&mut value);
+    value
+}
+
+fn silent_axis() -> Axis {
+    Axis::new()
+        .axis_line(AxisLine::new().show(false))
+        .axis_tick(AxisTick::new().show(false))
+        .split_line(SplitLine::new().show(false))
+}
+
+fn axis_label(look: &Look) -> AxisLabel {
+    AxisLabel::new().color(color(&look.ink_3)).font_size(11)
+}
+
+fn value_axis(look: &Look) -> Axis {
+    Axis::new()
+        .type_(AxisType::Value)
+        .split_number(3)
+        .axis_line(AxisLine::new().show(false))
+        .axis_tick(AxisTick::new().show(false))
+        .axis_label(axis_label(look))
+        .split_line(SplitLine::new().line_style(LineStyle::new().color(color(&look.line))))
+}
+
+fn left_out(shown: usize, of: usize, what: &str) -> Option<String> {
+    (shown < of).then(|| format!("The first {shown} of {of} {what} are drawn; the table has all of them."))
+}
+
+fn sorted_by_value(table: &Table, y: usize) -> Vec<&Vec<Cell>> {
+    let mut rows: Vec<_> = table.rows.iter().filter(|row| number(row, y).is_some()).collect();
+    rows.sort_by(|a, b| {
+        number(b, y)
+            .unwrap_or_default()
+            .total_cmp(&number(a, y).unwrap_or_default())
+    });
+    rows
+}
+
+fn item(value: f64, name: String) -> DataPointItem {
+    DataPointItem::new(value).name(plain(&name))
+}
+
+/// The direct label of each data item, which the typed options have no field for.
+fn label_items(series: &mut Value, labels: &[String]) {
+    let Some(items) = series["data"].as_array_mut() else {
+        return;
+    };
+    for (item, label) in items.iter_mut().zip(labels) {
+        item["label"] = json!({"formatter": plain(label)});
+    }
+}
+
+fn bars(sheet: &Sheet, x: usize, y: usize, look: &Look) -> Drawing {
+    let table = sheet.table;
+    let rows = sorted_by_value(table, y);
+    let shown = &rows[..rows.len().min(BARS_MAX)];
+    let names: Vec<String> = shown.iter().map(|row| sheet.name(row, x)).collect();
+    let labels: Vec<String> = shown.iter().map(|row| sheet.short(row, y)).collect();
+    let widest = |texts: &[String]| texts.iter().map(|text| width_of(text)).fold(0.0, f64::max).ceil();
+    let left = (widest(&names) + 16.0).min(look.width_px * 0.4).max(40.0);
+    let right = widest(&labels) + 16.0;
+    let data = shown
+        .iter()
+        .zip(&names)
+        .map(|(row, name)| item(number(row, y).unwrap_or_default(), name.clone()));
+    let option = base(look)
+        .tooltip(Tooltip::new().trigger(Trigger::Item))
+        .grid(Grid::new().left(left).right(right).top(4).bottom(4))
+        .x_axis(Axis::new().type_(AxisType::Value).show(false))
+        .y_axis(
+            silent_axis()
+                .type_(AxisType::Category)
+                .inverse(true)
+                .data(names.clone())
+                .axis_label(AxisLabel::new().color(color(&look.ink)).font_size(12).interval(0)),
+        )
+        .series(
+            Bar::new()
+                .bar_width(16)
+                .label(
+                    Label::new()
+                        .show(true)
+                        .position(LabelPosition::Right)
+                        .color(color(&look.ink))
+                        .font_size(12)
+                        .distance(8),
+                )
+                .item_style(ItemStyle::new().color(color(&look.data[0])).border_radius(2))
+                .emphasis(Emphasis::new().item_style(ItemStyle::new().opacity(0.85)))
+                .data(data.collect::<Vec<_>>()),
+        );
+    let option = finish(option, look, |value| {
+        // Names begin at the card's left edge, as a reader's eye does.
+        let label = &mut value["yAxis"]["axisLabel"];
+        label["align"] = json!("left");
+        label["margin"] = json!(left);
+        label["width"] = json!(left - 12.0);
+        label["overflow"] = json!("truncate");
+        value["grid"][0]["outerBoundsMode"] = json!("none");
+        label_items(&mut value["series"][0], &labels);
+    });
+    Drawing {
+        option,
+        height_px: shown.len() as f64 * BAR_STEP_PX + 8.0,
+        tips: vec![shown.iter().map(|row| sheet.tip(row, x, y, None)).collect()],
+        axes: [None, None],
+        legend: Vec::new(),
+        left_out: left_out(shown.len(), rows.len(), "bars"),
+    }
+}
+
+fn columns(sheet: &Sheet, x: usize, y: usize, look: &Look) -> Drawing {
+    let table = sheet.table;
+    let rows: Vec<_> = table
+        .rows
+        .iter()
+        .filter(|row| number(row, y).is_some())
+        .take(POINTS_MAX)
+        .collect();
+    let names: Vec<String> = rows.iter().map(|row| sheet.name(row, x)).collect();
+    let labels: Vec<String> = rows.iter().map(|row| sheet.short(row, y)).collect();
+    // Direct labels, where each has room above its column.
+    let step_px = look.width_px / rows.len().max(1) as f64;
+    let direct =
+        rows.len() <= DIRECT_LABELS_MAX && labels.iter().map(|text| width_of(text)).fold(0.0, f64::max) + 6.0 < step_px;
+    let data = rows
+        .iter()
+        .zip(&names)
+        .map(|(row, name)| item(number(row, y).unwrap_or_default(), name.clone()));
+    let option = base(look)
+        .tooltip(Tooltip::new().trigger(Trigger::Item))
+        .grid(
+            Grid::new()
+                .left(if direct { 0 } else { 44 })
+                .right(4)
+                .top(24)
+                .bottom(28),
+        )
+        .x_axis(
+            silent_axis()
+                .type_(AxisType::Category)
+                .data(names.clone())
+                .axis_label(axis_label(look)),
+        )
+        .y_axis(if direct {
+            Axis::new().type_(AxisType::Value).show(false)
+        } else {
+            value_axis(look)
+        })
+        .series(
+            Bar::new()
+                .bar_width("62%")
+                .label(
+                    Label::new()
+                        .show(direct)
+                        .position(LabelPosition::Top)
+                        .color(color(&look.ink))
+                        .font_size(12),
+                )
+                .item_style(ItemStyle::new().color(color(&look.data[0])).border_radius(2))
+                .emphasis(Emphasis::new().item_style(ItemStyle::new().opacity(0.85)))
+                .data(data.collect::<Vec<_>>()),
+        );
+    let option = finish(option, look, |value| {
+        value["grid"][0]["outerBoundsMode"] = json!("none");
+        value["series"][0]["barMaxWidth"] = json!(48);
+        if direct {
+            label_items(&mut value["series"][0], &labels);
+        }
+    });
+    Drawing {
+        option,
+        height_px: PLOT_HEIGHT_PX,
+        tips: vec![rows.iter().map(|row| sheet.tip(row, x, y, None)).collect()],
+        axes: [None, (!direct).then_some(y)],
+        legend: Vec::new(),
+        left_out: None,
+    }
+}
+
+/// One line: its name, and for each stretch of time the row, if there is one.
+struct Track<'a> {
+    name: String,
+    y: usize,
+    points: Vec<Option<&'a Vec<Cell>>>,
+}
+
+fn lines(sheet: &Sheet, x: usize, y: &[usize], series: Option<usize>, look: &Look) -> Drawing {
+    let table = sheet.table;
+    let times = times(table, x);
+    let at = |row: &Vec<Cell>| times.iter().position(|time| Some(time) == row.get(x));
+    let mut tracks: Vec<Track> = Vec::new();
+    let mut left = 0;
+    for row in &table.rows {
+        let Some(at) = at(row) else { continue };
+        for &y in if series.is_some() { &y[..1] } else { y } {
+            let name = match series {
+                Some(series) => sheet.name(row, series),
+                None => numbers::words(&table.columns[y].name),
+            };
+            let track = match tracks.iter_mut().position(|track| track.name == name) {
+                Some(found) => &mut tracks[found],
+                None if tracks.len() == SERIES_MAX => {
+                    left += 1;
+                    continue;
+                }
+                None => {
+                    tracks.push(Track {
+                        name,
+                        y,
+                        points: vec![None; times.len()],
+                    });
+                    let last = tracks.len() - 1;
+                    &mut tracks[last]
+                }
+            };
+            track.points[at] = Some(row);
+        }
+    }
+    let many = tracks.len() > 1;
+    let names: Vec<String> = times
+        .iter()
+        .map(|time| sheet.name(std::slice::from_ref(time), 0))
+        .collect();
+    // Few points can be told apart; many are one line.
+    let dots = times.len() <= 40;
+    let end_px = if many {
+        tracks
+            .iter()
+            .map(|track| width_of(&track.name))
+            .fold(0.0, f64::max)
+            .min(140.0)
+            + 12.0
+    } else {
+        12.0
+    };
+    let mut option = base(look)
+        .tooltip(
+            Tooltip::new().trigger(Trigger::Axis).axis_pointer(
+                AxisPointer::new()
+                    .type_(AxisPointerType::Line)
+                    .line_style(LineStyle::new().color(color(&look.line))),
+            ),
+        )
+        .grid(Grid::new().left(48).right(end_px).top(16).bottom(28))
+        .x_axis(
+            silent_axis()
+                .type_(AxisType::Category)
+                .boundary_gap(BoundaryGap::CategoryAxis(false))
+                .data(names.clone())
+                .axis_label(axis_label(look)),
+        )
+        .y_axis(value_axis(look));
+    for (index, track) in tracks.iter().enumerate() {
+        let paint = &look.data[index % look.data.len()];
+        let data: Vec<CompositeValue> = track
+            .points
+            .iter()
+            .map(|row| CompositeValue::from(row.and_then(|row| number(row, track.y))))
+            .collect();
+        option = option.series(
+            Line::new()
+                .name(plain(&track.name))
+                .symbol(Symbol::Circle)
+                .symbol_size(if dots { 5.0 } else { 4.0 })
+                .show_symbol(dots)
+                .connect_nulls(false)
+                .line_style(LineStyle::new().color(color(paint)).width(2))
+                .item_style(ItemStyle::new().color(color(paint)))
+                .data(data),
+        );
+    }
+    let option = finish(option, look, |value| {
+        value["grid"][0]["outerBoundsMode"] = json!("none");
+        value["xAxis"]["axisLabel"]["hideOverlap"] = json!(true);
+        let Some(series) = value["series"].as_array_mut() else {
+            return;
+        };
+        for (index, series) in series.iter_mut().enumerate().filter(|_| many) {
+            // The line's name stands at its end instead of in a legend.
+            series["endLabel"] = json!({
+                "show": true, "formatter": "{a}", "color": look.data[index % look.data.len()], "fontSize": 11,
+                "width": end_px - 12.0, "overflow": "truncate",
+            });
+            series["labelLayout"] = json!({"moveOverlap": "shiftY"});
+        }
+    });
+    let tips = tracks.iter().map(|track| {
+        let of = |(point, time): (&Option<&Vec<Cell>>, &Cell)| match point {
+            Some(row) => sheet.tip(row, x, track.y, series.or(None)),
+            None => format!("{}\nno data", sheet.name(std::slice::from_ref(time), 0)),
+        };
+        track.points.iter().zip(&times).map(of).collect()
+    });
+    Drawing {
+        option,
+        height_px: PLOT_HEIGHT_PX,
+        tips: tips.collect(),
+        axes: [None, y.first().copied()],
+        legend: Vec::new(),
+        left_out: (left > 0).then(|| format!("The first {SERIES_MAX} lines are drawn; the table has all of them.")),
+    }
+}
+
+/// The stretches of time in order. Years that have no row are put in, so that a gap is seen as one.
+fn times(table: &Table, x: usize) -> Vec<Cell> {
+    let mut times: Vec<Cell> = Vec::new();
+    for row in &table.rows {
+        if let Some(cell) = row.get(x).filter(|cell| !cell.is_null())
+            && !times.contains(cell)
+        {
+            times.push(cell.clone());
+        }
+    }
+    match table.columns[x].column_type {
+        ColumnType::Integer => {
+            let years = || {
+                times
+                    .iter()
+                    .filter_map(|cell| if let Cell::Integer(n) = cell { Some(*n) } else { None })
+            };
+            match (years().min(), years().max()) {
+                (Some(first), Some(last)) if last - first < POINTS_MAX as i64 => {
+                    (first..=last).map(Cell::Integer).collect()
+                }
+                _ => times,
+            }
+        }
+        // Dates are written year first: the order of their letters is the order of time.
+        _ => {
+            times.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+            times.truncate(POINTS_MAX);
+            times
+        }
+    }
+}
+
+fn stacks(sheet: &Sheet, x: usize, y: usize, series: usize, look: &Look) -> Drawing {
+    let table = sheet.table;
+    let mut names: Vec<String> = Vec::new();
+    let mut parts: Vec<String> = Vec::new();
+    for row in &table.rows {
+        let (of, part) = (sheet.name(row, x), sheet.name(row, series));
+        if !names.contains(&of) && names.len() < BARS_MAX {
+            names.push(of);
+        }
+        if !parts.contains(&part) && parts.len() < SERIES_MAX {
+            parts.push(part);
+        }
+    }
+    let cell = |of: &str, part: &str| {
+        table
+            .rows
+            .iter()
+            .find(|row| sheet.name(row, x) == of && sheet.name(row, series) == part)
+    };
+    let left = (names.iter().map(|name| width_of(name)).fold(0.0, f64::max) + 16.0).min(look.width_px * 0.4);
+    let mut option = base(look)
+        .tooltip(Tooltip::new().trigger(Trigger::Item))
+        .grid(Grid::new().left(left).right(16).top(4).bottom(28))
+        .x_axis(value_axis(look))
+        .y_axis(
+            silent_axis()
+                .type_(AxisType::Category)
+                .inverse(true)
+                .data(names.clone())
+                .axis_label(AxisLabel::new().color(color(&look.ink)).font_size(12).interval(0)),
+        );
+    let mut tips = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        let rows: Vec<_> = names.iter().map(|of| cell(of, part)).collect();
+        tips.push(
+            rows.iter()
+                .map(|row| row.map(|row| sheet.tip(row, x, y, Some(series))).unwrap_or_default())
+                .collect(),
+        );
+        let data: Vec<CompositeValue> = rows
+            .iter()
+            .map(|row| CompositeValue::from(row.and_then(|row| number(row, y))))
+            .collect();
+        option = option.series(
+            Bar::new()
+                .name(part.clone())
+                .stack("all")
+                .bar_width(16)
+                .item_style(ItemStyle::new().color(color(&look.data[index % look.data.len()])))
+                .data(data),
+        );
+    }
+    let option = finish(option, look, |value| {
+        let label = &mut value["yAxis"]["axisLabel"];
+        label["align"] = json!("left");
+        label["margin"] = json!(left);
+        label["width"] = json!(left - 12.0);
+        label["overflow"] = json!("truncate");
+        value["grid"][0]["outerBoundsMode"] = json!("none");
+    });
+    let drawn: usize = table
+        .rows
+        .iter()
+        .filter(|row| names.contains(&sheet.name(row, x)) && parts.contains(&sheet.name(row, series)))
+        .count();
+    Drawing {
+        option,
+        height_px: names.len() as f64 * BAR_STEP_PX + 36.0,
+        tips,
+        axes: [Some(y), None],
+        legend: parts,
+        left_out: left_out(drawn, table.rows.len(), "rows"),
+    }
+}
+
+fn scatter(sheet: &Sheet, x: usize, y: usize, look: &Look) -> Drawing {
+    let table = sheet.table;
+    let both = |row: &&Vec<Cell>| number(row, x).is_some() && number(row, y).is_some();
+    let rows: Vec<_> = table.rows.iter().filter(both).take(POINTS_MAX).collect();
+    let data: Vec<Vec<f64>> = rows
+        .iter()
+        .map(|row| [x, y].iter().filter_map(|column| number(row, *column)).collect())
+        .collect();
+    let option = base(look)
+        .tooltip(Tooltip::new().trigger(Trigger::Item))
+        .grid(Grid::new().left(48).right(16).top(16).bottom(28))
+        .x_axis(value_axis(look).scale(true).split_line(SplitLine::new().show(false)))
+        .y_axis(value_axis(look).scale(true))
+        .series(
+            Scatter::new()
+                .symbol_size(8)
+                .item_style(ItemStyle::new().color(color(&look.data[0])).opacity(0.7))
+                .data(data),
+        );
+    let all = |row: &&Vec<Cell>| {
+        plain(
+            &(0..row.len())
+                .map(|column| sheet.styles.exact(row, column))
+                .collect::<Vec<_>>()
+                .join("\n"),
+        )
+    };
+    Drawing {
+        option: finish(option, look, |value| {
+            value["grid"][0]["outerBoundsMode"] = json!("none")
+        }),
+        height_px: PLOT_HEIGHT_PX,
+        tips: vec![rows.iter().map(all).collect()],
+        axes: [Some(x), Some(y)],
+        legend: Vec::new(),
+        left_out: left_out(rows.len(), table.rows.len(), "points"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use concert_contract::table::Column;
+
+    fn table(columns: &[(&str, ColumnType)], rows: Vec<Vec<Cell>>) -> Table {
+        let column = |(name, column_type): &(&str, ColumnType)| Column {
+            name: (*name).into(),
+            column_type: *column_type,
+            unit: column_type.is_number().then(|| "count".into()),
+        };
+        let row_count = rows.len() as u64;
+        Table {
+            columns: columns.iter().map(column).collect(),
+            rows,
+            row_count,
+            truncated: false,
+        }
+    }
+
+    fn text(text: &str) -> Cell {
+        Cell::Text(text.into())
+    }
+
+    fn chart(kind: ChartKind, x: &str, y: &str) -> Chart {
+        Chart {
+            kind,
+            x: Some(x.into()),
+            y: vec![y.into()],
+            series: None,
+            alternatives: vec![],
+        }
+    }
+
+    fn venues() -> Table {
+        table(
+            &[("venue", ColumnType::Text), ("concerts", ColumnType::Integer)],
+            vec![
+                vec![text("Small {b|x}"), Cell::Integer(3)],
+                vec![text("Large"), Cell::Integer(12_345)],
+                vec![Cell::Null, Cell::Integer(7)],
+                vec![text("Unknown"), Cell::Null],
+            ],
+        )
+    }
+
+    #[test]
+    fn bars_are_sorted_and_labelled_and_names_are_no_templates() {
+        let drawing = draw(
+            &venues(),
+            &chart(ChartKind::Bar, "venue", "concerts"),
+            &Styles::default(),
+            &Look::default(),
+        )
+        .unwrap();
+        assert_eq!(
+            drawing.option["yAxis"]["data"],
+            json!(["Large", "not known", "Small (b|x)"])
+        );
+        let data = drawing.option["series"][0]["data"].as_array().unwrap();
+        assert_eq!(
+            data.iter()
+                .map(|item| item["value"].as_f64().unwrap())
+                .collect::<Vec<_>>(),
+            [12345.0, 7.0, 3.0]
+        );
+        assert_eq!(data[1]["label"]["formatter"], "7");
+        assert_eq!(drawing.tips[0].len(), 3);
+        assert!(
+            drawing.option["xAxis"]["min"].is_null(),
+            "a bar's axis begins at zero by itself"
+        );
+    }
+
+    #[test]
+    fn every_option_draws_its_tooltip_on_the_canvas() {
+        for kind in [ChartKind::Bar, ChartKind::Column, ChartKind::Line] {
+            let drawing = draw(
+                &venues(),
+                &chart(kind, "venue", "concerts"),
+                &Styles::default(),
+                &Look::default(),
+            )
+            .unwrap();
+            assert_eq!(drawing.option["tooltip"]["renderMode"], "richText", "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_year_without_rows_is_a_gap() {
+        let years = table(
+            &[("year", ColumnType::Integer), ("attendance", ColumnType::Integer)],
+            vec![
+                vec![Cell::Integer(1990), Cell::Integer(5)],
+                vec![Cell::Integer(1988), Cell::Integer(4)],
+            ],
+        );
+        let drawing = draw(
+            &years,
+            &chart(ChartKind::Line, "year", "attendance"),
+            &Styles::default(),
+            &Look::default(),
+        )
+        .unwrap();
+        assert_eq!(drawing.option["xAxis"]["data"], json!(["1988", "1989", "1990"]));
+        assert_eq!(drawing.option["series"][0]["data"], json!([4.0, null, 5.0]));
+        assert_eq!(drawing.tips[0][1], "1989\nno data");
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_is_none() {
+        let (styles, look) = (Styles::default(), Look::default());
+        assert_eq!(
+            draw(&venues(), &chart(ChartKind::Bar, "city", "concerts"), &styles, &look),
+            None
+        );
+        assert_eq!(
+            draw(
+                &venues(),
+                &chart(ChartKind::Heatmap, "venue", "concerts"),
+                &styles,
+                &look
+            ),
+            None
+        );
+        assert_eq!(
+            draw(&venues(), &chart(ChartKind::Bar, "concerts", "venue"), &styles, &look),
+            None
+        );
+        assert_eq!(
+            draw(&table(&[], vec![]), &chart(ChartKind::Line, "a", "b"), &styles, &look),
+            None
+        );
+    }
+
+    #[test]
+    fn too_many_bars_are_said_to_be_left_out() {
+        let rows = (0..60)
+            .map(|n| vec![text(&format!("v{n}")), Cell::Integer(n)])
+            .collect();
+        let many = table(&[("venue", ColumnType::Text), ("concerts", ColumnType::Integer)], rows);
+        let drawing = draw(
+            &many,
+            &chart(ChartKind::Bar, "venue", "concerts"),
+            &Styles::default(),
+            &Look::default(),
+        )
+        .unwrap();
+        assert_eq!(drawing.tips[0].len(), BARS_MAX);
+        assert!(drawing.left_out.unwrap().contains("25 of 60"));
+    }
+}

@@ -1,0 +1,129 @@
+//! Numbers and dates as the page writes them: exact in tables and at the pointer, short on charts. What each format
+//! looks like is [`concert_contract::format`]'s; here stands which one a column takes.
+
+use concert_contract::{
+    api::CatalogueAnswer,
+    format::{self, Style},
+    table::{Cell, Column},
+};
+
+pub use concert_contract::format::{date, integer};
+
+/// A column of currency codes has this name: where money of several currencies stands in one table, each row says
+/// which one it is in.
+const CURRENCY_COLUMN: &str = "currency";
+
+/// How the columns of a table are written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Styles {
+    columns: Vec<(Style, Option<String>)>,
+    currency: Option<usize>,
+}
+
+impl Styles {
+    pub fn of(columns: &[Column], catalogue: &CatalogueAnswer) -> Styles {
+        let style = |column: &Column| (Style::of_answer(column, catalogue), column.unit.clone());
+        Styles {
+            columns: columns.iter().map(style).collect(),
+            currency: columns.iter().position(|column| column.name == CURRENCY_COLUMN),
+        }
+    }
+
+    fn at(&self, column: usize) -> (Style, Option<&str>) {
+        self.columns
+            .get(column)
+            .map_or((Style::Text, None), |(style, unit)| (*style, unit.as_deref()))
+    }
+
+    fn write(&self, row: &[Cell], column: usize, how: fn(&Cell, Style, Option<&str>) -> String) -> String {
+        let (style, unit) = self.at(column);
+        let of_row = || {
+            self.currency
+                .and_then(|currency| row.get(currency))
+                .and_then(Cell::as_str)
+        };
+        row.get(column)
+            .map(|cell| how(cell, style, unit.or_else(of_row)))
+            .unwrap_or_default()
+    }
+
+    /// In full: `$1,840,250.00`.
+    pub fn exact(&self, row: &[Cell], column: usize) -> String {
+        self.write(row, column, format::exact)
+    }
+
+    /// Where there is little room: `$1.84 M`.
+    pub fn short(&self, row: &[Cell], column: usize) -> String {
+        self.write(row, column, format::short)
+    }
+
+    /// On an axis, whose unit stands in the card's header.
+    pub fn tick(&self, value: f64, column: usize) -> String {
+        match self.at(column).0 {
+            Style::Percent => format!("{}{}%", format::decimal(value, 0), format::THIN_SPACE),
+            _ if value.abs() < 10_000.0 && value.fract() == 0.0 => format::decimal(value, 0),
+            _ => format::compact(value),
+        }
+    }
+
+    /// Whether its cells are figures, which stand right-aligned; a year or a month is none.
+    pub fn is_figure(&self, column: usize) -> bool {
+        matches!(
+            self.at(column).0,
+            Style::Integer | Style::Decimal | Style::Money | Style::Percent
+        )
+    }
+}
+
+/// A name of the wire as words: `average_price` → "Average price".
+pub fn words(name: &str) -> String {
+    let words = name.replace('_', " ");
+    let mut letters = words.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use concert_contract::table::{ColumnType, Decimal};
+
+    #[test]
+    fn money_takes_the_currency_of_its_row() {
+        let column = |name: &str, column_type, unit: Option<&str>| Column {
+            name: name.into(),
+            column_type,
+            unit: unit.map(str::to_owned),
+        };
+        let catalogue: CatalogueAnswer = serde_json::from_value(serde_json::json!({
+            "version": "1", "dimensions": [], "questions": [],
+            "metrics": [{"name": "revenue", "label": "Revenue", "unit": "currency", "format": "money"}],
+            "data": {"snapshot_id": "", "as_of": null, "last_complete_day": null, "tables": []},
+        }))
+        .unwrap();
+        let columns = [
+            column("currency", ColumnType::Text, None),
+            column("revenue", ColumnType::Decimal, None),
+        ];
+        let styles = Styles::of(&columns, &catalogue);
+        let row = [
+            Cell::Text("GBP".into()),
+            Cell::Decimal(Decimal {
+                mantissa: 600,
+                scale: 2,
+            }),
+        ];
+        assert_eq!(styles.exact(&row, 1), "£6.00");
+        assert!(styles.is_figure(1) && !styles.is_figure(0));
+        assert_eq!(styles.exact(&row, 9), "");
+        assert_eq!(styles.tick(2500.0, 1), "2,500");
+    }
+
+    #[test]
+    fn a_wire_name_reads_as_words() {
+        assert_eq!(words("average_price"), "Average price");
+        assert_eq!(words(""), "");
+    }
+}
