@@ -128,7 +128,7 @@ pub struct TableDef {
     /// The column whose absence means that a source's row says nothing about this table: a concert without a price
     /// has no row in `concert_prices`, which is no fault.
     pub subject: Option<&'static str>,
-    /// The column that holds the day of a row, for tables that have one.
+    /// The column that holds the day of a row, for tables of things that happen.
     pub day: Option<&'static str>,
     columns: &'static [ColumnDef],
     /// Columns that say where a row came from follow.
@@ -308,19 +308,16 @@ const CONCERT_PRICES: TableDef = part(
     "price",
 );
 
-const CUSTOMERS: TableDef = dated(
-    table(
-        "customers",
-        &["customer_id"],
-        &[
-            required("customer_id", Kind::Text),
-            optional("segment", Kind::Text),
-            optional("city", Kind::Text),
-            optional("state", Kind::Text),
-            optional("joined_at", Kind::Date),
-        ],
-    ),
-    "joined_at",
+const CUSTOMERS: TableDef = table(
+    "customers",
+    &["customer_id"],
+    &[
+        required("customer_id", Kind::Text),
+        optional("segment", Kind::Text),
+        optional("city", Kind::Text),
+        optional("state", Kind::Text),
+        optional("joined_at", Kind::Date),
+    ],
 );
 
 const TICKET_SALES: TableDef = dated(

@@ -12,7 +12,7 @@ use concert_contract::{
 };
 use jiff::civil::Date;
 
-/// The dimension under which `catalogue_values` lists the currencies that money comes in.
+/// The dimension under which `catalogue_values` lists the currencies; the weight says how many amounts are in each.
 pub const CURRENCY_DIMENSION: &str = "currency";
 
 impl Lake {
@@ -54,7 +54,7 @@ impl Lake {
             .rows(
                 &snapshot,
                 &format!(
-                    "SELECT value, weight FROM catalogue_values WHERE dimension = '{CURRENCY_DIMENSION}' \
+                    "SELECT value, weight FROM catalogue_values WHERE dimension = '{CURRENCY_DIMENSION}' AND weight > 0 \
                      ORDER BY weight DESC, value"
                 ),
             )

@@ -176,6 +176,19 @@ impl Writer {
         session::read_all(layer, def, &handle).await
     }
 
+    /// The layer as this writer sees it: its tables at their newest versions, published or not. It has no id.
+    pub fn heads(&self, layer: Layer) -> Snapshot {
+        let tables = layer
+            .tables()
+            .iter()
+            .filter_map(|def| Some((def.name.to_owned(), head_of(self.tables.get(&(layer, def.name))?))))
+            .collect();
+        Snapshot {
+            tables,
+            ..Snapshot::default()
+        }
+    }
+
     /// Adds rows in one commit. The batches have the table's schema ([`TableDef::arrow_schema`]).
     ///
     /// # Errors
@@ -218,11 +231,7 @@ impl Writer {
         published_at: jiff::Timestamp,
         fingerprints: BTreeMap<String, String>,
     ) -> Result<Snapshot> {
-        let tables = layer
-            .tables()
-            .iter()
-            .filter_map(|def| Some((def.name.to_owned(), head_of(self.tables.get(&(layer, def.name))?))))
-            .collect();
+        let tables = self.heads(layer).tables;
         let snapshot = Snapshot {
             id,
             published_at: published_at.to_string(),
