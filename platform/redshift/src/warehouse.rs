@@ -1,0 +1,256 @@
+//! The warehouse as its callers see it: a statement in, rows out, always on the newest published snapshot.
+
+use crate::{
+    dialect::Task,
+    engine::{self, Limits},
+    error::RedshiftError,
+    parameters::Tokens,
+    result::{ColumnInfo, QueryResult},
+};
+use concert_contract::api::Parameter;
+use concert_lake::{CATALOG, Lake, Layer, Snapshot};
+use datafusion::prelude::SessionContext;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A table and its columns, as ListTables, DescribeTable and SHOW give them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableInfo {
+    pub schema: String,
+    pub name: String,
+    pub columns: Vec<ColumnInfo>,
+}
+
+/// Redshift over the lake's published tables. Cloning is cheap; clones share the open snapshot.
+#[derive(Clone)]
+pub struct Warehouse {
+    lake: Lake,
+    limits: Limits,
+    open: Arc<Mutex<Option<(Snapshot, SessionContext)>>>,
+}
+
+impl Warehouse {
+    pub fn new(lake: Lake) -> Warehouse {
+        Warehouse::with_limits(lake, Limits::default())
+    }
+
+    pub fn with_limits(lake: Lake, limits: Limits) -> Warehouse {
+        Warehouse {
+            lake,
+            limits,
+            open: Arc::new(Mutex::new(None)),
+        }
+    }
+
+    pub fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    /// The name of the only database: `dev`.
+    pub fn database(&self) -> &'static str {
+        CATALOG
+    }
+
+    /// The name of the only schema: `concert_dw`.
+    pub fn schema(&self) -> &'static str {
+        Layer::ConcertDw.name()
+    }
+
+    /// Whether the parameters and the places for them in the text match: what the Data API refuses before it makes a
+    /// statement.
+    ///
+    /// # Errors
+    /// The parameter that is missing, unused, empty, given twice or badly named; text that cannot be split.
+    pub fn check_parameters(&self, sql: &str, parameters: &[Parameter]) -> Result<(), RedshiftError> {
+        engine::tokens(sql, parameters).map(|_| ())
+    }
+
+    /// Runs exactly one read-only statement on the newest snapshot. `:name` in it stands for the parameter of that
+    /// name, whose value is bound and never becomes part of the text. Dropping the future ends the statement.
+    ///
+    /// # Errors
+    /// A statement that does not parse, is not read-only, names what is not there or fails on a value; parameters
+    /// that do not match its text; the limits of time and size; tables that cannot be read.
+    pub async fn execute(&self, sql: &str, parameters: &[Parameter]) -> Result<QueryResult, RedshiftError> {
+        let Tokens { tokens, values } = engine::tokens(sql, parameters)?;
+        let limits = &self.limits;
+        let work = async {
+            match engine::parse(tokens).await? {
+                Task::Query { statement, labels } => {
+                    engine::run(self.session().await?, *statement, labels, values, limits).await
+                }
+                Task::Explain(statement) => engine::explain(self.session().await?, *statement, values).await,
+                Task::ShowTables { schema, like } => self.show_tables(schema.as_deref(), like.as_deref()).await,
+                Task::ShowColumns { table, like } => self.show_columns(&table, like.as_deref()).await,
+                Task::ShowSchemas { like } => {
+                    let rows = vec![vec![Some(self.database().to_owned()), Some(self.schema().to_owned())]];
+                    let rows = rows
+                        .into_iter()
+                        .filter(|_| matches(like.as_deref(), self.schema()))
+                        .collect();
+                    QueryResult::texts(&["database_name", "schema_name"], rows)
+                }
+                Task::ShowDatabases => {
+                    QueryResult::texts(&["database_name"], vec![vec![Some(self.database().to_owned())]])
+                }
+            }
+        };
+        tokio::time::timeout(limits.timeout, work)
+            .await
+            .unwrap_or(Err(RedshiftError::Timeout(limits.timeout)))
+    }
+
+    /// The published tables, by name.
+    ///
+    /// # Errors
+    /// The tables cannot be read.
+    pub async fn tables(&self) -> Result<Vec<TableInfo>, RedshiftError> {
+        let session = self.session().await?;
+        let Some(schema) = session
+            .catalog(CATALOG)
+            .and_then(|catalog| catalog.schema(self.schema()))
+        else {
+            return Ok(Vec::new());
+        };
+        let mut names = schema.table_names();
+        names.sort();
+        let mut tables = Vec::with_capacity(names.len());
+        for name in names {
+            if let Some(table) = schema.table(&name).await? {
+                let columns = table
+                    .schema()
+                    .fields()
+                    .iter()
+                    .map(|field| ColumnInfo::of(field, Some(self.schema().to_owned()), Some(name.clone())))
+                    .collect();
+                tables.push(TableInfo {
+                    schema: self.schema().to_owned(),
+                    name,
+                    columns,
+                });
+            }
+        }
+        Ok(tables)
+    }
+
+    async fn show_tables(&self, schema: Option<&str>, like: Option<&str>) -> Result<QueryResult, RedshiftError> {
+        let rows = self
+            .tables()
+            .await?
+            .into_iter()
+            .filter(|table| schema.is_none_or(|schema| schema == table.schema) && matches(like, &table.name))
+            .map(|table| {
+                vec![
+                    Some(self.database().to_owned()),
+                    Some(table.schema),
+                    Some(table.name),
+                    Some("TABLE".to_owned()),
+                ]
+            })
+            .collect();
+        QueryResult::texts(&["database_name", "schema_name", "table_name", "table_type"], rows)
+    }
+
+    async fn show_columns(&self, table: &str, like: Option<&str>) -> Result<QueryResult, RedshiftError> {
+        let Some(info) = self.tables().await?.into_iter().find(|info| info.name == table) else {
+            return Err(RedshiftError::NotSupported(format!(
+                "relation \"{table}\" does not exist"
+            )));
+        };
+        let rows = info
+            .columns
+            .into_iter()
+            .enumerate()
+            .filter(|(_, column)| matches(like, &column.name))
+            .map(|(i, column)| {
+                let nullable = if column.nullable { "YES" } else { "NO" };
+                vec![
+                    Some(info.schema.clone()),
+                    Some(info.name.clone()),
+                    Some(column.name),
+                    Some((i + 1).to_string()),
+                    Some(column.type_name.to_owned()),
+                    Some(nullable.to_owned()),
+                ]
+            });
+        let names = [
+            "schema_name",
+            "table_name",
+            "column_name",
+            "ordinal_position",
+            "data_type",
+            "is_nullable",
+        ];
+        QueryResult::texts(&names, rows.collect())
+    }
+
+    /// The session over the newest snapshot. The pointer is read for every statement; tables are opened only when
+    /// it moved.
+    async fn session(&self) -> Result<SessionContext, RedshiftError> {
+        let snapshot = self.lake.snapshot()?.unwrap_or_default();
+        {
+            let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((current, session)) = open.as_ref()
+                && *current == snapshot
+            {
+                return Ok(session.clone());
+            }
+        }
+        let session = engine::session(&self.lake.session(&snapshot).await?);
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some((snapshot, session.clone()));
+        Ok(session)
+    }
+}
+
+/// LIKE with `%` and `_`, case aside, as the patterns of SHOW and of ListTables are.
+pub fn matches(pattern: Option<&str>, name: &str) -> bool {
+    let Some(pattern) = pattern else { return true };
+    let pattern: Vec<char> = pattern.to_lowercase().chars().collect();
+    let name: Vec<char> = name.to_lowercase().chars().collect();
+    // Only the last wildcard is ever tried again, so a pattern of many costs no more than the product of the lengths.
+    let (mut p, mut n) = (0, 0);
+    let mut again: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some('%') => {
+                again = Some((p, n));
+                p += 1;
+            }
+            Some(one) if *one == '_' || *one == name[n] => {
+                p += 1;
+                n += 1;
+            }
+            _ => match again {
+                Some((wildcard, from)) => {
+                    again = Some((wildcard, from + 1));
+                    p = wildcard + 1;
+                    n = from + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '%')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn patterns_match_as_like_does() {
+        for (pattern, name, expected) in [
+            ("concert%", "concerts", true),
+            ("%s", "concerts", true),
+            ("c_ncerts", "concerts", true),
+            ("%on%rt%", "concerts", true),
+            ("CONCERTS", "concerts", true),
+            ("concert", "concerts", false),
+            ("_concerts", "concerts", false),
+            ("", "concerts", false),
+            ("%", "", true),
+        ] {
+            assert_eq!(matches(Some(pattern), name), expected, "{pattern} on {name}");
+        }
+        assert!(matches(None, "anything"));
+    }
+}
