@@ -42,7 +42,11 @@ pub fn fingerprint(batches: &[RecordBatch]) -> Result<String> {
             }
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub fn integer(batch: &RecordBatch, column: usize, row: usize) -> i64 {

@@ -22,6 +22,6 @@ pub enum Error {
         source: arrow::error::ArrowError,
     },
 
-    #[error("could not write the list of columns: {source}")]
+    #[error("could not write as JSON: {source}")]
     Json { source: serde_json::Error },
 }

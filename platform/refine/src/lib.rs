@@ -19,10 +19,14 @@ use concert_lake::{
 };
 use datafusion::prelude::SessionContext;
 use jiff::{Timestamp, civil::Date};
+use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Goes up when the way from clean to published changes, so that the next publication makes the tables anew.
 const METHOD: u32 = 1;
+
+/// The name under which a snapshot keeps the hash of its inputs; no table has it.
+const INPUTS: &str = "(inputs)";
 
 #[derive(Clone, Copy, Debug)]
 pub struct PublishOptions {
@@ -41,7 +45,11 @@ pub struct PublishOptions {
 pub async fn publish(lake: &Lake, catalogue: &Catalogue, options: &PublishOptions) -> Result<Snapshot> {
     let mut writer = lake.writer(options.wait).await?;
     let before = writer.snapshot(Layer::ConcertDw);
-    let mut fingerprints = BTreeMap::new();
+    let inputs = inputs(&writer.snapshot(Layer::Clean), catalogue, options.today)?;
+    if before.fingerprints.get(INPUTS) == Some(&inputs) {
+        return Ok(before);
+    }
+    let mut fingerprints = BTreeMap::from([(INPUTS.to_owned(), inputs)]);
     let mut changed = before.id.is_empty();
 
     for table in &MODEL {
@@ -79,6 +87,17 @@ pub async fn publish(lake: &Lake, catalogue: &Catalogue, options: &PublishOption
         )
         .await?;
     Ok(writer.commit(Layer::ConcertDw, id, now, fingerprints)?)
+}
+
+/// Everything that a publication is a function of, in one hash. Other inputs may still give the same content.
+fn inputs(clean: &Snapshot, catalogue: &Catalogue, today: Date) -> Result<String> {
+    let catalogue = serde_json::to_string(catalogue).map_err(|source| Error::Json { source })?;
+    let mut hash = Sha256::new();
+    for part in [format!("{METHOD} {today} {:?}", clean.tables), catalogue] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    Ok(content::hex(&hash.finalize()))
 }
 
 /// Copies a clean table, without its lineage, if its rows are others than those that are published.

@@ -204,10 +204,10 @@ async fn a_catalogue_of_other_tables_is_refused_and_the_old_snapshot_stays() {
     bench.load().await;
     let first = bench.publish(TODAY).await;
     let mut catalogue = catalogue();
-    let venue = catalogue
+    let state = catalogue
         .dimensions
         .iter_mut()
-        .find(|d| d.name == "city")
+        .find(|d| d.name == "state")
         .expect("there");
     state.column = Some("venues.region".to_owned());
     let options = PublishOptions {
