@@ -591,7 +591,8 @@ fn name_columns(query: &mut Query) -> Option<Vec<Option<String>>> {
                 if is_column(expr) {
                     names.insert(label.clone());
                 } else {
-                    let unique = label != "?column?" && names.insert(label.clone());
+                    // A cast of a column is named like the column, and GROUP BY means the column by that name.
+                    let unique = label != "?column?" && !is_cast(expr) && names.insert(label.clone());
                     let alias = if unique {
                         label.clone()
                     } else {
@@ -610,11 +611,18 @@ fn name_columns(query: &mut Query) -> Option<Vec<Option<String>>> {
     Some(labels)
 }
 
-/// A column, or a cast of one: its own name must stay, because GROUP BY means the column by it.
 fn is_column(expr: &Expr) -> bool {
     match expr {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => true,
-        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_column(inner),
+        Expr::Nested(inner) => is_column(inner),
+        _ => false,
+    }
+}
+
+fn is_cast(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { .. } => true,
+        Expr::Nested(inner) => is_cast(inner),
         _ => false,
     }
 }
