@@ -2,7 +2,7 @@
 //! the data does.
 
 use concert_contract::{api::DataState, catalogue::Catalogue, catalogue::CatalogueValue, money::Currency};
-use concert_ingest::{IngestOptions, ingest};
+use concert_ingest::{IngestOptions, IngestReport, ingest};
 use concert_lake::{Lake, Layer, Snapshot};
 use concert_refine::{Error, PublishOptions, publish};
 use jiff::civil::{Date, date};
@@ -60,7 +60,7 @@ impl Bench {
         );
     }
 
-    async fn load(&self) {
+    async fn load(&self) -> IngestReport {
         let options = IngestOptions {
             files: vec![self.data.path().to_owned()],
             mapping: None,
@@ -69,7 +69,7 @@ impl Bench {
             wait: Duration::ZERO,
             progress: None,
         };
-        ingest(&self.lake, &options).await.expect("loads");
+        ingest(&self.lake, &options).await.expect("loads")
     }
 
     async fn publish(&self, today: Date) -> Snapshot {
@@ -218,6 +218,37 @@ async fn a_catalogue_of_other_tables_is_refused_and_the_old_snapshot_stays() {
     assert!(matches!(error, Error::Catalogue { .. }), "{error}");
     assert!(error.to_string().contains("dimension state"), "{error}");
     assert_eq!(bench.lake.snapshot().expect("reads"), Some(first));
+}
+
+#[tokio::test]
+async fn a_generated_world_is_published_whole() {
+    let bench = Bench::new();
+    let options = concert_generate::GenerateOptions {
+        artists: 60,
+        venues: 40,
+        concerts: 300,
+        sales: 1_000,
+        seed: 42,
+        as_of: TODAY,
+        out: bench.data.path().to_owned(),
+    };
+    let made = concert_generate::generate(&options).expect("makes a world");
+    let report = bench.load().await;
+    for (table, rows) in &made.tables {
+        let counts = report.tables[table];
+        assert_eq!(
+            (counts.records_in, counts.clean, counts.quarantined),
+            (*rows, *rows, 0),
+            "{table}"
+        );
+    }
+    bench.publish(TODAY).await;
+    let state = bench.state().await;
+    for (table, rows) in &made.tables {
+        assert_eq!(state.table(table).map(|t| t.row_count), Some(*rows), "{table}");
+    }
+    assert!(state.is_filled("concerts", "revenue") && state.is_filled("ticket_sales", "channel"));
+    assert_eq!(state.currencies, ["USD"]);
 }
 
 #[tokio::test]
