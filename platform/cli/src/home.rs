@@ -11,7 +11,9 @@ use std::path::PathBuf;
 pub fn resolve(option: Option<PathBuf>) -> Result<PathBuf> {
     let home = match option.filter(|path| !path.as_os_str().is_empty()) {
         Some(path) => path,
-        None => dirs::data_dir().context("no data folder is known for this user; say --home DIR")?.join("concert"),
+        None => dirs::data_dir()
+            .context("no data folder is known for this user; say --home DIR")?
+            .join("concert"),
     };
     std::fs::create_dir_all(&home).with_context(|| format!("cannot make the home folder {}", home.display()))?;
     Ok(home)

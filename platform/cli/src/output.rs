@@ -1,8 +1,6 @@
 //! What the commands print: for a person, or one JSON document.
 
-use concert_contract::{
-    table::{Cell, ColumnType, Table},
-};
+use concert_contract::table::{Cell, ColumnType, Table};
 use serde::Serialize;
 
 pub struct Output {
@@ -42,10 +40,17 @@ impl Output {
 
 /// A table for a terminal: numbers to the right, a line under the header.
 pub fn text_table(table: &Table) -> String {
-    let number: Vec<bool> = table.columns.iter().map(|column| column.column_type.is_number()).collect();
+    let number: Vec<bool> = table
+        .columns
+        .iter()
+        .map(|column| column.column_type.is_number())
+        .collect();
     let cells: Vec<Vec<String>> = std::iter::once(table.columns.iter().map(|column| column.name.clone()).collect())
         .chain(table.rows.iter().map(|row| {
-            row.iter().zip(&table.columns).map(|(cell, column)| plain(cell, column.column_type)).collect()
+            row.iter()
+                .zip(&table.columns)
+                .map(|(cell, column)| plain(cell, column.column_type))
+                .collect()
         }))
         .collect();
     let widths: Vec<usize> = (0..table.columns.len())
@@ -58,13 +63,23 @@ pub fn text_table(table: &Table) -> String {
             .enumerate()
             .map(|(j, cell)| {
                 let pad = " ".repeat(widths[j] - cell.chars().count());
-                if number[j] { format!("{pad}{cell}") } else { format!("{cell}{pad}") }
+                if number[j] {
+                    format!("{pad}{cell}")
+                } else {
+                    format!("{cell}{pad}")
+                }
             })
             .collect();
         text.push_str(line.join("  ").trim_end());
         text.push('\n');
         if i == 0 {
-            text.push_str(&widths.iter().map(|width| "─".repeat(*width)).collect::<Vec<_>>().join("  "));
+            text.push_str(
+                &widths
+                    .iter()
+                    .map(|width| "─".repeat(*width))
+                    .collect::<Vec<_>>()
+                    .join("  "),
+            );
             text.push('\n');
         }
     }
@@ -83,6 +98,9 @@ fn plain(cell: &Cell, column_type: ColumnType) -> String {
         Cell::Float(value) if column_type == ColumnType::Float => format!("{value:.4}"),
         Cell::Float(value) => value.to_string(),
         // A terminal obeys control characters; data must not speak to it.
-        Cell::Text(value) => value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect(),
+        Cell::Text(value) => value
+            .chars()
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .collect(),
     }
 }

@@ -39,5 +39,7 @@ pub fn run(output: &Output, options: Options) -> Result<()> {
         as_of: home::today(options.as_of),
         out: options.out.clone(),
     })?;
-    output.print(&report, |_| format!("{report}\nNext: concert ingest {}", options.out.display()))
+    output.print(&report, |_| {
+        format!("{report}\nNext: concert ingest {}", options.out.display())
+    })
 }

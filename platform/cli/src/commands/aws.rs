@@ -1,0 +1,127 @@
+//! `concert aws`: the AWS-compatible endpoint alone, for wrangler, spin and anyone's own AWS client.
+
+use super::{built_in_catalogue, open_lake};
+use anyhow::{Context, Result};
+use clap::Args;
+use concert_lake::Lake;
+use concert_local::{LocalAws, LocalAwsOptions};
+use jiff::civil::Date;
+use std::path::Path;
+use tokio::net::TcpListener;
+
+/// What the local endpoint accepts unless told otherwise. Nothing here is a secret: it is bound to this machine.
+pub const ACCESS_KEY: &str = "concert";
+pub const SECRET_KEY: &str = "concert-local-secret";
+
+#[derive(Args)]
+pub struct Options {
+    /// 0 takes a free port
+    #[arg(long, default_value_t = 4566)]
+    port: u16,
+    /// Keep no data: begin with empty tables in a folder that is removed at the end
+    #[arg(long)]
+    in_memory: bool,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+/// What `up` and `aws` have in common.
+#[derive(Args, Clone)]
+pub struct Shared {
+    /// The address to listen on; anything but loopback lets others on the network in
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: String,
+    /// The access key that requests must be signed with
+    #[arg(long, default_value = ACCESS_KEY)]
+    pub access_key: String,
+    #[arg(long, default_value = SECRET_KEY)]
+    pub secret_key: String,
+    /// The day that relative dates are read from [default: today]
+    #[arg(long, env = "CONCERT_TODAY", hide_env = true, value_name = "DATE")]
+    pub today: Option<Date>,
+}
+
+pub async fn run(home: &Path, options: Options) -> Result<()> {
+    let scratch = options
+        .in_memory
+        .then(tempfile::tempdir)
+        .transpose()
+        .context("cannot make a temporary folder")?;
+    let lake = open_lake(scratch.as_ref().map_or(home, |folder| folder.path()))?;
+    let listener = bind(&options.shared.host, options.port).await?;
+    let url = url_of(&listener)?;
+    let server = tokio::spawn(serve(listener, lake, &options.shared)?);
+    println!("AWS endpoint at {url}");
+    eprintln!(
+        "region us-east-1, access key {}, secret key {}; Ctrl+C stops it",
+        options.shared.access_key, options.shared.secret_key
+    );
+    tokio::select! {
+        result = server => result?,
+        () = stop_signal() => Ok(()),
+    }
+}
+
+/// Binds, and says what a host other than loopback exposes.
+pub async fn bind(host: &str, port: u16) -> Result<TcpListener> {
+    let listener = TcpListener::bind((host, port))
+        .await
+        .with_context(|| format!("cannot listen on {host}:{port}; is another one running? Port 0 takes a free one"))?;
+    if !listener.local_addr()?.ip().is_loopback() {
+        eprintln!("listening on {host}: everyone who reaches this machine can read the data behind it");
+    }
+    Ok(listener)
+}
+
+pub fn url_of(listener: &TcpListener) -> Result<String> {
+    let address = listener.local_addr()?;
+    // An unspecified address is where one listens, not where one connects to.
+    Ok(if address.ip().is_unspecified() {
+        format!("http://127.0.0.1:{}", address.port())
+    } else {
+        format!("http://{address}")
+    })
+}
+
+pub fn serve(
+    listener: TcpListener,
+    lake: Lake,
+    shared: &Shared,
+) -> Result<impl Future<Output = Result<()>> + Send + 'static> {
+    let aws = LocalAws::new(LocalAwsOptions {
+        lake,
+        catalogue: built_in_catalogue()?,
+        access_key: shared.access_key.clone(),
+        secret_key: shared.secret_key.clone(),
+        today: shared.today,
+    });
+    Ok(async move {
+        axum::serve(listener, aws.router())
+            .await
+            .context("the AWS endpoint stopped")
+    })
+}
+
+/// Ctrl+C, or the signal that a supervisor sends.
+pub async fn stop_signal() {
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}
