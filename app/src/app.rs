@@ -59,7 +59,9 @@ pub fn App() -> impl IntoView {
         browser::focus("#main");
     };
     view! {
-        <a class="skip" href="#main" on:click=skip>"Skip to the content"</a>
+        <nav aria-label="Shortcut">
+            <a class="skip" href="#main" on:click=skip>"Skip to the content"</a>
+        </nav>
         <Router>
             <div class="app">
                 <Sidebar />

@@ -186,13 +186,7 @@ fn LoadedData() -> impl IntoView {
             let words: Vec<String> = tables
                 .iter()
                 .take(4)
-                .map(|table| {
-                    format!(
-                        "{} {}",
-                        numbers::integer(table.row_count as i64),
-                        words::table(&table.table_name)
-                    )
-                })
+                .map(|table| words::counted(table.row_count, &table.table_name))
                 .collect();
             let days = catalogue.data.tables.iter().filter_map(|table| table.first_day).min();
             let until = catalogue.data.last_complete_day.map(numbers::date);

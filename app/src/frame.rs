@@ -171,14 +171,7 @@ pub fn data_words(data: &DataState, now_ms: f64) -> (String, String) {
     if let Some(ms) = published_ms {
         fresh.push(format!("refreshed {}", words::ago(now_ms - ms)));
     }
-    (
-        format!(
-            "{} {}",
-            numbers::integer(main.row_count as i64),
-            words::table(&main.table_name)
-        ),
-        fresh.join(", "),
-    )
+    (words::counted(main.row_count, &main.table_name), fresh.join(", "))
 }
 
 /// Light, dark or system. `name` tells apart the two places where it stands.
@@ -242,6 +235,9 @@ pub fn More(dialog: NodeRef<html::Dialog>) -> impl IntoView {
             <nav class="nav" aria-label="More" on:click=move |_| hide(dialog)>
                 {rest.map(|place| link(place, 18)).collect_view()}
             </nav>
+            <div class="in-sheet" on:click=move |_| hide(dialog)>
+                <Conversations />
+            </div>
             <ThemeSwitch name="theme-more" />
             <DataLine />
         </dialog>

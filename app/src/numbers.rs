@@ -57,12 +57,26 @@ impl Styles {
         self.write(row, column, format::short)
     }
 
-    /// On an axis, whose unit stands in the card's header.
+    /// On an axis, whose unit stands in the card's header: `250`, `2,500`, `20 k`, `1.5 M`.
     pub fn tick(&self, value: f64, column: usize) -> String {
-        match self.at(column).0 {
-            Style::Percent => format!("{}{}%", format::decimal(value, 0), format::THIN_SPACE),
-            _ if value.abs() < 10_000.0 && value.fract() == 0.0 => format::decimal(value, 0),
-            _ => format::compact(value),
+        if self.at(column).0 == Style::Percent {
+            return format!("{}{}%", format::decimal(value, 0), format::THIN_SPACE);
+        }
+        let (scale, unit) = match value.abs() {
+            size if size >= 1e9 => (1e9, "bn"),
+            size if size >= 1e6 => (1e6, "M"),
+            size if size >= 1e4 => (1e3, "k"),
+            _ => (1.0, ""),
+        };
+        let scaled = value / scale;
+        let decimals = (0..3)
+            .find(|digits| (scaled * 10f64.powi(*digits)).fract().abs() < 1e-9)
+            .unwrap_or(2);
+        let number = format::decimal(scaled, decimals as usize);
+        if unit.is_empty() {
+            number
+        } else {
+            format!("{number}{}{unit}", format::THIN_SPACE)
         }
     }
 
@@ -118,7 +132,11 @@ mod tests {
         assert_eq!(styles.exact(&row, 1), "£6.00");
         assert!(styles.is_figure(1) && !styles.is_figure(0));
         assert_eq!(styles.exact(&row, 9), "");
-        assert_eq!(styles.tick(2500.0, 1), "2,500");
+        let ticks = [0.0, 2500.0, 20_000.0, 12_500.0, 1_500_000.0, 0.25].map(|value| styles.tick(value, 1));
+        assert_eq!(
+            ticks,
+            ["0", "2,500", "20\u{2009}k", "12.5\u{2009}k", "1.5\u{2009}M", "0.25"]
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the page says when something is not as it should be: what happened, what it means, what to do.
 
 use crate::turn::Problem;
-use concert_contract::error::ErrorCategory;
+use concert_contract::{error::ErrorCategory, format::integer};
 
 /// A failure in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +86,17 @@ pub fn table(name: &str) -> String {
     name.replace('_', " ")
 }
 
+/// "1,049 concerts", "1 artist".
+pub fn counted(rows: u64, table_name: &str) -> String {
+    let name = table(table_name);
+    let name = if rows == 1 {
+        name.strip_suffix('s').unwrap_or(&name)
+    } else {
+        &name
+    };
+    format!("{} {name}", integer(i64::try_from(rows).unwrap_or(i64::MAX)))
+}
+
 /// "a", "a and b", "a, b and c".
 pub fn list(items: &[String]) -> String {
     match items {
@@ -114,6 +125,8 @@ mod tests {
                 "2 days ago"
             ]
         );
+        assert_eq!(counted(1, "artists"), "1 artist");
+        assert_eq!(counted(50_000, "ticket_sales"), "50,000 ticket sales");
         let items = |n: usize| ["a", "b", "c"][..n].iter().map(|s| s.to_string()).collect::<Vec<_>>();
         assert_eq!(
             [0, 1, 2, 3].map(|n| list(&items(n))),

@@ -91,8 +91,8 @@ pub fn draw(table: &Table, chart: &Chart, styles: &Styles, look: &Look) -> Optio
         None => None,
     };
     match chart.kind {
-        ChartKind::Bar => Some(bars(&Sheet { table, styles }, x, first_y, look)),
-        ChartKind::Column => Some(columns(&Sheet { table, styles }, x, first_y, look)),
+        ChartKind::Bar => Some(bars(&Sheet { table, styles }, x, &y, look)),
+        ChartKind::Column => Some(columns(&Sheet { table, styles }, x, &y, look)),
         ChartKind::Line => Some(lines(&Sheet { table, styles }, x, &y, series, look)),
         ChartKind::Scatter => Some(scatter(&Sheet { table, styles }, x, first_y, look)),
         ChartKind::StackedBar => Some(stacks(&Sheet { table, styles }, x, first_y, series?, look)),
@@ -216,18 +216,14 @@ fn left_out(shown: usize, of: usize, what: &str) -> Option<String> {
     (shown < of).then(|| format!("The first {shown} of {of} {what} are drawn; the table has all of them."))
 }
 
+/// The largest first, unless the rows were asked for with the smallest first.
 fn sorted_by_value(table: &Table, y: usize) -> Vec<&Vec<Cell>> {
+    let value = |row: &Vec<Cell>| number(row, y).unwrap_or_default();
     let mut rows: Vec<_> = table.rows.iter().filter(|row| number(row, y).is_some()).collect();
-    rows.sort_by(|a, b| {
-        number(b, y)
-            .unwrap_or_default()
-            .total_cmp(&number(a, y).unwrap_or_default())
-    });
+    if !rows.is_sorted_by(|a, b| value(a) <= value(b)) {
+        rows.sort_by(|a, b| value(b).total_cmp(&value(a)));
+    }
     rows
-}
-
-fn item(value: f64, name: String) -> DataPointItem {
-    DataPointItem::new(value).name(plain(&name))
 }
 
 /// The direct label of each data item, which the typed options have no field for.
@@ -240,20 +236,19 @@ fn label_items(series: &mut Value, labels: &[String]) {
     }
 }
 
-fn bars(sheet: &Sheet, x: usize, y: usize, look: &Look) -> Drawing {
+fn bars(sheet: &Sheet, x: usize, y: &[usize], look: &Look) -> Drawing {
     let table = sheet.table;
-    let rows = sorted_by_value(table, y);
+    let rows = sorted_by_value(table, y[0]);
     let shown = &rows[..rows.len().min(BARS_MAX)];
     let names: Vec<String> = shown.iter().map(|row| sheet.name(row, x)).collect();
-    let labels: Vec<String> = shown.iter().map(|row| sheet.short(row, y)).collect();
-    let widest = |texts: &[String]| texts.iter().map(|text| width_of(text)).fold(0.0, f64::max).ceil();
-    let left = (widest(&names) + 16.0).min(look.width_px * 0.4).max(40.0);
-    let right = widest(&labels) + 16.0;
-    let data = shown
+    let labels: Vec<Vec<String>> = y
         .iter()
-        .zip(&names)
-        .map(|(row, name)| item(number(row, y).unwrap_or_default(), name.clone()));
-    let option = base(look)
+        .map(|y| shown.iter().map(|row| sheet.short(row, *y)).collect())
+        .collect();
+    let left = (widest(&names) + 16.0).min(look.width_px * 0.4).max(40.0);
+    let right = labels.iter().map(|labels| widest(labels)).fold(0.0, f64::max) + 16.0;
+    // The first measure is read first; those beside it are thinner.
+    let mut option = base(look)
         .tooltip(Tooltip::new().trigger(Trigger::Item))
         .grid(Grid::new().left(left).right(right).top(4).bottom(4))
         .x_axis(Axis::new().type_(AxisType::Value).show(false))
@@ -263,61 +258,67 @@ fn bars(sheet: &Sheet, x: usize, y: usize, look: &Look) -> Drawing {
                 .inverse(true)
                 .data(names.clone())
                 .axis_label(AxisLabel::new().color(color(&look.ink)).font_size(12).interval(0)),
-        )
-        .series(
+        );
+    for (index, y) in y.iter().enumerate() {
+        option = option.series(
             Bar::new()
-                .bar_width(16)
+                .name(numbers::words(&table.columns[*y].name))
+                .bar_width(if index == 0 { 16 } else { 10 })
+                .bar_gap("20%")
                 .label(
                     Label::new()
                         .show(true)
                         .position(LabelPosition::Right)
-                        .color(color(&look.ink))
-                        .font_size(12)
+                        .color(color(if index == 0 { &look.ink } else { &look.ink_3 }))
+                        .font_size(if index == 0 { 12 } else { 11 })
                         .distance(8),
                 )
-                .item_style(ItemStyle::new().color(color(&look.data[0])).border_radius(2))
+                .item_style(
+                    ItemStyle::new()
+                        .color(color(&look.data[index % look.data.len()]))
+                        .border_radius(2),
+                )
                 .emphasis(Emphasis::new().item_style(ItemStyle::new().opacity(0.85)))
-                .data(data.collect::<Vec<_>>()),
+                .data(items(shown, &names, *y)),
         );
+    }
     let option = finish(option, look, |value| {
-        // Names begin at the card's left edge, as a reader's eye does.
-        let label = &mut value["yAxis"]["axisLabel"];
-        label["align"] = json!("left");
-        label["margin"] = json!(left);
-        label["width"] = json!(left - 12.0);
-        label["overflow"] = json!("truncate");
-        value["grid"][0]["outerBoundsMode"] = json!("none");
-        label_items(&mut value["series"][0], &labels);
+        names_at_the_left(value, left);
+        for (index, labels) in labels.iter().enumerate() {
+            label_items(&mut value["series"][index], labels);
+        }
     });
     Drawing {
         option,
-        height_px: shown.len() as f64 * BAR_STEP_PX + 8.0,
-        tips: vec![shown.iter().map(|row| sheet.tip(row, x, y, None)).collect()],
+        height_px: shown.len() as f64 * (BAR_STEP_PX + 14.0 * (y.len() - 1) as f64) + 8.0,
+        tips: tips(sheet, shown, x, y),
         axes: [None, None],
-        legend: Vec::new(),
+        legend: series_names(table, y),
         left_out: left_out(shown.len(), rows.len(), "bars"),
     }
 }
 
-fn columns(sheet: &Sheet, x: usize, y: usize, look: &Look) -> Drawing {
+fn columns(sheet: &Sheet, x: usize, y: &[usize], look: &Look) -> Drawing {
     let table = sheet.table;
-    let rows: Vec<_> = table
-        .rows
-        .iter()
-        .filter(|row| number(row, y).is_some())
-        .take(POINTS_MAX)
-        .collect();
+    let has_any = |row: &&Vec<Cell>| y.iter().any(|y| number(row, *y).is_some());
+    let rows: Vec<_> = table.rows.iter().filter(has_any).take(POINTS_MAX).collect();
     let names: Vec<String> = rows.iter().map(|row| sheet.name(row, x)).collect();
-    let labels: Vec<String> = rows.iter().map(|row| sheet.short(row, y)).collect();
+    let labels: Vec<String> = rows.iter().map(|row| sheet.short(row, y[0])).collect();
     // Direct labels, where each has room above its column.
     let step_px = look.width_px / rows.len().max(1) as f64;
-    let direct =
-        rows.len() <= DIRECT_LABELS_MAX && labels.iter().map(|text| width_of(text)).fold(0.0, f64::max) + 6.0 < step_px;
-    let data = rows
+    let direct = y.len() == 1 && rows.len() <= DIRECT_LABELS_MAX && widest(&labels) + 6.0 < step_px;
+    // Names that do not fit side by side are written as far as they tell them apart.
+    let short_names = widest(&names) + 8.0 > step_px;
+    let shown_names: Vec<String> = if short_names {
+        names.iter().map(|name| name.chars().take(3).collect()).collect()
+    } else {
+        names.clone()
+    };
+    let are_told_apart = shown_names
         .iter()
-        .zip(&names)
-        .map(|(row, name)| item(number(row, y).unwrap_or_default(), name.clone()));
-    let option = base(look)
+        .enumerate()
+        .all(|(at, name)| !shown_names[..at].contains(name));
+    let mut option = base(look)
         .tooltip(Tooltip::new().trigger(Trigger::Item))
         .grid(
             Grid::new()
@@ -329,17 +330,18 @@ fn columns(sheet: &Sheet, x: usize, y: usize, look: &Look) -> Drawing {
         .x_axis(
             silent_axis()
                 .type_(AxisType::Category)
-                .data(names.clone())
+                .data(if are_told_apart { shown_names } else { names.clone() })
                 .axis_label(axis_label(look)),
         )
         .y_axis(if direct {
             Axis::new().type_(AxisType::Value).show(false)
         } else {
             value_axis(look)
-        })
-        .series(
+        });
+    for (index, y) in y.iter().enumerate() {
+        option = option.series(
             Bar::new()
-                .bar_width("62%")
+                .name(numbers::words(&table.columns[*y].name))
                 .label(
                     Label::new()
                         .show(direct)
@@ -347,13 +349,19 @@ fn columns(sheet: &Sheet, x: usize, y: usize, look: &Look) -> Drawing {
                         .color(color(&look.ink))
                         .font_size(12),
                 )
-                .item_style(ItemStyle::new().color(color(&look.data[0])).border_radius(2))
+                .item_style(
+                    ItemStyle::new()
+                        .color(color(&look.data[index % look.data.len()]))
+                        .border_radius(2),
+                )
                 .emphasis(Emphasis::new().item_style(ItemStyle::new().opacity(0.85)))
-                .data(data.collect::<Vec<_>>()),
+                .data(items(&rows, &names, *y)),
         );
+    }
     let option = finish(option, look, |value| {
         value["grid"][0]["outerBoundsMode"] = json!("none");
         value["series"][0]["barMaxWidth"] = json!(48);
+        value["series"][0]["barCategoryGap"] = json!("38%");
         if direct {
             label_items(&mut value["series"][0], &labels);
         }
@@ -361,11 +369,46 @@ fn columns(sheet: &Sheet, x: usize, y: usize, look: &Look) -> Drawing {
     Drawing {
         option,
         height_px: PLOT_HEIGHT_PX,
-        tips: vec![rows.iter().map(|row| sheet.tip(row, x, y, None)).collect()],
-        axes: [None, (!direct).then_some(y)],
-        legend: Vec::new(),
-        left_out: None,
+        tips: tips(sheet, &rows, x, y),
+        axes: [None, (!direct).then_some(y[0])],
+        legend: series_names(table, y),
+        left_out: left_out(rows.len(), table.rows.len(), "columns"),
     }
+}
+
+fn widest(texts: &[String]) -> f64 {
+    texts.iter().map(|text| width_of(text)).fold(0.0, f64::max).ceil()
+}
+
+fn items(rows: &[&Vec<Cell>], names: &[String], y: usize) -> Vec<DataPointItem> {
+    let item =
+        |(row, name): (&&Vec<Cell>, &String)| DataPointItem::new(CompositeValue::from(number(row, y))).name(name);
+    rows.iter().zip(names).map(item).collect()
+}
+
+fn tips(sheet: &Sheet, rows: &[&Vec<Cell>], x: usize, y: &[usize]) -> Vec<Vec<String>> {
+    y.iter()
+        .map(|y| rows.iter().map(|row| sheet.tip(row, x, *y, None)).collect())
+        .collect()
+}
+
+/// A legend is needed only where there are several.
+fn series_names(table: &Table, y: &[usize]) -> Vec<String> {
+    if y.len() < 2 {
+        Vec::new()
+    } else {
+        y.iter().map(|y| numbers::words(&table.columns[*y].name)).collect()
+    }
+}
+
+/// Names of bars begin at the card's left edge, as a reader's eye does.
+fn names_at_the_left(value: &mut Value, left_px: f64) {
+    let label = &mut value["yAxis"]["axisLabel"];
+    label["align"] = json!("left");
+    label["margin"] = json!(left_px);
+    label["width"] = json!(left_px - 12.0);
+    label["overflow"] = json!("truncate");
+    value["grid"][0]["outerBoundsMode"] = json!("none");
 }
 
 /// One line: its name, and for each stretch of time the row, if there is one.
@@ -422,7 +465,7 @@ fn lines(sheet: &Sheet, x: usize, y: &[usize], series: Option<usize>, look: &Loo
             .min(140.0)
             + 12.0
     } else {
-        12.0
+        20.0
     };
     let mut option = base(look)
         .tooltip(
@@ -578,12 +621,7 @@ fn stacks(sheet: &Sheet, x: usize, y: usize, series: usize, look: &Look) -> Draw
         );
     }
     let option = finish(option, look, |value| {
-        let label = &mut value["yAxis"]["axisLabel"];
-        label["align"] = json!("left");
-        label["margin"] = json!(left);
-        label["width"] = json!(left - 12.0);
-        label["overflow"] = json!("truncate");
-        value["grid"][0]["outerBoundsMode"] = json!("none");
+        names_at_the_left(value, left);
     });
     let drawn: usize = table
         .rows
