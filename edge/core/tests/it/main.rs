@@ -1,0 +1,7 @@
+//! The edge against a scripted world: real decoding of canned upstream bytes, virtual time, no socket.
+
+mod chat;
+mod health;
+mod query;
+mod routes;
+mod world;
