@@ -487,6 +487,9 @@ impl Mapping {
         if format != TimeFormat::Iso && !matches!(column.kind, Kind::Date | Kind::Timestamp) {
             return Err(wrong("date and datetime are for columns that hold a day or an instant"));
         }
+        format
+            .check()
+            .map_err(|message| wrong(&format!("the date pattern does not work: {message}")))?;
         let pattern = match file.pattern {
             Some(pattern) => Some(Regex::new(&pattern).map_err(|e| wrong(&format!("the pattern does not read: {e}")))?),
             None => None,
@@ -644,6 +647,10 @@ mod tests {
             (
                 &format!("[venues]\n{venues}city = {{ column = \"x\", date = \"%Y\" }}\n"),
                 "columns that hold a day",
+            ),
+            (
+                "[customers]\ncustomer_id = { column = \"x\" }\njoined_at = { column = \"x\", date = \"%m/%d\" }\n",
+                "line 3: [customers] joined_at: the date pattern does not work",
             ),
             (
                 &format!("[source]\nformat = \"xlsx\"\n[venues]\n{venues}"),

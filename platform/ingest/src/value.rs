@@ -6,7 +6,14 @@ use concert_lake::{
     schema::{ColumnDef, Kind, MONEY_PRECISION, MONEY_SCALE, Rule},
     time,
 };
-use jiff::{Timestamp, civil::Date, civil::DateTime, fmt::strtime, fmt::temporal::DateTimeParser, tz::Offset};
+use jiff::{
+    Timestamp,
+    civil::Date,
+    civil::DateTime,
+    fmt::strtime,
+    fmt::temporal::DateTimeParser,
+    tz::{Offset, TimeZone},
+};
 
 /// The longest text that a warehouse column holds, in bytes (Redshift's VARCHAR).
 pub const MAX_TEXT_BYTES: usize = 65_535;
@@ -53,6 +60,42 @@ pub enum TimeFormat {
     Date(String),
     /// A `strptime` pattern of a day and a time, perhaps with an offset.
     DateTime(String),
+}
+
+impl TimeFormat {
+    /// Whether the pattern is one that gives back the day (and the time) that it was written with.
+    pub fn check(&self) -> Result<(), String> {
+        let sample = DateTime::constant(2013, 11, 22, 21, 34, 56, 0);
+        let (pattern, wanted) = match self {
+            TimeFormat::Iso => return Ok(()),
+            TimeFormat::Date(pattern) => (
+                pattern,
+                Moment {
+                    date: sample.date(),
+                    at: None,
+                    offset: None,
+                },
+            ),
+            TimeFormat::DateTime(pattern) => (
+                pattern,
+                Moment {
+                    date: sample.date(),
+                    at: Some(sample),
+                    offset: None,
+                },
+            ),
+        };
+        let zoned = sample.to_zoned(TimeZone::UTC).map_err(|e| e.to_string())?;
+        let written = strtime::format(pattern, &zoned).map_err(|e| e.to_string())?;
+        // Seconds are often left out.
+        let minute = sample.with().second(0).build().ok();
+        match moment(&written, self) {
+            Ok(found) if found.date == wanted.date && (found.at == wanted.at || found.at == minute) => Ok(()),
+            _ => Err(format!(
+                "{written:?}, as it writes {sample}, does not read back: something of the day is missing"
+            )),
+        }
+    }
 }
 
 /// A day with the time and the offset from UTC that were written with it.
@@ -250,6 +293,7 @@ fn money(text: &str) -> Result<i128, Fault> {
 mod tests {
     use super::*;
     use concert_lake::Layer;
+    use proptest::prelude::*;
 
     fn column(table: &str, name: &str) -> &'static ColumnDef {
         Layer::ConcertDw
@@ -329,6 +373,39 @@ mod tests {
         assert_eq!(found, Some(Cell::Date(wanted)));
         let fault = parse("1987-09-03", column("concerts", "event_date"), &format).expect_err("refused");
         assert_eq!(fault.message, "\"1987-09-03\" is not a date written %d/%m/%Y");
+    }
+
+    #[test]
+    fn a_pattern_that_loses_the_day_is_seen_at_once() {
+        for pattern in ["%d/%m/%Y", "%Y%m%d", "%e %b %y", "%A, %d %B %Y"] {
+            assert_eq!(TimeFormat::Date(pattern.into()).check(), Ok(()), "{pattern}");
+        }
+        for pattern in ["%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M:%S %z", "%m/%d/%Y %I:%M %p"] {
+            assert_eq!(TimeFormat::DateTime(pattern.into()).check(), Ok(()), "{pattern}");
+        }
+        for format in [
+            TimeFormat::Date("%d/%m".into()),
+            TimeFormat::Date("%i".into()),
+            TimeFormat::Date("%Y-%d".into()),
+            TimeFormat::DateTime("%Y-%m-%d".into()),
+        ] {
+            assert!(format.check().is_err(), "{format:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_value_or_a_fault(text in ".{1,40}|[-+.0-9eE:T /]{1,30}") {
+            for table in Layer::ConcertDw.tables() {
+                for column in table.columns() {
+                    for format in [TimeFormat::Iso, TimeFormat::Date("%d/%m/%Y".into()), TimeFormat::DateTime("%s".into())] {
+                        if let Err(fault) = parse(&text, column, &format) {
+                            prop_assert!(!fault.message.is_empty());
+                        }
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -175,7 +175,7 @@ async fn a_second_load_of_the_same_file_changes_nothing() {
         "venues.csv",
         format!("{VENUES_HEADER}v1,A,Boston,,\nv1,A,Boston,500,\nv2,B,Ulm,x,\nv1,A,,,club\n"),
     );
-    let first = bench.load(&[file.clone()], None).await.expect("loads");
+    let first = bench.load(std::slice::from_ref(&file), None).await.expect("loads");
     assert_eq!(first.tables["venues"], counts(4, 1, 2, 1, 0));
     let pointer = bench.pointer();
     let second = bench.load(&[file], None).await.expect("loads");
@@ -235,7 +235,7 @@ async fn a_scheduled_concert_is_over_when_its_day_has_passed() {
         "concerts.csv",
         format!("{header}c1,a,v,2024-06-01,\nc2,a,v,2024-06-01,cancelled\n"),
     );
-    bench.load(&[file.clone()], None).await.expect("loads");
+    bench.load(std::slice::from_ref(&file), None).await.expect("loads");
     assert_eq!(
         bench.rows("SELECT status FROM concerts ORDER BY concert_id").await,
         ["scheduled", "cancelled"]
@@ -283,6 +283,9 @@ async fn a_bad_row_is_put_aside_with_its_place_and_reason() {
             &limit,
         ]
     );
+    let listed = bench.lake.quarantined(3).await.expect("reads");
+    assert_eq!(listed.iter().map(|record| record.line).collect::<Vec<_>>(), [3, 4, 5]);
+    assert_eq!(listed[1].column.as_deref(), Some("capacity"));
     assert_eq!(
         bench
             .rows("SELECT table_name, source, original FROM quarantine WHERE line = 4")
@@ -441,7 +444,7 @@ async fn a_lookup_that_is_missing_or_contradicts_itself_is_an_error() {
     let mapping = bench.file("m.toml", text);
     let file = bench.file("v.csv", "hall,town\nA,B\n");
     let message = bench
-        .load(&[file.clone()], Some(&mapping))
+        .load(std::slice::from_ref(&file), Some(&mapping))
         .await
         .expect_err("refused")
         .to_string();
@@ -451,7 +454,7 @@ async fn a_lookup_that_is_missing_or_contradicts_itself_is_an_error() {
     );
     bench.file("t.csv", "code,name\nB,Berlin\nB,Bonn\n");
     let message = bench
-        .load(&[file.clone()], Some(&mapping))
+        .load(std::slice::from_ref(&file), Some(&mapping))
         .await
         .expect_err("refused")
         .to_string();
@@ -511,7 +514,10 @@ async fn the_fugazi_live_series_loads_whole() {
     let Some(data) = real_data("fugazi") else { return };
     let bench = Bench::new();
     let (file, mapping) = (data.join("fls_data.csv"), mappings().join("fugazi.toml"));
-    let report = bench.load(&[file.clone()], Some(&mapping)).await.expect("loads");
+    let report = bench
+        .load(std::slice::from_ref(&file), Some(&mapping))
+        .await
+        .expect("loads");
     assert_eq!(report.tables["artists"], counts(1049, 1, 1048, 0, 0));
     assert_eq!(report.tables["venues"], counts(1049, 749, 300, 0, 0));
     assert_eq!(report.tables["concerts"], counts(1049, 1049, 0, 0, 0));

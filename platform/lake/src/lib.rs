@@ -15,7 +15,7 @@ mod writer;
 pub use error::{Error, Result};
 pub use pointer::Snapshot;
 pub use session::CATALOG;
-pub use state::CURRENCY_DIMENSION;
+pub use state::{CURRENCY_DIMENSION, Quarantined};
 pub use writer::{Writer, new_id};
 
 use deltalake::{DeltaTable, DeltaTableBuilder, kernel::engine::arrow_conversion::TryIntoKernel as _};

@@ -30,21 +30,32 @@ const CACHED_SNAPSHOTS: usize = 4;
 /// Opened tables by snapshot, so that a query does not read the Delta log again.
 #[derive(Default, Debug)]
 pub(crate) struct ProviderCache {
-    entries: Mutex<VecDeque<(Layer, BTreeMap<String, i64>, Arc<SnapshotSchema>)>>,
+    entries: Mutex<VecDeque<Opened>>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    layer: Layer,
+    versions: BTreeMap<String, i64>,
+    schema: Arc<SnapshotSchema>,
 }
 
 impl ProviderCache {
-    fn get(&self, layer: Layer, tables: &BTreeMap<String, i64>) -> Option<Arc<SnapshotSchema>> {
+    fn get(&self, layer: Layer, versions: &BTreeMap<String, i64>) -> Option<Arc<SnapshotSchema>> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries
+        let found = entries
             .iter()
-            .find(|(l, t, _)| *l == layer && t == tables)
-            .map(|(_, _, schema)| Arc::clone(schema))
+            .find(|opened| opened.layer == layer && opened.versions == *versions);
+        found.map(|opened| Arc::clone(&opened.schema))
     }
 
-    fn put(&self, layer: Layer, tables: BTreeMap<String, i64>, schema: Arc<SnapshotSchema>) {
+    fn put(&self, layer: Layer, versions: BTreeMap<String, i64>, schema: Arc<SnapshotSchema>) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.push_front((layer, tables, schema));
+        entries.push_front(Opened {
+            layer,
+            versions,
+            schema,
+        });
         entries.truncate(CACHED_SNAPSHOTS);
     }
 }

@@ -1,7 +1,7 @@
 //! What is published, in the contract's own types: read from the published tables, not from the pointer, so that the
 //! lake and a warehouse that was loaded from it answer alike.
 
-use crate::{Error, Lake, Result, Snapshot, time};
+use crate::{Error, Lake, Layer, Result, Snapshot, time};
 use arrow::{
     array::{Array, AsArray as _, RecordBatch},
     datatypes::{Date32Type, Int64Type, TimestampMicrosecondType},
@@ -11,9 +11,29 @@ use concert_contract::{
     catalogue::CatalogueValue,
 };
 use jiff::civil::Date;
+use serde::Serialize;
 
 /// The dimension under which `catalogue_values` lists the currencies; the weight says how many amounts are in each.
 pub const CURRENCY_DIMENSION: &str = "currency";
+
+/// A record that was put aside: where it stands, what is wrong with it, and its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Quarantined {
+    pub table: String,
+    /// The file's name.
+    pub source: String,
+    /// The line that the record begins on, from 1.
+    pub line: u64,
+    /// The source's column, where one is to blame.
+    pub column: Option<String>,
+    pub rule: String,
+    pub message: String,
+    /// At most the first 64 KiB of the record.
+    pub original: String,
+    /// The run that met it first, and when, RFC 3339.
+    pub run_id: String,
+    pub arrived_at: String,
+}
 
 impl Lake {
     /// The state of the published data; empty before the first publication.
@@ -93,6 +113,45 @@ impl Lake {
             }
         }
         Ok(values)
+    }
+
+    /// Records that were put aside, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Query`] when the quarantine cannot be read.
+    pub async fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>> {
+        let snapshot = self.layer_snapshot(Layer::Clean)?.unwrap_or_default();
+        let session = self.layer_session(Layer::Clean, &snapshot).await?;
+        let sql = format!(
+            "SELECT table_name, source, line, column_name, rule, message, original, run_id, arrived_at \
+             FROM quarantine ORDER BY arrived_at DESC, source, line, table_name LIMIT {limit}"
+        );
+        let failed = |e| Error::query("read the quarantine", e);
+        let mut records = Vec::new();
+        for batch in session
+            .sql(&sql)
+            .await
+            .map_err(failed)?
+            .collect()
+            .await
+            .map_err(failed)?
+        {
+            for row in 0..batch.num_rows() {
+                let of = |column| text(&batch, column, row).unwrap_or_default();
+                records.push(Quarantined {
+                    table: of(0),
+                    source: of(1),
+                    line: u64::try_from(integer(&batch, 2, row)).unwrap_or(0),
+                    column: text(&batch, 3, row),
+                    rule: of(4),
+                    message: of(5),
+                    original: of(6),
+                    run_id: of(7),
+                    arrived_at: instant(&batch, 8, row).unwrap_or_default(),
+                });
+            }
+        }
+        Ok(records)
     }
 
     async fn rows(&self, snapshot: &Snapshot, sql: &str) -> Result<Vec<RecordBatch>> {
