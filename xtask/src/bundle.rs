@@ -104,7 +104,6 @@ fn assemble(context: &Context, bound: &Path, work: &Path, out: &Path) -> Result<
     let mut template = Template::parse(&template)?;
 
     let public = context.root.join("public");
-    template.hash_scripts(&public, out)?;
     if public.is_dir() {
         for entry in WalkDir::new(&public) {
             let entry = entry?;
@@ -116,6 +115,8 @@ fn assemble(context: &Context, bound: &Path, work: &Path, out: &Path) -> Result<
             }
         }
     }
+
+    template.hash_scripts(out)?;
 
     // One module with what wasm-bindgen's snippets import.
     let script = work.join("app.js");
@@ -316,8 +317,8 @@ impl Template {
         Ok(Self { styles, text })
     }
 
-    /// Gives every script of `public/` that the document names a hash in its name, and its integrity.
-    fn hash_scripts(&mut self, public: &Path, out: &Path) -> Result<()> {
+    /// Gives every copied script that the document names a hash in its name, and its integrity.
+    fn hash_scripts(&mut self, out: &Path) -> Result<()> {
         let opening = "<script src=\"/";
         let mut text = String::new();
         let mut rest = self.text.as_str();
@@ -326,11 +327,12 @@ impl Template {
             let (name, after) = rest[start + opening.len()..]
                 .split_once('"')
                 .context("app/index.html: the address of a script is not closed")?;
-            let path = public.join(name);
-            let bytes = fs::read(&path)
-                .with_context(|| format!("app/index.html names /{name}, but {} cannot be read", path.display()))?;
+            let path = out.join(name);
+            let bytes =
+                fs::read(&path).with_context(|| format!("app/index.html names /{name}, which is not in public/"))?;
             let stem = name.strip_suffix(".js").unwrap_or(name);
             let file = Hashed::put(out, stem, "js", &bytes)?;
+            fs::remove_file(&path)?;
             let _ = write!(text, "<script src=\"{}\" integrity=\"{}\"", file.url, file.integrity);
             rest = after;
         }

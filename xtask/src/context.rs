@@ -10,6 +10,19 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
+/// The repository: by cargo, which starts xtask, else the first folder from here upwards that holds `xtask`. Read when
+/// running and not when compiling, since two clones may share one cache.
+fn root() -> Option<PathBuf> {
+    if let Some(manifest) = env::var_os("CARGO_MANIFEST_DIR") {
+        return Path::new(&manifest).parent().map(Path::to_owned);
+    }
+    env::current_dir()
+        .ok()?
+        .ancestors()
+        .find(|folder| folder.join("xtask/Cargo.toml").is_file())
+        .map(Path::to_owned)
+}
+
 /// The folders that every command works with.
 pub struct Context {
     /// The repository.
@@ -24,10 +37,7 @@ impl Context {
     /// # Errors
     /// If there is neither `CONCERT_CACHE` nor `HOME`, or the cache cannot be made.
     pub fn new() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .context("xtask stands in no workspace")?
-            .to_owned();
+        let root = root().context("this folder is in no clone of the repository; change into one")?;
         let cache = match env::var_os("CONCERT_CACHE") {
             Some(folder) => PathBuf::from(folder),
             None => Path::new(&env::var_os("HOME").context("neither CONCERT_CACHE nor HOME is set; set one of them")?)
