@@ -65,6 +65,17 @@ pub enum Error {
         source: arrow::error::ArrowError,
     },
 
+    #[error(
+        "{file}, line {line}: one load brings at most {} bytes of text into {table}, and this is more. Split the file \
+         and load its parts one after the other; nothing was loaded",
+        crate::sink::MAX_TEXT_PER_LOAD_BYTES
+    )]
+    TooLarge {
+        table: &'static str,
+        file: String,
+        line: u64,
+    },
+
     /// A fault of this program; the load is not committed.
     #[error(
         "the counts of {table} do not close: {records_in} records came in, {accounted} are accounted for. Nothing was \

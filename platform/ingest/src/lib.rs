@@ -2,7 +2,8 @@
 //! the rest into the layer [`Layer::Clean`]. Publishing is `concert-refine`'s; this crate does not know it.
 //!
 //! Every record that comes in ends as clean, merged, unchanged or quarantined, per table, and the four add up; a load
-//! whose counts do not is not committed.
+//! whose counts do not is not committed. Files are read as streams; the typed rows of one load and the tables that they
+//! go into are held in memory.
 
 mod bind;
 mod error;
@@ -215,6 +216,13 @@ impl Load {
                         Part::Cells(cells) => {
                             load.counts.records_in += 1;
                             load.rows.push(cells, &source, line);
+                            if load.rows.is_full() {
+                                return Err(Error::TooLarge {
+                                    table: table.table.name,
+                                    file: source,
+                                    line,
+                                });
+                            }
                             continue;
                         }
                         Part::Faulty { column, fault } => ((!column.is_empty()).then_some(column), fault),

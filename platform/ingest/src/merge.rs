@@ -60,6 +60,7 @@ pub fn merge(
     defaults: Defaults,
 ) -> Result<Merged, ArrowError> {
     let schema = table.arrow_schema();
+    check_size(old, &new)?;
     let old = concat_batches(&schema, old)?;
     let (groups, group_of) = group(table, &old, &new)?;
 
@@ -155,6 +156,23 @@ fn converter(arrays: &[ArrayRef]) -> Result<RowConverter, ArrowError> {
             .map(|array| SortField::new(array.data_type().clone()))
             .collect(),
     )
+}
+
+/// Arrow's text columns end at 2 GiB, and some of its kernels panic there.
+fn check_size(old: &[RecordBatch], new: &RecordBatch) -> Result<(), ArrowError> {
+    for column in 0..new.num_columns() {
+        let text = |batch: &RecordBatch| {
+            batch
+                .column(column)
+                .as_string_opt::<i32>()
+                .map_or(0, |t| t.value_data().len())
+        };
+        let bytes = old.iter().map(text).sum::<usize>() + text(new);
+        if i32::try_from(bytes).is_err() {
+            return Err(ArrowError::OffsetOverflowError(bytes));
+        }
+    }
+    Ok(())
 }
 
 /// Puts the records of `new` together by key, in the order of each key's first record.

@@ -22,6 +22,10 @@ use std::{collections::HashSet, sync::Arc};
 /// How much of a record the quarantine keeps, in bytes. The whole of it is in the raw layer.
 pub const MAX_ORIGINAL_BYTES: usize = 64 << 10;
 
+/// How much text one load brings into one table, in bytes. The rows of a load are held in memory until they are merged,
+/// and an Arrow text column ends at 2 GiB.
+pub const MAX_TEXT_PER_LOAD_BYTES: usize = 1 << 30;
+
 /// Records are written out when this many bytes of them are waiting.
 const FLUSH_BYTES: usize = 64 << 20;
 
@@ -48,6 +52,7 @@ pub struct TableRows {
     sources: StringBuilder,
     lines: Int64Builder,
     rows: usize,
+    text_bytes: usize,
 }
 
 impl TableRows {
@@ -62,11 +67,21 @@ impl TableRows {
             sources: StringBuilder::new(),
             lines: Int64Builder::new(),
             rows: 0,
+            text_bytes: 0,
         }
     }
 
+    /// Whether one load has brought as much as one table takes at once.
+    pub fn is_full(&self) -> bool {
+        self.text_bytes >= MAX_TEXT_PER_LOAD_BYTES
+    }
+
     pub fn push(&mut self, cells: Vec<Option<Cell>>, source: &str, line: u64) {
+        self.text_bytes += source.len();
         for (column, cell) in self.columns.iter_mut().zip(cells) {
+            if let Some(Cell::Text(text)) = &cell {
+                self.text_bytes += text.len();
+            }
             column.push(cell);
         }
         self.sources.append_value(source);
