@@ -21,6 +21,9 @@ pub struct Catalogue {
     /// In the order in which people think of them; the first that fits is the default.
     pub metrics: Vec<Metric>,
     pub dimensions: Vec<Dimension>,
+    /// Words that go without saying in this field, and carry no meaning of their own: "played", "took place".
+    #[serde(default)]
+    pub fillers: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -167,6 +170,9 @@ pub struct Dimension {
     /// Set where the part is also a stretch of time: a year.
     #[serde(default)]
     pub grain: Option<Grain>,
+    /// The metric that this is for a single row: a condition on one concert's attendance filters by it.
+    #[serde(default)]
+    pub of_metric: Option<String>,
     /// Whether its values stand in `catalogue_values`.
     #[serde(default)]
     pub indexed: bool,

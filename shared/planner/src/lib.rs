@@ -4,33 +4,33 @@
 //! numbers and times; the links are then put together into a `Query`. A word that is linked to nothing is said back,
 //! never dropped. Nothing here does I/O or reads a clock.
 
+mod build;
+mod follow;
+mod index;
+mod link;
+mod text;
+mod times;
+mod words;
+
+pub use index::ValueIndex;
+
+use build::{Builder, Draft};
 use concert_contract::{
     api::DataState,
-    catalogue::{Catalogue, CatalogueValue},
+    catalogue::Catalogue,
     chat::{Clarify, Suggestion, Understood},
-    query::Query,
+    compile::{CompileContext, compile},
+    insight,
+    query::{Operator, Query},
 };
+use index::Lexicon;
 use jiff::civil::Date;
-
-/// The values of the data, ready to be looked up by their words. Build it once for each snapshot.
-#[derive(Clone, Debug, Default)]
-pub struct ValueIndex {
-    values: Vec<CatalogueValue>,
-}
-
-impl ValueIndex {
-    pub fn new(values: Vec<CatalogueValue>) -> ValueIndex {
-        ValueIndex { values }
-    }
-
-    pub fn values(&self) -> &[CatalogueValue] {
-        &self.values
-    }
-}
+use link::Linker;
 
 /// What a plan depends on beside the question.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanContext<'a> {
+    /// Reads "since March" and "in the 90s".
     pub today: Date,
     pub state: &'a DataState,
     /// The query of the turn before, for questions that go on from it.
@@ -40,8 +40,9 @@ pub struct PlanContext<'a> {
 /// What a question came to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    /// None where nothing could be asked, or where `clarify` has to be answered first.
+    /// None where nothing could be asked, or where `clarify` has to be answered first. It compiles.
     pub query: Option<Query>,
+    /// Of the query: "Attendance by year".
     pub title: String,
     pub understood: Vec<Understood>,
     /// Words that mean nothing here, as they were written.
@@ -49,29 +50,185 @@ pub struct Plan {
     /// 0 to 1.
     pub confidence: f64,
     pub clarify: Option<Clarify>,
+    /// What could be asked next; every query compiles.
     pub follow_ups: Vec<Suggestion>,
     /// What to say where there is no query: what is not in the data and what can be asked.
     pub message: Option<String>,
 }
 
-/// Plans questions against one catalogue and one snapshot's values. Cheap to make.
-#[derive(Clone, Copy, Debug)]
+/// Plans questions against one catalogue and one snapshot's values. Cheap to make: the values are indexed before.
+#[derive(Clone, Debug)]
 pub struct Planner<'a> {
     catalogue: &'a Catalogue,
     values: &'a ValueIndex,
+    lexicon: Lexicon,
 }
 
 impl<'a> Planner<'a> {
     pub fn new(catalogue: &'a Catalogue, values: &'a ValueIndex) -> Planner<'a> {
-        Planner { catalogue, values }
+        Planner {
+            catalogue,
+            values,
+            lexicon: Lexicon::new(catalogue, values),
+        }
     }
 
     /// Plans a question. Any text gives a plan; none panics.
     pub fn plan(&self, question: &str, context: &PlanContext<'_>) -> Plan {
-        let _ = (self.catalogue, self.values, context.previous);
-        Plan {
-            not_understood: question.split_whitespace().map(str::to_owned).collect(),
-            ..Plan::default()
+        let tokens = text::tokens(question);
+        let linker = Linker {
+            catalogue: self.catalogue,
+            values: self.values,
+            lexicon: &self.lexicon,
+            today: context.today,
+        };
+        let links = linker.link(&tokens);
+        let draft = Builder {
+            catalogue: self.catalogue,
+            state: context.state,
+            today: context.today,
+            tokens: &tokens,
+            links,
         }
+        .build();
+        let mut plan = Plan {
+            not_understood: draft
+                .unknown
+                .iter()
+                .filter_map(|at| tokens.get(*at))
+                .map(|token| token.text.clone())
+                .collect(),
+            understood: draft.understood.clone(),
+            ..Plan::default()
+        };
+        let compile_context = CompileContext {
+            today: context.today,
+            state: context.state,
+            max_rows: 1,
+            offset: 0,
+        };
+        if let Some(message) = self.refusal(&draft, &plan, context) {
+            plan.message = Some(message);
+            plan.follow_ups = self.first_questions(context);
+            return plan;
+        }
+        let goes_on = draft.goes_on || (!draft.has_metrics && !draft.is_explicit);
+        let mut query = match context.previous.filter(|_| goes_on) {
+            Some(previous) => follow::go_on(previous, &draft),
+            None => draft.query.clone(),
+        };
+        for filter in &mut query.filters {
+            if filter.op == Operator::In && filter.values.len() == 1 {
+                filter.op = Operator::Equal;
+            }
+        }
+        plan.title = insight::title(&query, self.catalogue);
+        if let Err(error) = compile(&query, self.catalogue, &compile_context) {
+            plan.message = Some(format!("{} {}", error.message, self.offer(context)));
+            plan.follow_ups = self.first_questions(context);
+            plan.confidence = 0.0;
+            return plan;
+        }
+        plan.confidence = confidence(&draft, &plan);
+        plan.follow_ups = follow::suggestions(&query, &draft, self.catalogue, &compile_context);
+        plan.query = Some(query);
+        plan
     }
+
+    /// Why a question is not answered at all, instead of in part.
+    fn refusal(&self, draft: &Draft, plan: &Plan, context: &PlanContext<'_>) -> Option<String> {
+        let unknown = plan.not_understood.join(", ");
+        if let Some(word) = &draft.beyond {
+            return Some(format!(
+                "“{word}” asks for more than counting: the built-in planner reads figures from the data and does not \
+                 explain, forecast or recommend. {}",
+                self.offer(context)
+            ));
+        }
+        let names_nothing = !draft.is_explicit && !draft.has_groups;
+        let goes_on = context.previous.is_some() && (draft.has_scope || draft.has_groups);
+        if names_nothing && !plan.not_understood.is_empty() && !(goes_on && draft.has_scope) {
+            return Some(format!(
+                "I do not know what “{unknown}” means here. {}",
+                self.offer(context)
+            ));
+        }
+        if names_nothing && !draft.has_scope && !goes_on {
+            return Some(self.offer(context));
+        }
+        // Someone or something by a name that only a question word points at.
+        if !draft.is_explicit && !plan.not_understood.is_empty() && !draft.has_scope {
+            return Some(format!(
+                "I do not know what “{unknown}” means here. {}",
+                self.offer(context)
+            ));
+        }
+        None
+    }
+
+    /// What can be asked, in a sentence.
+    fn offer(&self, context: &PlanContext<'_>) -> String {
+        const MOST_NAMED: usize = 6;
+        let compile_context = CompileContext {
+            today: context.today,
+            state: context.state,
+            max_rows: 1,
+            offset: 0,
+        };
+        let metrics: Vec<String> = self
+            .catalogue
+            .metrics
+            .iter()
+            .filter(|metric| {
+                let query = Query {
+                    metrics: vec![metric.name.clone()],
+                    ..Query::default()
+                };
+                compile(&query, self.catalogue, &compile_context).is_ok()
+            })
+            .map(|metric| metric.label.to_lowercase())
+            .take(MOST_NAMED)
+            .collect();
+        if metrics.is_empty() {
+            return "No data has been published yet: bring in a file first.".to_owned();
+        }
+        let dimensions: Vec<String> = self
+            .catalogue
+            .dimensions
+            .iter()
+            .filter(|d| d.column.is_some() || d.part.is_some())
+            .filter(|d| concert_contract::compile::filled_dimension(d, self.catalogue, context.state))
+            .map(|d| d.label.to_lowercase())
+            .take(MOST_NAMED)
+            .collect();
+        format!(
+            "You can ask for {}, by {} and by time.",
+            list(&metrics),
+            dimensions.join(", ")
+        )
+    }
+
+    fn first_questions(&self, context: &PlanContext<'_>) -> Vec<Suggestion> {
+        concert_contract::api::CatalogueAnswer::build(self.catalogue, context.state, self.values.values()).questions
+    }
+}
+
+fn list(words: &[String]) -> String {
+    match words.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+    }
+}
+
+/// How sure the plan is: every word that was guessed or left over takes its share.
+fn confidence(draft: &Draft, plan: &Plan) -> f64 {
+    const GUESS: f64 = 0.15;
+    const UNKNOWN: f64 = 0.2;
+    const UNNAMED: f64 = 0.25;
+    const LEAST: f64 = 0.05;
+    let guesses = GUESS * draft.guesses as f64;
+    let unknown = UNKNOWN * plan.not_understood.len() as f64;
+    let unnamed = if draft.is_explicit { 0.0 } else { UNNAMED };
+    (1.0 - guesses - unknown - unnamed).max(LEAST)
 }

@@ -1,0 +1,1340 @@
+//! Putting links together: each gets its role in the question, and the roles make a `Query`.
+
+use crate::{
+    link::{Link, Match, Reading},
+    text::Token,
+    times::Time,
+    words::Key,
+};
+use concert_contract::{
+    api::DataState,
+    catalogue::{Catalogue, Dimension, Metric, TimePart, Unit},
+    chat::Understood,
+    compile::{CompileContext, compile},
+    query::{Direction, Filter, Grain, MetricFilter, Operator, Order, Period, Query, Value},
+};
+use jiff::civil::Date;
+
+/// Rows of a ranking whose length nobody said.
+const RANKED_ROWS: u32 = 10;
+/// The longest ranking that is asked for at once.
+const MOST_RANKED_ROWS: f64 = 1000.0;
+/// From how many years of data a course of time is told by year.
+const YEARS_FOR_YEARLY: i16 = 2;
+
+/// A question as far as it could be put together.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    pub query: Query,
+    pub understood: Vec<Understood>,
+    /// Indexes of tokens that no link covers or whose link found no place.
+    pub unknown: Vec<usize>,
+    /// Something of the catalogue was named: a metric, a dimension, a ranking.
+    pub is_explicit: bool,
+    /// A value or a time was named.
+    pub has_scope: bool,
+    /// Groups were named.
+    pub has_groups: bool,
+    pub has_metrics: bool,
+    /// Goes on from the turn before.
+    pub goes_on: bool,
+    /// Asks for what no query gives.
+    pub beyond: Option<String>,
+    /// Words that were taken by their spelling, by part of a name, or for want of anything better.
+    pub guesses: usize,
+    /// Filters that the same words could mean as well.
+    pub alternatives: Vec<(usize, Filter)>,
+}
+
+/// What a noun does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    None,
+    Metric,
+    Group,
+    /// Says what kind of thing is meant, which is known anyway.
+    Context,
+    /// A comparison is with it.
+    Target,
+    /// The answer is ordered by it.
+    Order,
+}
+
+struct Rank {
+    link: usize,
+    direction: Direction,
+    metric: Option<usize>,
+    in_time: bool,
+}
+
+pub(crate) struct Builder<'a> {
+    pub catalogue: &'a Catalogue,
+    pub state: &'a DataState,
+    pub today: Date,
+    pub tokens: &'a [Token],
+    pub links: Vec<Link>,
+}
+
+impl<'a> Builder<'a> {
+    pub fn build(mut self) -> Draft {
+        self.settle();
+        let roles = self.roles();
+        Assembly {
+            used: vec![false; self.links.len()],
+            draft: Draft::default(),
+            roles,
+            builder: &self,
+            group_links: Vec::new(),
+            metrics: Vec::new(),
+            periods: Vec::new(),
+        }
+        .assemble()
+    }
+
+    /// Leaves each link the readings that its neighbours allow.
+    fn settle(&mut self) {
+        for at in 0..self.links.len() {
+            let Some(link) = self.links.get(at) else { continue };
+            let has_time = link.readings.iter().any(|reading| matches!(reading, Reading::Time(_)));
+            let has_compare = link
+                .readings
+                .iter()
+                .any(|reading| matches!(reading, Reading::Compare(..)));
+            if has_time && has_compare {
+                // "between 1950 and 2000 seats" compares, "between 1950 and 2000" is a time.
+                let compares = self.after(at).is_some_and(|next| self.is_countable(next));
+                if let Some(link) = self.links.get_mut(at) {
+                    link.readings.retain(|reading| match reading {
+                        Reading::Time(_) => !compares,
+                        Reading::Compare(..) => compares,
+                        _ => true,
+                    });
+                }
+            }
+            let is_ranked = self
+                .key_before(at)
+                .is_some_and(|key| matches!(key, Key::RankThings(_) | Key::InTime(_)));
+            if let Some(link) = self.links.get_mut(at)
+                && link.readings.len() > 1
+                && link
+                    .readings
+                    .iter()
+                    .any(|reading| matches!(reading, Reading::Number(_)))
+            {
+                link.readings
+                    .retain(|reading| matches!(reading, Reading::Number(_)) == is_ranked);
+            }
+            // "by Fugazi" names an artist, it does not group.
+            let names = self.links.get(at).is_some_and(|link| link.key() == Some(Key::By))
+                && self
+                    .after(at)
+                    .and_then(|next| self.links.get(next))
+                    .is_some_and(|next| next.is_value() && next.dimension().is_none() && next.metric().is_none());
+            if names && let Some(link) = self.links.get_mut(at) {
+                link.readings = vec![Reading::Key(Key::Preposition)];
+            }
+        }
+    }
+
+    /// The index of the next link that says something.
+    fn after(&self, at: usize) -> Option<usize> {
+        (at + 1..self.links.len()).find(|index| !self.is_light(*index))
+    }
+
+    fn before(&self, at: usize) -> Option<usize> {
+        (0..at).rev().find(|index| !self.is_light(*index))
+    }
+
+    fn is_light(&self, at: usize) -> bool {
+        self.links
+            .get(at)
+            .is_some_and(|link| matches!(link.key(), Some(Key::Filler | Key::Preposition)))
+    }
+
+    fn key_before(&self, at: usize) -> Option<Key> {
+        self.links.get(self.before(at)?)?.key()
+    }
+
+    fn key_after(&self, at: usize) -> Option<Key> {
+        self.links.get(self.after(at)?)?.key()
+    }
+
+    fn reading(&self, at: usize, wanted: impl Fn(&Reading) -> bool) -> bool {
+        self.links.get(at).is_some_and(|link| link.readings.iter().any(wanted))
+    }
+
+    fn is_noun(&self, at: usize) -> bool {
+        self.reading(at, |r| matches!(r, Reading::Metric(_) | Reading::Dimension(_)))
+    }
+
+    fn is_compare(&self, at: usize) -> bool {
+        self.reading(at, |r| matches!(r, Reading::Compare(..)))
+    }
+
+    fn dimension(&self, index: usize) -> Option<&'a Dimension> {
+        self.catalogue.dimensions.get(index)
+    }
+
+    fn metric(&self, index: usize) -> Option<&'a Metric> {
+        self.catalogue.metrics.get(index)
+    }
+
+    /// A noun that a number can be compared with.
+    fn is_countable(&self, at: usize) -> bool {
+        self.links
+            .get(at)
+            .is_some_and(|link| link.metric().is_some() || self.numeric_dimension(link).is_some())
+    }
+
+    fn numeric_dimension(&self, link: &Link) -> Option<usize> {
+        let index = link.dimension()?;
+        let dimension = self.dimension(index)?;
+        (dimension.column.is_some() && dimension.column_type.is_number()).then_some(index)
+    }
+
+    fn is_entity(&self, index: usize) -> bool {
+        self.dimension(index)
+            .is_some_and(|d| d.column.is_none() && d.part.is_none())
+    }
+
+    fn entity(&self) -> Option<usize> {
+        (0..self.catalogue.dimensions.len()).find(|index| self.is_entity(*index))
+    }
+
+    fn dimension_of_part(&self, part: TimePart) -> Option<usize> {
+        self.catalogue
+            .dimensions
+            .iter()
+            .position(|dimension| dimension.part == Some(part))
+    }
+
+    /// Whether the data can tell a metric at all.
+    fn is_available(&self, index: usize) -> bool {
+        self.metric(index).is_some_and(|metric| {
+            let query = Query {
+                metrics: vec![metric.name.clone()],
+                ..Query::default()
+            };
+            compile(
+                &query,
+                self.catalogue,
+                &CompileContext {
+                    today: self.today,
+                    state: self.state,
+                    max_rows: 1,
+                    offset: 0,
+                },
+            )
+            .is_ok()
+        })
+    }
+
+    /// The metric of rows that nobody named one for: of single things an amount, of groups the first.
+    fn default_metric(&self, for_entity: bool) -> usize {
+        let amount = |index: &usize| self.metric(*index).is_some_and(|m| m.noun.is_none()) && self.is_available(*index);
+        let any = (0..self.catalogue.metrics.len())
+            .find(|index| self.is_available(*index))
+            .unwrap_or(0);
+        if for_entity {
+            (0..self.catalogue.metrics.len()).find(amount).unwrap_or(any)
+        } else {
+            any
+        }
+    }
+
+    fn roles(&self) -> Vec<Role> {
+        let mut roles = vec![Role::None; self.links.len()];
+        for at in 0..self.links.len() {
+            if self.is_compare(at)
+                && let Some(target) = self.compare_target(at, &roles)
+                && let Some(role) = roles.get_mut(target)
+            {
+                *role = Role::Target;
+            }
+        }
+        for at in 0..self.links.len() {
+            if self.is_noun(at) && roles.get(at) == Some(&Role::None) {
+                let role = self.role(at, &roles);
+                if let Some(slot) = roles.get_mut(at) {
+                    *slot = role;
+                }
+            }
+        }
+        roles
+    }
+
+    /// The noun that a comparison is with: the next one, else the one before.
+    fn compare_target(&self, at: usize, roles: &[Role]) -> Option<usize> {
+        let free = |index: &usize| roles.get(*index) == Some(&Role::None) && self.is_countable(*index);
+        let next = self.after(at).filter(free);
+        let before = || {
+            let mut index = self.before(at)?;
+            while matches!(self.links.get(index)?.key(), Some(Key::With | Key::RankBy(_))) {
+                index = self.before(index)?;
+            }
+            // "venues over 1000" says nothing of what is over: only a figure can be.
+            let link = self.links.get(index)?;
+            let is_figure =
+                self.numeric_dimension(link).is_some() || (link.metric().is_some() && link.dimension().is_none());
+            is_figure.then_some(index).filter(free)
+        };
+        next.or_else(before)
+    }
+
+    fn role(&self, at: usize, roles: &[Role]) -> Role {
+        let Some(link) = self.links.get(at) else {
+            return Role::None;
+        };
+        let (metric, dimension) = (link.metric(), link.dimension());
+        let before = self.before(at);
+        let role_before = before.and_then(|index| roles.get(index)).copied().unwrap_or(Role::None);
+        let has_group = roles.contains(&Role::Group)
+            || self
+                .links
+                .iter()
+                .take(at)
+                .any(|l| matches!(l.key(), Some(Key::Grain(_))));
+        let has_metric = roles.contains(&Role::Metric);
+        let ranks_before = self.links.iter().take(at).any(|l| {
+            matches!(
+                l.key(),
+                Some(Key::RankThings(_) | Key::RankBy(_) | Key::List | Key::Which)
+            )
+        });
+        let or_group = if dimension.is_some() { Role::Group } else { Role::Metric };
+        let or_metric = if metric.is_some() { Role::Metric } else { Role::Group };
+        if dimension.is_some() && self.names_neighbour(at) {
+            return Role::Context;
+        }
+        match before.and_then(|index| self.links.get(index)).and_then(Link::key) {
+            Some(Key::By) if metric.is_some() && has_group && ranks_before && !has_metric => return Role::Metric,
+            Some(Key::By) => return or_group,
+            Some(Key::SortBy) => return if metric.is_some() { Role::Metric } else { Role::Order },
+            Some(Key::Count | Key::Often) => return or_metric,
+            Some(Key::RankBy(_)) => return or_metric,
+            Some(Key::RankThings(_) | Key::InTime(_) | Key::Which) => return or_group,
+            Some(Key::Grain(_)) => return or_metric,
+            Some(Key::And) => {
+                let earlier = before.and_then(|index| self.before(index));
+                match earlier.and_then(|index| roles.get(index)) {
+                    Some(Role::Group) if dimension.is_some() => return Role::Group,
+                    Some(Role::Metric) if metric.is_some() => return Role::Metric,
+                    _ => {}
+                }
+                if earlier.is_some_and(|index| matches!(self.links.get(index).and_then(Link::key), Some(Key::Grain(_))))
+                {
+                    return or_group;
+                }
+            }
+            _ => {}
+        }
+        if before.is_some_and(|index| self.reading(index, |r| matches!(r, Reading::Rank(..) | Reading::Number(_)))) {
+            return or_group;
+        }
+        if metric.is_none() || dimension.is_none() {
+            return if metric.is_some() { Role::Metric } else { Role::Group };
+        }
+        // From here on the word is both: "concerts" are counted, or listed one by one.
+        match self.key_after(at) {
+            Some(Key::By) => {
+                let by = self.after(at).and_then(|index| self.after(index));
+                let by_figure = by
+                    .and_then(|index| self.links.get(index))
+                    .is_some_and(|l| l.metric().is_some() && l.dimension().is_none());
+                return if by_figure { Role::Group } else { Role::Metric };
+            }
+            Some(Key::SortBy) => return Role::Group,
+            Some(Key::With) if self.figure_follows(at) => return Role::Group,
+            _ => {}
+        }
+        if self.after(at).is_some_and(|index| self.is_compare(index)) {
+            return Role::Group;
+        }
+        let listed = before.is_some_and(|index| self.links.get(index).and_then(Link::key) == Some(Key::List));
+        if listed && role_before == Role::None {
+            return Role::Group;
+        }
+        let is_entity = dimension.is_some_and(|index| self.is_entity(index));
+        let others = roles
+            .iter()
+            .enumerate()
+            .any(|(index, role)| index != at && *role == Role::Metric)
+            || (0..self.links.len()).any(|index| {
+                index != at
+                    && self
+                        .links
+                        .get(index)
+                        .is_some_and(|l| l.metric().is_some() && l.dimension().is_none())
+            });
+        let ranked = self
+            .links
+            .iter()
+            .any(|l| l.readings.iter().any(|r| matches!(r, Reading::Rank(..))));
+        match (is_entity, others, ranked) {
+            (true, true, _) => Role::Context,
+            (_, false, true) => Role::Group,
+            (true, false, false) => Role::Metric,
+            (false, _, _) => Role::Group,
+        }
+    }
+
+    /// Whether a noun only names the kind of the value beside it: "the city of Boston", "rock genre".
+    fn names_neighbour(&self, at: usize) -> bool {
+        let Some(dimension) = self.links.get(at).and_then(Link::dimension) else {
+            return false;
+        };
+        let names = |index: Option<usize>| {
+            index.is_some_and(|index| {
+                self.reading(index, |r| match r {
+                    Reading::Value { dimension: of, .. } | Reading::Part { dimension: of, .. } => *of == dimension,
+                    _ => false,
+                })
+            })
+        };
+        let grouped = matches!(self.key_before(at), Some(Key::By | Key::Which | Key::Count));
+        !grouped
+            && (names(self.after(at).filter(|next| self.adjacent(at, *next)))
+                || names(self.before(at).filter(|b| self.adjacent(*b, at))))
+    }
+
+    /// Whether nothing but "of" and "the" stands between two links.
+    fn adjacent(&self, first: usize, second: usize) -> bool {
+        let (Some(a), Some(b)) = (self.links.get(first), self.links.get(second)) else {
+            return false;
+        };
+        self.tokens.get(a.end()..b.at).is_some_and(|between| {
+            between
+                .iter()
+                .all(|t| matches!(t.norm.as_str(), "of" | "the" | "called" | "named"))
+        })
+    }
+
+    /// Whether a figure or a ranking comes later in the question.
+    fn figure_follows(&self, at: usize) -> bool {
+        (at + 1..self.links.len()).any(|index| {
+            self.is_compare(index)
+                || self.is_countable(index)
+                || self.reading(index, |r| matches!(r, Reading::Rank(..)))
+                || matches!(self.links.get(index).and_then(Link::key), Some(Key::RankBy(_)))
+        })
+    }
+
+    fn words(&self, link: &Link) -> String {
+        self.tokens
+            .get(link.at..link.end())
+            .map(|tokens| {
+                tokens
+                    .iter()
+                    .map(|token| token.text.as_str())
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
+            .unwrap_or_default()
+    }
+}
+
+struct Assembly<'b, 'a> {
+    builder: &'b Builder<'a>,
+    roles: Vec<Role>,
+    used: Vec<bool>,
+    draft: Draft,
+    /// Links that group, in order.
+    group_links: Vec<usize>,
+    /// Metrics by index, with their links.
+    metrics: Vec<(usize, usize)>,
+    periods: Vec<(usize, Period)>,
+}
+
+impl Assembly<'_, '_> {
+    fn assemble(mut self) -> Draft {
+        self.scope();
+        self.nouns();
+        self.grains();
+        self.compares();
+        self.rank();
+        self.finish();
+        self.leftovers();
+        self.draft
+    }
+
+    fn tell(&mut self, at: usize, meaning: String) {
+        if let Some(used) = self.used.get_mut(at) {
+            *used = true;
+        }
+        if let Some(link) = self.builder.links.get(at) {
+            self.draft.guesses += usize::from(link.is_guess);
+            self.draft.understood.push(Understood {
+                words: self.builder.words(link),
+                meaning,
+            });
+        }
+    }
+
+    fn quietly(&mut self, at: usize) {
+        if let Some(used) = self.used.get_mut(at) {
+            *used = true;
+        }
+    }
+
+    // Filters and periods
+
+    fn scope(&mut self) {
+        let builder = self.builder;
+        let mut filters: Vec<Filter> = Vec::new();
+        let mut last_negated: Option<(usize, usize)> = None;
+        for (at, link) in builder.links.iter().enumerate() {
+            let not = builder
+                .before(at)
+                .filter(|index| builder.links.get(*index).and_then(Link::key) == Some(Key::Not));
+            if let Some(not) = not {
+                self.quietly(not);
+            }
+            if let Some((dimension, reading, rivals)) = self.choose_value(at, link) {
+                let Some(of) = builder.dimension(dimension) else {
+                    continue;
+                };
+                // "not in Boston or Chicago" leaves out both.
+                let chained = last_negated.is_some_and(|(negated, of)| {
+                    of == dimension
+                        && builder.before(at).is_some_and(|and| {
+                            builder.links.get(and).and_then(Link::key) == Some(Key::And)
+                                && builder.before(and) == Some(negated)
+                                || and == negated
+                        })
+                });
+                let negated = not.is_some() || chained;
+                last_negated = negated.then_some((at, dimension));
+                let (filter, told) = match &reading {
+                    Reading::Value { value, how, .. } => {
+                        if *how != Match::Exact {
+                            self.draft.guesses += usize::from(*how == Match::Partial);
+                        }
+                        (value_filter(of, value, negated), value.clone())
+                    }
+                    Reading::Part { text, .. } => {
+                        self.draft.guesses += 1;
+                        if negated {
+                            continue;
+                        }
+                        let values = vec![Value::Text(text.clone())];
+                        (
+                            Filter {
+                                dimension: of.name.clone(),
+                                op: Operator::Contains,
+                                values,
+                            },
+                            format!("anything with {text}"),
+                        )
+                    }
+                    _ => continue,
+                };
+                let position = merge_filter(&mut filters, filter);
+                for rival in rivals {
+                    self.draft.alternatives.push((position, rival));
+                }
+                let is = if negated { "is not" } else { "is" };
+                self.tell(at, format!("{} {is} {told}", of.label));
+                self.draft.has_scope = true;
+                continue;
+            }
+            let Some(time) = link.readings.iter().find_map(|reading| match reading {
+                Reading::Time(time) => Some(time),
+                _ => None,
+            }) else {
+                continue;
+            };
+            let part = match time {
+                Time::Period(period) => {
+                    if not.is_none() {
+                        self.periods.push((at, period.clone()));
+                    }
+                    continue;
+                }
+                Time::Months(_) => TimePart::MonthOfYear,
+                Time::Weekdays(_) => TimePart::Weekday,
+                Time::Quarters(_) => TimePart::QuarterOfYear,
+            };
+            let (Time::Months(numbers) | Time::Weekdays(numbers) | Time::Quarters(numbers)) = time else {
+                continue;
+            };
+            let Some(of) = builder
+                .dimension_of_part(part)
+                .and_then(|index| builder.dimension(index))
+            else {
+                continue;
+            };
+            let op = if not.is_some() { Operator::NotIn } else { Operator::In };
+            let values: Vec<Value> = numbers.iter().map(|number| Value::Integer(*number)).collect();
+            merge_filter(
+                &mut filters,
+                Filter {
+                    dimension: of.name.clone(),
+                    op,
+                    values,
+                },
+            );
+            self.tell(at, of.label.clone());
+            self.draft.has_scope = true;
+        }
+        self.draft.query.filters = filters;
+        self.periods();
+    }
+
+    /// Which value a link means, and the filters of what else it could mean.
+    fn choose_value(&self, at: usize, link: &Link) -> Option<(usize, Reading, Vec<Filter>)> {
+        let builder = self.builder;
+        let preposition = at
+            .checked_sub(1)
+            .and_then(|index| builder.links.get(index))
+            .into_iter()
+            .chain(at.checked_sub(2).and_then(|index| builder.links.get(index)))
+            .find(|l| l.key() == Some(Key::Preposition))
+            .map(|l| builder.words(l).to_lowercase());
+        let named = [builder.before(at), builder.after(at)]
+            .into_iter()
+            .flatten()
+            .find_map(|index| {
+                let near = builder.adjacent(index.min(at), index.max(at));
+                builder.links.get(index).and_then(Link::dimension).filter(|_| near)
+            });
+        let score = |dimension: usize, how: Match, weight: i64| {
+            let phrase = builder
+                .dimension(dimension)
+                .and_then(|d| d.phrase.as_deref())
+                .unwrap_or_default();
+            let fits = preposition
+                .as_deref()
+                .is_some_and(|p| phrase.split(' ').next() == Some(p));
+            (
+                named == Some(dimension),
+                how == Match::Exact,
+                fits,
+                how == Match::Partial,
+                weight,
+            )
+        };
+        let mut choices: Vec<_> = link
+            .readings
+            .iter()
+            .filter_map(|reading| match reading {
+                Reading::Value {
+                    dimension, how, weight, ..
+                } => Some((score(*dimension, *how, *weight), *dimension, reading)),
+                Reading::Part { dimension, .. } => Some((score(*dimension, Match::Partial, 0), *dimension, reading)),
+                _ => None,
+            })
+            .collect();
+        if link
+            .readings
+            .iter()
+            .any(|r| matches!(r, Reading::Metric(_) | Reading::Dimension(_) | Reading::Time(_)))
+        {
+            // A word of the question's own language, unless it is written as a name.
+            let written = builder
+                .tokens
+                .get(link.at)
+                .is_some_and(|token| token.is_capital() && link.at > 0);
+            if !written && link.length == 1 {
+                return None;
+            }
+        }
+        choices.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        let (best, others) = choices.split_first()?;
+        let rivals = others
+            .iter()
+            .filter(|(score, dimension, _)| score.1 == best.0.1 && *dimension != best.1)
+            .filter_map(|(_, dimension, reading)| match reading {
+                Reading::Value { value, .. } => Some(value_filter(builder.dimension(*dimension)?, value, false)),
+                _ => None,
+            })
+            .collect();
+        Some((best.1, best.2.clone(), rivals))
+    }
+
+    /// One period filters; several whole years are compared; anything else with two is not understood.
+    fn periods(&mut self) {
+        let periods = std::mem::take(&mut self.periods);
+        match periods.as_slice() {
+            [] => {}
+            [(at, period)] => {
+                self.draft.query.period = Some(period.clone());
+                self.tell(
+                    *at,
+                    format!("period {}", concert_contract::insight::period_text(period)),
+                );
+                self.draft.has_scope = true;
+            }
+            several => {
+                let years: Option<Vec<i64>> = several
+                    .iter()
+                    .map(|(_, period)| whole_year(period, self.builder.today))
+                    .collect();
+                let year = self
+                    .builder
+                    .dimension_of_part(TimePart::Year)
+                    .and_then(|index| self.builder.dimension(index));
+                if let (Some(years), Some(year)) = (years, year) {
+                    let mut distinct = years;
+                    distinct.sort_unstable();
+                    distinct.dedup();
+                    let values = distinct.into_iter().map(Value::Integer).collect();
+                    self.draft.query.filters.push(Filter {
+                        dimension: year.name.clone(),
+                        op: Operator::In,
+                        values,
+                    });
+                    let versus = self.builder.links.iter().any(|link| link.key() == Some(Key::Versus));
+                    if versus {
+                        self.draft.query.grain = Some(Grain::Year);
+                    }
+                    for (at, period) in several {
+                        self.tell(
+                            *at,
+                            format!("period {}", concert_contract::insight::period_text(period)),
+                        );
+                    }
+                    self.draft.has_scope = true;
+                } else if let Some((at, period)) = several.first() {
+                    self.draft.query.period = Some(period.clone());
+                    self.tell(
+                        *at,
+                        format!("period {}", concert_contract::insight::period_text(period)),
+                    );
+                    self.draft.has_scope = true;
+                }
+            }
+        }
+    }
+
+    fn is_one_year(&self) -> bool {
+        let by_period = self.draft.query.period.as_ref().is_some_and(|period| {
+            let days = period.resolve(self.builder.today).unwrap_or_default();
+            matches!((days.from, days.to), (Some(from), Some(to)) if from.year() == to.year())
+        });
+        by_period
+    }
+
+    // Nouns
+
+    fn nouns(&mut self) {
+        let builder = self.builder;
+        let roles = self.roles.clone();
+        for (at, link) in builder.links.iter().enumerate() {
+            match roles.get(at) {
+                Some(Role::Metric) => {
+                    let Some(index) = link.metric() else { continue };
+                    if !self.metrics.iter().any(|(metric, _)| *metric == index) {
+                        self.metrics.push((index, at));
+                    }
+                    let label = builder.metric(index).map_or("", |m| m.label.as_str());
+                    self.tell(at, format!("metric {label}"));
+                    self.draft.is_explicit = true;
+                    self.draft.has_metrics = true;
+                }
+                Some(Role::Group) => {
+                    let Some(index) = link.dimension() else { continue };
+                    self.group(at, index);
+                    self.draft.is_explicit |= !self.is_question_word(at);
+                }
+                Some(Role::Order) => {
+                    let Some(dimension) = link.dimension().and_then(|index| builder.dimension(index)) else {
+                        continue;
+                    };
+                    let direction = self.sorted().unwrap_or(Direction::Ascending);
+                    self.draft.query.order.push(Order {
+                        by: dimension.name.clone(),
+                        direction,
+                    });
+                    self.tell(at, format!("ordered by {}", dimension.label.to_lowercase()));
+                }
+                Some(Role::Context) => {
+                    let label = link
+                        .dimension()
+                        .and_then(|i| builder.dimension(i))
+                        .map_or("", |d| d.label.as_str());
+                    self.tell(at, label.to_owned());
+                    self.draft.is_explicit = true;
+                }
+                Some(Role::Target | Role::None) | None => {}
+            }
+        }
+        // "who", "where" and "when" are answered by the thing itself, where it is listed.
+        if self.draft.query.dimensions.len() > 1 {
+            let asked: Vec<usize> = self
+                .group_links
+                .iter()
+                .copied()
+                .filter(|at| self.is_question_word(*at))
+                .collect();
+            for at in asked {
+                let Some(name) = builder
+                    .links
+                    .get(at)
+                    .and_then(Link::dimension)
+                    .and_then(|i| builder.dimension(i))
+                else {
+                    continue;
+                };
+                let elsewhere = self.group_links.iter().any(|other| {
+                    *other != at
+                        && builder.links.get(*other).and_then(Link::dimension)
+                            == builder.links.get(at).and_then(Link::dimension)
+                });
+                if self.draft.query.dimensions.len() > 1 && !elsewhere {
+                    self.draft.query.dimensions.retain(|dimension| *dimension != name.name);
+                    self.group_links.retain(|other| *other != at);
+                }
+            }
+        }
+    }
+
+    fn is_question_word(&self, at: usize) -> bool {
+        let link = self.builder.links.get(at);
+        link.and_then(|l| self.builder.tokens.get(l.at))
+            .is_some_and(|t| matches!(t.norm.as_str(), "who" | "where" | "when"))
+    }
+
+    fn group(&mut self, at: usize, index: usize) {
+        let Some(dimension) = self.builder.dimension(index) else {
+            return;
+        };
+        // A year is a stretch of time before it is a number.
+        if let Some(grain) = dimension.grain {
+            self.draft.query.grain = Some(grain);
+        } else if !self.draft.query.dimensions.contains(&dimension.name) {
+            self.draft.query.dimensions.push(dimension.name.clone());
+        }
+        self.group_links.push(at);
+        self.draft.has_groups = true;
+        self.tell(at, format!("by {}", dimension.label.to_lowercase()));
+    }
+
+    fn grains(&mut self) {
+        let builder = self.builder;
+        for (at, link) in builder.links.iter().enumerate() {
+            match link.key() {
+                Some(Key::Grain(grain)) => {
+                    let before = builder.before(at);
+                    let asked = matches!(
+                        builder.key_before(at),
+                        Some(Key::Which | Key::RankThings(_) | Key::RankBy(_) | Key::InTime(_))
+                    ) || before.is_some_and(|index| {
+                        builder.reading(index, |r| matches!(r, Reading::Rank(..) | Reading::Number(_)))
+                    });
+                    let part = match grain {
+                        Grain::Month => Some(TimePart::MonthOfYear),
+                        Grain::Quarter => Some(TimePart::QuarterOfYear),
+                        Grain::Year | Grain::Week | Grain::Day => None,
+                    };
+                    let of_year = part
+                        .filter(|_| asked && !self.is_one_year())
+                        .and_then(|part| builder.dimension_of_part(part));
+                    match of_year {
+                        Some(index) => self.group(at, index),
+                        None => {
+                            self.draft.query.grain = Some(grain);
+                            self.group_links.push(at);
+                            self.draft.has_groups = true;
+                            self.tell(at, format!("by {}", grain.name()));
+                        }
+                    }
+                }
+                Some(Key::Trend) => {
+                    let grain = self.trend_grain();
+                    self.draft.query.grain = Some(grain);
+                    self.draft.has_groups = true;
+                    self.tell(at, format!("by {}", grain.name()));
+                }
+                _ => {}
+            }
+        }
+        // "Boston versus Chicago" is a row for each.
+        if let Some(at) = builder.links.iter().position(|link| link.key() == Some(Key::Versus)) {
+            let several: Vec<String> = self
+                .draft
+                .query
+                .filters
+                .iter()
+                .filter(|f| f.op == Operator::In && f.values.len() > 1)
+                .map(|f| f.dimension.clone())
+                .filter(|name| {
+                    self.draft.query.grain.is_none()
+                        || self.builder.catalogue.dimension(name).is_some_and(|d| d.part.is_none())
+                })
+                .collect();
+            if !several.is_empty() || self.draft.query.grain.is_some() {
+                self.tell(at, "side by side".to_owned());
+            }
+            for name in several {
+                if !self.draft.query.dimensions.contains(&name) {
+                    self.draft.query.dimensions.push(name);
+                    self.draft.has_groups = true;
+                }
+            }
+        }
+    }
+
+    /// Years for a long course of time, months for a short one.
+    fn trend_grain(&self) -> Grain {
+        let builder = self.builder;
+        let days = self
+            .draft
+            .query
+            .period
+            .as_ref()
+            .and_then(|period| period.resolve(builder.today).ok())
+            .unwrap_or_default();
+        let of_data = builder
+            .state
+            .tables
+            .iter()
+            .filter_map(|t| Some((t.first_day?, t.last_complete_day?)));
+        let (first, last) = of_data.fold((None::<Date>, None::<Date>), |(first, last), (from, to)| {
+            (
+                Some(first.map_or(from, |f| f.min(from))),
+                Some(last.map_or(to, |l| l.max(to))),
+            )
+        });
+        let from = days.from.or(first);
+        let to = days.to.or(last);
+        match (from, to) {
+            (Some(from), Some(to)) if to.year() - from.year() < YEARS_FOR_YEARLY => Grain::Month,
+            _ => Grain::Year,
+        }
+    }
+
+    // Conditions on figures
+
+    fn compares(&mut self) {
+        let builder = self.builder;
+        for (at, link) in builder.links.iter().enumerate() {
+            let Some((op, values)) = link.readings.iter().find_map(|reading| match reading {
+                Reading::Compare(op, values) => Some((*op, values.clone())),
+                _ => None,
+            }) else {
+                continue;
+            };
+            let near = [builder.after(at), builder.before(at)];
+            let target = near
+                .into_iter()
+                .flatten()
+                .find(|index| self.roles.get(*index) == Some(&Role::Target))
+                .or_else(|| {
+                    // With a "with" between: "a capacity of more than 500", "attendance was over 1000".
+                    (0..at)
+                        .rev()
+                        .find(|index| self.roles.get(*index) == Some(&Role::Target))
+                });
+            let Some(target) = target else {
+                // "revenue by artist over 1000": the figure that is asked for.
+                if let Some((metric, _)) = self.metrics.first().copied()
+                    && self.draft.has_groups
+                    && let Some(metric) = builder.metric(metric)
+                {
+                    self.draft.query.having.push(MetricFilter {
+                        metric: metric.name.clone(),
+                        op,
+                        values,
+                    });
+                    self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
+                }
+                continue;
+            };
+            let Some(of) = builder.links.get(target) else { continue };
+            if let Some(metric) = of.metric().and_then(|index| builder.metric(index)) {
+                let single = builder
+                    .catalogue
+                    .dimensions
+                    .iter()
+                    .find(|d| d.of_metric.as_deref() == Some(metric.name.as_str()));
+                let grouped = !self.draft.query.dimensions.is_empty() || self.draft.query.grain.is_some();
+                match single {
+                    Some(single) if !grouped => {
+                        self.draft.query.filters.push(Filter {
+                            dimension: single.name.clone(),
+                            op,
+                            values,
+                        });
+                        self.draft.has_scope = true;
+                    }
+                    _ => {
+                        self.draft.query.having.push(MetricFilter {
+                            metric: metric.name.clone(),
+                            op,
+                            values,
+                        });
+                        if let Some(index) = of.metric()
+                            && self.metrics.is_empty()
+                        {
+                            self.metrics.push((index, target));
+                        }
+                    }
+                }
+                self.tell(at, "condition".to_owned());
+                self.tell(target, format!("metric {}", metric.label));
+                self.draft.is_explicit = true;
+            } else if let Some(dimension) = builder.numeric_dimension(of).and_then(|index| builder.dimension(index)) {
+                self.draft.query.filters.push(Filter {
+                    dimension: dimension.name.clone(),
+                    op,
+                    values,
+                });
+                self.tell(at, "condition".to_owned());
+                self.tell(target, dimension.label.clone());
+                self.draft.has_scope = true;
+                self.draft.is_explicit = true;
+            }
+        }
+    }
+
+    // Rankings
+
+    fn sorted(&mut self) -> Option<Direction> {
+        let at = self
+            .builder
+            .links
+            .iter()
+            .position(|link| matches!(link.key(), Some(Key::Sorted(_))))?;
+        let Some(Key::Sorted(direction)) = self.builder.links.get(at)?.key() else {
+            return None;
+        };
+        self.quietly(at);
+        Some(direction)
+    }
+
+    fn rank(&mut self) {
+        let builder = self.builder;
+        let ranks: Vec<Rank> = builder
+            .links
+            .iter()
+            .enumerate()
+            .filter_map(|(link, l)| {
+                l.readings.iter().find_map(|reading| match reading {
+                    Reading::Rank(metric, direction) => Some(Rank {
+                        link,
+                        direction: *direction,
+                        metric: Some(*metric),
+                        in_time: false,
+                    }),
+                    Reading::Key(Key::RankThings(direction) | Key::RankBy(direction)) => Some(Rank {
+                        link,
+                        direction: *direction,
+                        metric: None,
+                        in_time: false,
+                    }),
+                    Reading::Key(Key::InTime(direction)) => Some(Rank {
+                        link,
+                        direction: *direction,
+                        metric: None,
+                        in_time: true,
+                    }),
+                    _ => None,
+                })
+            })
+            .collect();
+        let limit = self.limit(&ranks);
+        let sort = builder.links.iter().position(|link| link.key() == Some(Key::SortBy));
+        // "top 10 concerts, best attended": a ranking with a metric says more than one without.
+        let primary = ranks.iter().find(|rank| rank.metric.is_some()).or(ranks.first());
+        let Some(rank) = primary else {
+            if let Some((at, rows)) = limit {
+                self.draft.query.limit = Some(rows);
+                self.tell(at, format!("{rows} rows"));
+                if let Some((metric, _)) = self.metrics.first().copied() {
+                    self.order_by(metric, Direction::Descending);
+                }
+            }
+            if sort.is_some()
+                && self.draft.query.order.is_empty()
+                && let Some((metric, _)) = self.metrics.last().copied()
+            {
+                let direction = self.sorted().unwrap_or(Direction::Descending);
+                self.order_by(metric, direction);
+            }
+            return;
+        };
+        self.draft.is_explicit = true;
+        let entity = builder.entity();
+        let entity_name = entity
+            .and_then(|index| builder.dimension(index))
+            .map(|d| d.name.clone());
+        let is_entity = |name: &String| Some(name) == entity_name.as_ref();
+        if rank.in_time {
+            let Some(name) = self.draft.query.dimensions.iter().find(|name| is_entity(name)).cloned() else {
+                return;
+            };
+            self.draft.query.order.push(Order {
+                by: name.clone(),
+                direction: rank.direction,
+            });
+            let rows = limit.map_or_else(|| self.rows_of(rank.link), |(_, rows)| rows);
+            self.draft.query.limit = Some(rows);
+            // The latest concert is the latest that has been.
+            if rank.direction == Direction::Descending && self.draft.query.period.is_none() {
+                self.draft.query.period = Some(Period::Between {
+                    from: None,
+                    to: Some(builder.today),
+                });
+            }
+            self.tell(
+                rank.link,
+                format!(
+                    "{} by time",
+                    if rank.direction == Direction::Ascending {
+                        "first"
+                    } else {
+                        "last"
+                    }
+                ),
+            );
+            if let Some((at, rows)) = limit {
+                self.tell(at, format!("{rows} rows"));
+            }
+            return;
+        }
+        let one_word = builder.links.get(rank.link).is_some_and(|link| link.length == 1);
+        let named = self.metrics.first().map(|(metric, _)| *metric);
+        let of_having = !self.draft.query.having.is_empty() && !self.draft.has_metrics;
+        let grouped = self.draft.has_groups;
+        let metric = match (rank.metric, named) {
+            (Some(_), Some(named)) if one_word && !of_having => named,
+            (Some(metric), _) => metric,
+            (None, Some(named)) => named,
+            (None, None) => {
+                self.draft.guesses += 1;
+                builder.default_metric(self.draft.query.dimensions.iter().any(is_entity))
+            }
+        };
+        if !grouped {
+            // "the highest attendance" is that of one concert.
+            let counts_entity = builder
+                .metric(metric)
+                .is_some_and(|m| m.noun.is_some() && m.unit == Unit::Count);
+            match entity {
+                Some(index) if !counts_entity => {
+                    if let Some(dimension) = builder.dimension(index) {
+                        self.draft.query.dimensions.push(dimension.name.clone());
+                        self.draft.has_groups = true;
+                    }
+                }
+                _ => return,
+            }
+        }
+        if of_having {
+            self.metrics.retain(|(other, _)| *other == metric);
+        }
+        if !self.metrics.iter().any(|(other, _)| *other == metric) {
+            self.metrics.insert(0, (metric, rank.link));
+        }
+        self.order_by(metric, rank.direction);
+        let rows = limit.map_or_else(|| if grouped { self.rows_of(rank.link) } else { 1 }, |(_, rows)| rows);
+        if self.draft.query.having.is_empty() || limit.is_some() {
+            self.draft.query.limit = Some(rows);
+        }
+        let label = builder.metric(metric).map_or(String::new(), |m| m.label.to_lowercase());
+        let way = if rank.direction == Direction::Descending {
+            "highest"
+        } else {
+            "lowest"
+        };
+        let count = if rows == 1 { String::new() } else { format!("{rows} ") };
+        self.tell(rank.link, format!("the {count}{way} by {label}"));
+        if let Some((at, rows)) = limit {
+            self.tell(at, format!("{rows} rows"));
+        }
+        // "top 10 … with the most …" says one thing twice.
+        for other in &ranks {
+            if other.link != rank.link && other.direction == rank.direction && !other.in_time {
+                self.quietly(other.link);
+            }
+        }
+    }
+
+    fn order_by(&mut self, metric: usize, direction: Direction) {
+        if let Some(metric) = self.builder.metric(metric) {
+            self.draft.query.order.insert(
+                0,
+                Order {
+                    by: metric.name.clone(),
+                    direction,
+                },
+            );
+        }
+    }
+
+    /// The number that says how many rows, beside a ranking or a listed noun.
+    fn limit(&self, ranks: &[Rank]) -> Option<(usize, u32)> {
+        let builder = self.builder;
+        builder.links.iter().enumerate().find_map(|(at, link)| {
+            let number = link.readings.iter().find_map(|reading| match reading {
+                Reading::Number(number) => Some(*number),
+                _ => None,
+            })?;
+            let is_ranked = |index: Option<usize>| index.is_some_and(|i| ranks.iter().any(|rank| rank.link == i));
+            let is_listed = |index: Option<usize>| {
+                index.is_some_and(|i| self.group_links.contains(&i))
+                    && matches!(builder.key_before(at), Some(Key::List | Key::Which))
+            };
+            let fits = is_ranked(builder.before(at)) || is_ranked(builder.after(at)) || is_listed(builder.after(at));
+            let rows = number.fract() == 0.0 && (1.0..=MOST_RANKED_ROWS).contains(&number);
+            (fits && rows).then_some((at, number as u32))
+        })
+    }
+
+    /// One row for "the largest venue", ten for "the largest venues".
+    fn rows_of(&self, rank: usize) -> u32 {
+        let builder = self.builder;
+        let noun = self
+            .group_links
+            .iter()
+            .copied()
+            .min_by_key(|at| at.abs_diff(rank))
+            .and_then(|at| builder.links.get(at));
+        let singular = noun.is_some_and(|link| {
+            let tokens = builder.tokens.get(link.at..link.end()).unwrap_or_default();
+            let grouped = link
+                .at
+                .checked_sub(1)
+                .and_then(|at| builder.tokens.get(at))
+                .is_some_and(|t| matches!(t.norm.as_str(), "by" | "per" | "each" | "every"));
+            !grouped
+                && tokens
+                    .last()
+                    .is_some_and(|token| !token.is_plural() && !matches!(token.norm.as_str(), "who" | "where" | "when"))
+        });
+        if singular { 1 } else { RANKED_ROWS }
+    }
+
+    // The rest
+
+    fn finish(&mut self) {
+        let builder = self.builder;
+        let entity = builder
+            .entity()
+            .and_then(|index| builder.dimension(index))
+            .map(|d| d.name.clone());
+        let lists_entity = self
+            .draft
+            .query
+            .dimensions
+            .iter()
+            .any(|name| Some(name) == entity.as_ref());
+        if let Some(at) = builder.links.iter().position(|link| link.key() == Some(Key::Often)) {
+            let counted = (0..builder.catalogue.metrics.len())
+                .find(|index| builder.metric(*index).is_some_and(|m| m.noun.is_some()));
+            if let Some(index) = counted.filter(|_| self.metrics.is_empty()) {
+                self.metrics.push((index, at));
+                let label = builder.metric(index).map_or("", |m| m.label.as_str());
+                self.tell(at, format!("metric {label}"));
+                self.draft.is_explicit = true;
+                self.draft.has_metrics = true;
+            }
+        }
+        if self.metrics.is_empty() {
+            self.metrics.push((builder.default_metric(lists_entity), 0));
+        }
+        self.draft.query.metrics = self
+            .metrics
+            .iter()
+            .filter_map(|(index, _)| builder.metric(*index))
+            .map(|metric| metric.name.clone())
+            .collect();
+        // Things listed without a ranking come in their own order, which is that of time.
+        if lists_entity
+            && self.draft.query.order.is_empty()
+            && self.draft.query.having.is_empty()
+            && let Some(name) = entity
+        {
+            self.draft.query.order.push(Order {
+                by: name,
+                direction: Direction::Ascending,
+            });
+        }
+        self.draft.goes_on = builder.links.iter().any(|link| link.key() == Some(Key::GoOn))
+            || builder.links.first().is_some_and(|link| link.key() == Some(Key::And));
+        let beyond = builder.links.iter().position(|link| link.key() == Some(Key::Beyond));
+        self.draft.beyond = beyond
+            .and_then(|at| builder.links.get(at))
+            .map(|link| builder.words(link));
+    }
+
+    /// Every word that was not used is said back.
+    fn leftovers(&mut self) {
+        let builder = self.builder;
+        let mut known = vec![false; builder.tokens.len()];
+        for (at, link) in builder.links.iter().enumerate() {
+            // Words of the sentence itself say nothing that could be lost.
+            let silent = matches!(
+                link.key(),
+                Some(
+                    Key::By
+                        | Key::SortBy
+                        | Key::Which
+                        | Key::List
+                        | Key::Count
+                        | Key::And
+                        | Key::With
+                        | Key::GoOn
+                        | Key::Preposition
+                        | Key::Filler
+                )
+            );
+            if silent || self.used.get(at) == Some(&true) {
+                for slot in known.iter_mut().take(link.end()).skip(link.at) {
+                    *slot = true;
+                }
+            }
+        }
+        self.draft.unknown = known
+            .iter()
+            .enumerate()
+            .filter(|(_, known)| !**known)
+            .map(|(at, _)| at)
+            .collect();
+    }
+}
+
+fn value_filter(dimension: &Dimension, value: &str, negated: bool) -> Filter {
+    let value = match dimension.column_type {
+        concert_contract::table::ColumnType::Integer => value
+            .parse()
+            .map_or_else(|_| Value::Text(value.to_owned()), Value::Integer),
+        _ => Value::Text(value.to_owned()),
+    };
+    let op = if negated { Operator::NotIn } else { Operator::In };
+    Filter {
+        dimension: dimension.name.clone(),
+        op,
+        values: vec![value],
+    }
+}
+
+/// Adds a filter, together with one of the same dimension and sense where there is one; returns its place.
+fn merge_filter(filters: &mut Vec<Filter>, filter: Filter) -> usize {
+    let same = filters.iter().position(|other| {
+        other.dimension == filter.dimension
+            && other.op == filter.op
+            && matches!(filter.op, Operator::In | Operator::NotIn)
+    });
+    match same.and_then(|at| filters.get_mut(at).map(|other| (at, other))) {
+        Some((at, other)) => {
+            for value in filter.values {
+                if !other.values.contains(&value) {
+                    other.values.push(value);
+                }
+            }
+            at
+        }
+        None => {
+            filters.push(filter);
+            filters.len() - 1
+        }
+    }
+}
+
+/// The year that a period is, whole.
+fn whole_year(period: &Period, today: Date) -> Option<i64> {
+    let days = period.resolve(today).ok()?;
+    let (from, to) = (days.from?, days.to?);
+    (from == from.first_of_year() && to == from.last_of_year()).then(|| i64::from(from.year()))
+}

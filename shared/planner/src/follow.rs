@@ -1,0 +1,136 @@
+//! What comes next: a question that goes on from the one before, and what could be asked after an answer.
+
+use crate::build::Draft;
+use concert_contract::{
+    catalogue::Catalogue,
+    chat::Suggestion,
+    compile::{CompileContext, compile},
+    insight,
+    query::{Direction, Grain, Operator, Order, Query},
+};
+
+const MOST_FOLLOW_UPS: usize = 3;
+const RANKED_ROWS: u32 = 10;
+
+/// The query before, changed by what the new question says: "and in Boston?", "by month instead".
+pub(crate) fn go_on(previous: &Query, draft: &Draft) -> Query {
+    let mut query = Query {
+        cursor: None,
+        ..previous.clone()
+    };
+    let new = &draft.query;
+    for filter in &new.filters {
+        query.filters.retain(|other| other.dimension != filter.dimension);
+        query.filters.push(filter.clone());
+    }
+    if new.period.is_some() {
+        query.period.clone_from(&new.period);
+    }
+    if draft.has_metrics {
+        query.metrics.clone_from(&new.metrics);
+        query.having.clone_from(&new.having);
+    }
+    if draft.has_groups {
+        query.dimensions.clone_from(&new.dimensions);
+        query.grain = new.grain;
+        if new.limit.is_none() && new.grain.is_some() {
+            query.limit = None;
+            query.order.clear();
+        }
+    }
+    if new.limit.is_some() {
+        query.limit = new.limit;
+        query.order.clone_from(&new.order);
+    }
+    if !new.having.is_empty() {
+        query.having.clone_from(&new.having);
+    }
+    query.order.retain(|order| {
+        query.metrics.contains(&order.by)
+            || query.dimensions.contains(&order.by)
+            || query.grain.is_some_and(|grain| grain.name() == order.by)
+    });
+    query
+}
+
+/// Up to three questions that the answer suggests: what else the words could mean, its course over time, its parts.
+pub(crate) fn suggestions(
+    query: &Query,
+    draft: &Draft,
+    catalogue: &Catalogue,
+    context: &CompileContext<'_>,
+) -> Vec<Suggestion> {
+    let mut candidates: Vec<Query> = Vec::new();
+    for (at, filter) in &draft.alternatives {
+        let mut other = query.clone();
+        if let Some(slot) = other.filters.get_mut(*at) {
+            *slot = filter.clone();
+            if filter.values.len() == 1 {
+                slot.op = Operator::Equal;
+            }
+            candidates.push(other);
+        }
+    }
+    let plain = |query: &Query| Query {
+        dimensions: Vec::new(),
+        having: Vec::new(),
+        order: Vec::new(),
+        limit: None,
+        grain: None,
+        ..query.clone()
+    };
+    let metric = query.metrics.first().cloned().unwrap_or_default();
+    let one_year = query
+        .period
+        .as_ref()
+        .and_then(|period| period.resolve(context.today).ok())
+        .is_some_and(|days| matches!((days.from, days.to), (Some(from), Some(to)) if from.year() == to.year()));
+    let grain = if one_year { Grain::Month } else { Grain::Year };
+    if query.grain.is_none() {
+        candidates.push(Query {
+            grain: Some(grain),
+            ..plain(query)
+        });
+    }
+    let ranked = |dimension: &str| Query {
+        dimensions: vec![dimension.to_owned()],
+        order: vec![Order {
+            by: metric.clone(),
+            direction: Direction::Descending,
+        }],
+        limit: Some(RANKED_ROWS),
+        ..plain(query)
+    };
+    let single = |name: &str| {
+        query
+            .filters
+            .iter()
+            .any(|f| f.dimension == name && f.op == Operator::Equal)
+    };
+    for dimension in &catalogue.dimensions {
+        let fits =
+            dimension.indexed && dimension.key.is_none() || dimension.key.is_some() && dimension.column.is_some();
+        if fits
+            && !query.dimensions.contains(&dimension.name)
+            && !single(&dimension.name)
+            && Some(dimension.name.as_str()) != catalogue.currency_dimension().map(|d| d.name.as_str())
+        {
+            candidates.push(ranked(&dimension.name));
+        }
+    }
+    let mut suggestions: Vec<Suggestion> = Vec::new();
+    for candidate in candidates {
+        let label = insight::title(&candidate, catalogue);
+        let is_new = candidate != *query && !suggestions.iter().any(|other| other.label == label);
+        if is_new && compile(&candidate, catalogue, context).is_ok() {
+            suggestions.push(Suggestion {
+                label,
+                query: candidate,
+            });
+        }
+        if suggestions.len() == MOST_FOLLOW_UPS {
+            break;
+        }
+    }
+    suggestions
+}

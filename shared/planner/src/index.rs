@@ -1,0 +1,319 @@
+//! The values of the data and the words of the catalogue, ready to be found by their first word.
+
+use crate::{
+    text::{Token, stem, tokens},
+    words::{FILLERS, KEYS, Key},
+};
+use concert_contract::{
+    catalogue::{Catalogue, CatalogueValue},
+    query::Direction,
+};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Past this many values with the same word, a word is no name.
+const MOST_PARTIAL: usize = 40;
+/// Values are compared by spelling only where this many share the first letter and a similar length.
+const MOST_COMPARED: usize = 20_000;
+
+/// The values of the data, ready to be looked up by their words. Build it once for each snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct ValueIndex {
+    values: Vec<CatalogueValue>,
+    entries: Vec<Entry>,
+    by_first: HashMap<String, Vec<usize>>,
+    by_word: HashMap<String, Vec<usize>>,
+    by_letter: HashMap<char, Vec<usize>>,
+}
+
+/// One name of one value.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub dimension: String,
+    pub value: String,
+    pub weight: i64,
+    pub words: Vec<String>,
+    joined: String,
+}
+
+impl ValueIndex {
+    /// Values of one name (two venues called Paradise) count as one.
+    pub fn new(values: Vec<CatalogueValue>) -> ValueIndex {
+        let mut weights: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+        for value in &values {
+            let weight = weights.entry((&value.dimension, &value.value)).or_default();
+            *weight = weight.saturating_add(value.weight);
+        }
+        let mut index = ValueIndex::default();
+        let mut names: Vec<Entry> = Vec::new();
+        for ((dimension, value), weight) in weights {
+            let words: Vec<String> = tokens(value).into_iter().map(|token| token.norm).collect();
+            let mut add = |words: &[String]| {
+                if !words.is_empty() {
+                    names.push(Entry {
+                        dimension: dimension.to_owned(),
+                        value: value.to_owned(),
+                        weight,
+                        words: words.to_vec(),
+                        joined: words.join(" "),
+                    });
+                }
+            };
+            add(&words);
+            // "The Roxy" is asked for as "the Roxy" and as "Roxy".
+            if let Some((article, rest)) = words.split_first()
+                && article == "the"
+            {
+                add(rest);
+            }
+        }
+        for (at, entry) in names.iter().enumerate() {
+            if let Some(first) = entry.words.first() {
+                index.by_first.entry(first.clone()).or_default().push(at);
+            }
+            for word in entry.words.iter().collect::<HashSet<_>>() {
+                index.by_word.entry(word.clone()).or_default().push(at);
+            }
+            if let Some(letter) = entry.joined.chars().next() {
+                index.by_letter.entry(letter).or_default().push(at);
+            }
+        }
+        index.entries = names;
+        index.values = values;
+        index
+    }
+
+    /// The values as they were given.
+    pub fn values(&self) -> &[CatalogueValue] {
+        &self.values
+    }
+
+    /// Names that stand at the beginning of `words` in full, and how many words they take.
+    pub(crate) fn exact<'a>(&'a self, words: &'a [Token]) -> impl Iterator<Item = (&'a Entry, usize)> {
+        words
+            .first()
+            .and_then(|first| self.by_first.get(&first.norm))
+            .into_iter()
+            .flatten()
+            .filter_map(move |at| {
+                let entry = self.entries.get(*at)?;
+                let fits = entry.words.len() <= words.len()
+                    && entry.words.iter().zip(words).all(|(name, word)| *name == word.norm);
+                fits.then_some((entry, entry.words.len()))
+            })
+    }
+
+    /// The value of a dimension that has exactly this name.
+    pub(crate) fn named(&self, dimension: &str, words: &[String]) -> Option<&Entry> {
+        self.by_first
+            .get(words.first()?)?
+            .iter()
+            .filter_map(|at| self.entries.get(*at))
+            .find(|entry| entry.dimension == dimension && entry.words == words)
+    }
+
+    /// Values that have `words` side by side somewhere in their name; empty where too many do.
+    pub(crate) fn partial(&self, words: &[Token]) -> Vec<&Entry> {
+        let rarest = words
+            .iter()
+            .filter_map(|word| self.by_word.get(&word.norm))
+            .min_by_key(|found| found.len());
+        let Some(found) = rarest.filter(|found| found.len() <= MOST_PARTIAL) else {
+            return Vec::new();
+        };
+        found
+            .iter()
+            .filter_map(|at| self.entries.get(*at))
+            .filter(|entry| {
+                entry
+                    .words
+                    .windows(words.len())
+                    .any(|window| window.iter().zip(words).all(|(a, b)| *a == b.norm))
+            })
+            .collect()
+    }
+
+    /// The value that is spelt almost like `words`, and by how many letters it differs.
+    pub(crate) fn similar(&self, words: &[Token]) -> Option<(&Entry, usize)> {
+        let asked = words
+            .iter()
+            .map(|word| word.norm.as_str())
+            .collect::<Vec<_>>()
+            .join(" ");
+        let length = asked.chars().count();
+        let most = tolerance(length)?;
+        self.by_letter
+            .get(&asked.chars().next()?)?
+            .iter()
+            .take(MOST_COMPARED)
+            .filter_map(|at| self.entries.get(*at))
+            .filter(|entry| entry.words.len() == words.len() && entry.joined.chars().count().abs_diff(length) <= most)
+            .map(|entry| (entry, strsim::damerau_levenshtein(&asked, &entry.joined)))
+            .filter(|(_, distance)| (1..=most).contains(distance))
+            .min_by(|(a, a_distance), (b, b_distance)| {
+                a_distance
+                    .cmp(b_distance)
+                    .then_with(|| b.weight.cmp(&a.weight))
+                    .then_with(|| a.value.cmp(&b.value))
+            })
+    }
+}
+
+/// How many letters a misspelt word may differ by; short words may not.
+pub(crate) fn tolerance(length: usize) -> Option<usize> {
+    match length {
+        0..=4 => None,
+        5..=7 => Some(1),
+        _ => Some(2),
+    }
+}
+
+/// What a phrase of the catalogue, or of English, means.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Meaning {
+    Metric(usize),
+    Dimension(usize),
+    Rank(usize, Direction),
+    Value {
+        dimension: usize,
+        value: String,
+        weight: i64,
+    },
+    Key(Key),
+}
+
+#[derive(Clone, Debug)]
+struct Phrase {
+    stems: Vec<String>,
+    meaning: Meaning,
+}
+
+/// The phrases of one catalogue.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lexicon {
+    by_first: HashMap<String, Vec<Phrase>>,
+}
+
+impl Lexicon {
+    pub fn new(catalogue: &Catalogue, values: &ValueIndex) -> Lexicon {
+        let mut lexicon = Lexicon::default();
+        for (phrase, key) in KEYS {
+            lexicon.add(phrase, Meaning::Key(*key));
+        }
+        for word in FILLERS.split_whitespace() {
+            lexicon.add(word, Meaning::Key(Key::Filler));
+        }
+        for word in &catalogue.fillers {
+            lexicon.add(word, Meaning::Key(Key::Filler));
+        }
+        for (at, metric) in catalogue.metrics.iter().enumerate() {
+            let own = [metric.name.replace('_', " "), metric.label.clone()];
+            for phrase in own.iter().chain(&metric.synonyms).chain(metric.noun.iter().flatten()) {
+                lexicon.add(phrase, Meaning::Metric(at));
+            }
+            for (phrase, direction) in &metric.ranks {
+                lexicon.add(phrase, Meaning::Rank(at, *direction));
+            }
+            if let Some([most, least]) = &metric.superlative {
+                lexicon.add(most, Meaning::Rank(at, Direction::Descending));
+                lexicon.add(least, Meaning::Rank(at, Direction::Ascending));
+            }
+        }
+        for (at, dimension) in catalogue.dimensions.iter().enumerate() {
+            let own = [
+                dimension.name.replace('_', " "),
+                dimension.label.clone(),
+                dimension.plural.clone(),
+            ];
+            // A part of time and a stretch of it share a name; the engine's own words tell them apart.
+            let skip = usize::from(dimension.part.is_some() && is_grain_word(&dimension.name));
+            for phrase in own.iter().skip(skip).chain(&dimension.synonyms) {
+                lexicon.add(phrase, Meaning::Dimension(at));
+            }
+            for (value, others) in &dimension.aliases {
+                let mut group: Vec<Vec<String>> = vec![norms(value)];
+                group.extend(others.iter().map(|other| norms(other)));
+                // Which of these names the data uses; the others mean it too.
+                let Some(entry) = group.iter().find_map(|words| values.named(&dimension.name, words)) else {
+                    continue;
+                };
+                for words in &group {
+                    if *words != entry.words {
+                        let meaning = Meaning::Value {
+                            dimension: at,
+                            value: entry.value.clone(),
+                            weight: entry.weight,
+                        };
+                        lexicon.add_words(words.iter().map(|word| stem(word)).collect(), meaning);
+                    }
+                }
+            }
+        }
+        lexicon
+    }
+
+    fn add(&mut self, phrase: &str, meaning: Meaning) {
+        self.add_words(tokens(phrase).into_iter().map(|token| token.stem).collect(), meaning);
+    }
+
+    fn add_words(&mut self, stems: Vec<String>, meaning: Meaning) {
+        let Some(first) = stems.first().cloned() else { return };
+        let phrases = self.by_first.entry(first).or_default();
+        if !phrases
+            .iter()
+            .any(|phrase| phrase.stems == stems && phrase.meaning == meaning)
+        {
+            phrases.push(Phrase { stems, meaning });
+        }
+    }
+
+    /// Phrases that stand at the beginning of `words`, and how many words they take.
+    pub fn find<'a>(&'a self, words: &'a [Token]) -> impl Iterator<Item = (&'a Meaning, usize)> {
+        words
+            .first()
+            .and_then(|first| self.by_first.get(&first.stem))
+            .into_iter()
+            .flatten()
+            .filter_map(move |phrase| {
+                let fits = phrase.stems.len() <= words.len()
+                    && phrase.stems.iter().zip(words).all(|(stem, word)| *stem == word.stem);
+                fits.then_some((&phrase.meaning, phrase.stems.len()))
+            })
+    }
+
+    /// The metric or dimension of one word that is spelt almost like `word`.
+    pub fn similar(&self, word: &Token) -> Option<(&Meaning, usize)> {
+        let most = tolerance(word.stem.chars().count())?;
+        let letter = word.stem.chars().next()?;
+        self.by_first
+            .iter()
+            .filter(|(first, _)| first.starts_with(letter))
+            .flat_map(|(_, phrases)| phrases)
+            .filter(|phrase| matches!(phrase.meaning, Meaning::Metric(_) | Meaning::Dimension(_)))
+            .filter_map(|phrase| match phrase.stems.as_slice() {
+                [only] => Some((&phrase.meaning, strsim::damerau_levenshtein(only, &word.stem))),
+                _ => None,
+            })
+            .filter(|(_, distance)| (1..=most).contains(distance))
+            .min_by_key(|(meaning, distance)| {
+                // Ties are decided by the catalogue's order, so that a plan is the same every time.
+                (
+                    *distance,
+                    match meaning {
+                        Meaning::Metric(at) => *at,
+                        Meaning::Dimension(at) => 1000 + *at,
+                        _ => usize::MAX,
+                    },
+                )
+            })
+    }
+}
+
+fn norms(text: &str) -> Vec<String> {
+    tokens(text).into_iter().map(|token| token.norm).collect()
+}
+
+fn is_grain_word(name: &str) -> bool {
+    concert_contract::query::Grain::ALL
+        .iter()
+        .any(|grain| grain.name() == name)
+}

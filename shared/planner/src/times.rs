@@ -1,0 +1,625 @@
+//! Times in words: "in 1999", "since March", "the last three months", "between 1988 and 1992", "on Fridays".
+
+use crate::text::{Token, number_at};
+use concert_contract::query::{Days, Grain, Period};
+use jiff::civil::Date;
+
+/// What words about time came to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Time {
+    Period(Period),
+    /// Months of the year, from 1, whatever the year.
+    Months(Vec<i64>),
+    /// Days of the week, from Monday as 1.
+    Weekdays(Vec<i64>),
+    /// Quarters of the year, from 1.
+    Quarters(Vec<i64>),
+}
+
+/// Years outside of these are numbers.
+const FIRST_YEAR: i16 = 1900;
+const LAST_YEAR: i16 = 2100;
+
+/// The longest time at `at`, with its preposition, and how many tokens it takes.
+pub(crate) fn time_at(tokens: &[Token], at: usize, today: Date) -> Option<(Time, usize)> {
+    let word = |offset: usize| tokens.get(at + offset).map(|token| token.norm.as_str());
+    let (edge, lead) = match (word(0)?, word(1), word(2)) {
+        ("up", Some("to"), _) => (Edge::Until, 2),
+        ("up", Some("until"), _) => (Edge::Until, 2),
+        ("starting" | "beginning", Some("in" | "from" | "with"), _) => (Edge::Since, 2),
+        ("earlier", Some("than"), _) => (Edge::Before, 2),
+        ("later", Some("than"), _) => (Edge::After, 2),
+        ("on", Some("or"), Some("after")) => (Edge::Since, 3),
+        ("since", ..) => (Edge::Since, 1),
+        ("after", ..) => (Edge::After, 1),
+        ("before" | "pre", ..) => (Edge::Before, 1),
+        ("until" | "till" | "through" | "thru", ..) => (Edge::Until, 1),
+        ("between", ..) => (Edge::Between, 1),
+        ("from", ..) => (Edge::From, 1),
+        ("in" | "during" | "on" | "for" | "over" | "within" | "of" | "throughout", ..) => (Edge::In, 1),
+        _ => (Edge::In, 0),
+    };
+    let parser = Parser { tokens, today };
+    let lead = lead + usize::from(word(lead) == Some("the"));
+    // "in the year 1999"
+    let lead = lead + usize::from(word(lead) == Some("year") && parser.year(at + lead + 1).is_some());
+    let start = at + lead;
+    if let Some((time, length)) = parser.recurring(start, edge, lead > 0) {
+        return Some((time, lead + length));
+    }
+    let (first, length) = parser.point(start, lead > 0)?;
+    let mut end = start + length;
+    // The other end, where there is one.
+    let joined = match (edge, tokens.get(end).map(|t| t.norm.as_str())) {
+        (Edge::Between, Some("and" | "to"))
+        | (Edge::From | Edge::In, Some("to" | "until" | "till" | "through" | "thru")) => {
+            let skip = 1 + usize::from(tokens.get(end + 1).is_some_and(|t| t.norm == "the"));
+            parser
+                .point(end + skip, true)
+                .map(|(second, length)| (second, skip + length))
+        }
+        _ => None,
+    };
+    let period = if let Some((second, length)) = joined {
+        end += length;
+        let (from, to) = (first.days(today)?.from?, second.days(today)?.to?);
+        Period::Between {
+            from: Some(from.min(to)),
+            to: Some(to.max(from)),
+        }
+    } else {
+        match edge {
+            Edge::Between => return None,
+            Edge::In => first.into_period(),
+            // "from March" goes on until now, "from 1999" too.
+            Edge::Since | Edge::From => Period::Between {
+                from: first.latest(today)?.from,
+                to: None,
+            },
+            Edge::After => Period::Between {
+                from: Some(first.latest(today)?.to?.tomorrow().ok()?),
+                to: None,
+            },
+            Edge::Before => Period::Between {
+                from: None,
+                to: Some(first.latest(today)?.from?.yesterday().ok()?),
+            },
+            Edge::Until => Period::Between {
+                from: None,
+                to: first.latest(today)?.to,
+            },
+        }
+    };
+    Some((Time::Period(period), end - at))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    In,
+    Since,
+    After,
+    Before,
+    Until,
+    From,
+    Between,
+}
+
+/// A point or stretch of time by itself.
+#[derive(Clone, Debug)]
+enum Point {
+    Fixed(Date, Date),
+    Relative(Grain, i32, u32),
+    /// A month without its year.
+    Month(i8),
+}
+
+impl Point {
+    fn days(&self, today: Date) -> Option<Days> {
+        match self {
+            Point::Fixed(from, to) => Some(Days {
+                from: Some(*from),
+                to: Some(*to),
+            }),
+            Point::Relative(unit, offset, count) => Period::Relative {
+                unit: *unit,
+                offset: *offset,
+                count: *count,
+            }
+            .resolve(today)
+            .ok(),
+            Point::Month(_) => self.latest(today),
+        }
+    }
+
+    /// As days; a month without a year is its latest one that has begun.
+    fn latest(&self, today: Date) -> Option<Days> {
+        let Point::Month(month) = self else {
+            return self.days(today);
+        };
+        let year = if *month <= today.month() {
+            today.year()
+        } else {
+            today.year() - 1
+        };
+        let first = Date::new(year, *month, 1).ok()?;
+        Some(Days {
+            from: Some(first),
+            to: Some(first.last_of_month()),
+        })
+    }
+
+    fn into_period(self) -> Period {
+        match self {
+            Point::Fixed(from, to) => Period::Between {
+                from: Some(from),
+                to: Some(to),
+            },
+            Point::Relative(unit, offset, count) => Period::Relative { unit, offset, count },
+            // `recurring` has taken months that stand alone.
+            Point::Month(_) => Period::Between { from: None, to: None },
+        }
+    }
+}
+
+struct Parser<'a> {
+    tokens: &'a [Token],
+    today: Date,
+}
+
+impl Parser<'_> {
+    fn word(&self, at: usize) -> Option<&str> {
+        self.tokens.get(at).map(|token| token.norm.as_str())
+    }
+
+    /// Parts of the year or week that come again: "in March", "on Fridays and Saturdays", "at weekends".
+    fn recurring(&self, at: usize, edge: Edge, led: bool) -> Option<(Time, usize)> {
+        if edge != Edge::In {
+            return None;
+        }
+        if let Some((day, mut length)) = self.weekday(at, led) {
+            let mut days = vec![day];
+            while let Some((next, skip)) = self.joined(at + length, |parser, at| parser.weekday(at, true)) {
+                days.push(next);
+                length += skip;
+            }
+            return Some((Time::Weekdays(days), length));
+        }
+        match self.word(at)? {
+            "weekend" | "weekends" => return Some((Time::Weekdays(vec![6, 7]), 1)),
+            "weekdays" if led => return Some((Time::Weekdays(vec![1, 2, 3, 4, 5]), 1)),
+            season @ ("spring" | "summer" | "autumn" | "winter") | season @ "fall"
+                if (led || season != "fall") && self.year(at + 1).is_none() =>
+            {
+                let months = match season {
+                    "spring" => vec![3, 4, 5],
+                    "summer" => vec![6, 7, 8],
+                    "winter" => vec![12, 1, 2],
+                    _ => vec![9, 10, 11],
+                };
+                return Some((Time::Months(months), 1));
+            }
+            _ => {}
+        }
+        if let Some((quarter, length)) = self.quarter(at)
+            && self.year(at + length).is_none()
+            && !(self.word(at + length) == Some("of") && self.year(at + length + 1).is_some())
+        {
+            return Some((Time::Quarters(vec![quarter]), length));
+        }
+        let month = |parser: &Self, at: usize| {
+            let month = parser.month(at, led)?;
+            let dated = parser
+                .point(at, led)
+                .is_some_and(|(point, _)| matches!(point, Point::Fixed(..)));
+            (!dated).then_some((i64::from(month), 1))
+        };
+        let (first, mut length) = month(self, at)?;
+        if matches!(self.word(at + 1), Some("to" | "through" | "until")) {
+            return None;
+        }
+        let mut months = vec![first];
+        while let Some((next, skip)) = self.joined(at + length, month) {
+            months.push(next);
+            length += skip;
+        }
+        Some((Time::Months(months), length))
+    }
+
+    /// One more of the same after "and", "or" or nothing (a comma is no token).
+    fn joined(&self, at: usize, one: impl Fn(&Self, usize) -> Option<(i64, usize)>) -> Option<(i64, usize)> {
+        let skip = usize::from(matches!(self.word(at), Some("and" | "or")));
+        one(self, at + skip).map(|(value, length)| (value, skip + length))
+    }
+
+    fn point(&self, at: usize, led: bool) -> Option<(Point, usize)> {
+        let word = self.word(at)?;
+        let fixed = |from: Date, to: Date, length: usize| Some((Point::Fixed(from, to), length));
+        if let Some(year) = self.year(at) {
+            // "1999 to 2001" and "between 1999 and 2001" are put together by the caller.
+            return fixed(Date::new(year, 1, 1).ok()?, Date::new(year, 12, 31).ok()?, 1);
+        }
+        if let Ok(day) = word.parse::<Date>() {
+            return fixed(day, day, 1);
+        }
+        if let Some(point) = written(word) {
+            return Some((point, 1));
+        }
+        if let Some((from, to, length)) = self.decade(at) {
+            return fixed(from, to, length);
+        }
+        if let Some((quarter, length)) = self.quarter(at) {
+            let skip = usize::from(self.word(at + length) == Some("of"));
+            let year = self.year(at + length + skip)?;
+            let first = Date::new(year, i8::try_from(quarter * 3 - 2).ok()?, 1).ok()?;
+            let to = Grain::Quarter.add(first, 1)?.yesterday().ok()?;
+            return fixed(first, to, length + skip + 1);
+        }
+        if let Some(point) = self.season(at) {
+            return Some(point);
+        }
+        if let Some(point) = self.calendar(at, led) {
+            return Some(point);
+        }
+        self.relative(at)
+    }
+
+    /// "March 1999", "March 5 1999", "5 March 1999", "5th of March 1999", "March".
+    fn calendar(&self, at: usize, led: bool) -> Option<(Point, usize)> {
+        let fixed = |from: Date, to: Date, length: usize| Some((Point::Fixed(from, to), length));
+        if let Some(month) = self.month(at, led) {
+            let skip = usize::from(matches!(self.word(at + 1), Some("of" | "in")));
+            if let Some(year) = self.year(at + 1 + skip) {
+                let first = Date::new(year, month, 1).ok()?;
+                return fixed(first, first.last_of_month(), 2 + skip);
+            }
+            if let (Some(day), Some(year)) = (self.day(at + 1), self.year(at + 2)) {
+                let day = Date::new(year, month, day).ok()?;
+                return fixed(day, day, 3);
+            }
+            return Some((Point::Month(month), 1));
+        }
+        let day = self.day(at)?;
+        let skip = usize::from(self.word(at + 1) == Some("of"));
+        let month = self.month(at + 1 + skip, true)?;
+        let year = self.year(at + 2 + skip)?;
+        let day = Date::new(year, month, day).ok()?;
+        fixed(day, day, 3 + skip)
+    }
+
+    fn relative(&self, at: usize) -> Option<(Point, usize)> {
+        let relative = |unit, offset, count, length| Some((Point::Relative(unit, offset, count), length));
+        match (self.word(at)?, self.word(at + 1), self.word(at + 2)) {
+            ("today", ..) => return relative(Grain::Day, 0, 1, 1),
+            ("tonight", ..) => return relative(Grain::Day, 0, 1, 1),
+            ("yesterday", ..) => return relative(Grain::Day, -1, 1, 1),
+            ("tomorrow", ..) => return relative(Grain::Day, 1, 1, 1),
+            ("year", Some("to"), Some("date")) => return relative(Grain::Year, 0, 1, 3),
+            ("ytd", ..) => return relative(Grain::Year, 0, 1, 1),
+            ("so", Some("far"), Some("this")) => {
+                let (point, length) = self.relative(at + 2)?;
+                return Some((point, length + 2));
+            }
+            _ => {}
+        }
+        if let Some((count, length)) = number_at(self.tokens, at)
+            && let Some(unit) = self.unit(at + length)
+            && self.word(at + length + 1) == Some("ago")
+        {
+            return relative(unit, -small(count)?, 1, length + 2);
+        }
+        let way = self.word(at)?;
+        let is_past = matches!(way, "last" | "past" | "previous" | "preceding");
+        let is_next = matches!(way, "next" | "coming" | "following" | "upcoming");
+        if !is_past && !is_next && !matches!(way, "this" | "current") {
+            return None;
+        }
+        if let Some(unit) = self.unit(at + 1) {
+            return relative(unit, if is_past { -1 } else { i32::from(is_next) }, 1, 2);
+        }
+        let (count, length) = number_at(self.tokens, at + 1)?;
+        let unit = self.unit(at + 1 + length)?;
+        let count = small(count)?;
+        let units = u32::try_from(count).ok()?;
+        if is_past {
+            relative(unit, -count, units, 2 + length)
+        } else if is_next {
+            relative(unit, 1, units, 2 + length)
+        } else {
+            None
+        }
+    }
+
+    fn unit(&self, at: usize) -> Option<Grain> {
+        Some(match self.tokens.get(at)?.stem.as_str() {
+            "day" | "night" => Grain::Day,
+            "week" => Grain::Week,
+            "month" => Grain::Month,
+            "quarter" => Grain::Quarter,
+            "year" => Grain::Year,
+            _ => return None,
+        })
+    }
+
+    fn year(&self, at: usize) -> Option<i16> {
+        let word = self.word(at)?;
+        let year: i16 = word.parse().ok()?;
+        (word.len() == 4 && (FIRST_YEAR..=LAST_YEAR).contains(&year)).then_some(year)
+    }
+
+    fn day(&self, at: usize) -> Option<i8> {
+        let word = self.word(at)?;
+        let digits = ["st", "nd", "rd", "th"]
+            .iter()
+            .find_map(|ending| word.strip_suffix(ending))
+            .unwrap_or(word);
+        digits.parse().ok().filter(|day| (1..=31).contains(day))
+    }
+
+    fn month(&self, at: usize, led: bool) -> Option<i8> {
+        let token = self.tokens.get(at)?;
+        let month = match token.norm.as_str() {
+            "january" | "jan" => 1,
+            "february" | "feb" => 2,
+            "march" | "mar" => 3,
+            "april" | "apr" => 4,
+            // A verb, unless it is written as a name or after a preposition.
+            "may" if led || token.is_capital() => 5,
+            "june" | "jun" => 6,
+            "july" | "jul" => 7,
+            "august" | "aug" => 8,
+            "september" | "sep" | "sept" => 9,
+            "october" | "oct" => 10,
+            "november" | "nov" => 11,
+            "december" | "dec" => 12,
+            _ => return None,
+        };
+        Some(month)
+    }
+
+    fn weekday(&self, at: usize, led: bool) -> Option<(i64, usize)> {
+        let token = self.tokens.get(at)?;
+        let day = match token.stem.as_str() {
+            "monday" => 1,
+            "tuesday" => 2,
+            "wednesday" => 3,
+            "thursday" => 4,
+            "friday" => 5,
+            "saturday" => 6,
+            "sunday" => 7,
+            "mon" if led => 1,
+            "tue" | "tues" if led => 2,
+            "wed" if led => 3,
+            "thu" | "thur" if led => 4,
+            "fri" if led => 5,
+            "sat" if led => 6,
+            "sun" if led => 7,
+            _ => return None,
+        };
+        let nights = usize::from(matches!(
+            self.word(at + 1),
+            Some("night" | "nights" | "evening" | "evenings")
+        ));
+        Some((day, 1 + nights))
+    }
+
+    /// "Q3", "third quarter", "quarter 3".
+    fn quarter(&self, at: usize) -> Option<(i64, usize)> {
+        let word = self.word(at)?;
+        if let Some(number) = word
+            .strip_prefix('q')
+            .and_then(|n| n.parse().ok())
+            .filter(|n| (1..=4).contains(n))
+        {
+            return Some((number, 1));
+        }
+        let ordinal = match word {
+            "first" | "1st" => 1,
+            "second" | "2nd" => 2,
+            "third" | "3rd" => 3,
+            "fourth" | "4th" | "last" => 4,
+            "quarter" => {
+                let number = number_at(self.tokens, at + 1)?.0;
+                let number = small(number)?;
+                return (1..=4).contains(&number).then_some((i64::from(number), 2));
+            }
+            _ => return None,
+        };
+        // "last quarter" alone is relative.
+        let dated = self.word(at + 2) == Some("of") || self.year(at + 2).is_some();
+        (self.word(at + 1) == Some("quarter") && (word != "last" || dated)).then_some((ordinal, 2))
+    }
+
+    fn season(&self, at: usize) -> Option<(Point, usize)> {
+        let month = match self.word(at)? {
+            "spring" => 3,
+            "summer" => 6,
+            "autumn" | "fall" => 9,
+            "winter" => 12,
+            _ => return None,
+        };
+        let skip = usize::from(self.word(at + 1) == Some("of"));
+        let year = self.year(at + 1 + skip)?;
+        let from = Date::new(year, month, 1).ok()?;
+        let to = Grain::Month.add(from, 3)?.yesterday().ok()?;
+        Some((Point::Fixed(from, to), 2 + skip))
+    }
+
+    /// "1990s", "90s", "nineties", "late 80s".
+    fn decade(&self, at: usize) -> Option<(Date, Date, usize)> {
+        let (first, last, lead) = match self.word(at)? {
+            "early" => (0, 3, 1),
+            "mid" => (4, 6, 1),
+            "late" => (7, 9, 1),
+            _ => (0, 9, 0),
+        };
+        let lead = lead + usize::from(lead > 0 && self.word(at + lead) == Some("the"));
+        let start: i16 = match self.word(at + lead)? {
+            "sixties" => 1960,
+            "seventies" => 1970,
+            "eighties" => 1980,
+            "nineties" => 1990,
+            word => {
+                let digits = word.strip_suffix('s')?;
+                let number: i16 = digits.parse().ok()?;
+                match digits.len() {
+                    2 if number % 10 == 0 => {
+                        // The decade that has begun: the 20s are of this century, the 90s of the last.
+                        let century = self.today.year() / 100 * 100;
+                        if century + number <= self.today.year() {
+                            century + number
+                        } else {
+                            century - 100 + number
+                        }
+                    }
+                    4 if number % 10 == 0 && (FIRST_YEAR..=LAST_YEAR - 10).contains(&number) => number,
+                    _ => return None,
+                }
+            }
+        };
+        Some((
+            Date::new(start + first, 1, 1).ok()?,
+            Date::new(start + last, 12, 31).ok()?,
+            lead + 1,
+        ))
+    }
+}
+
+/// Dates and ranges in digits: `1988-1992`, `1999-03`, `1999/03`, `25/12/1999`.
+fn written(word: &str) -> Option<Point> {
+    let separator = if word.contains('/') { '/' } else { '-' };
+    let parts: Vec<&str> = word.split(separator).collect();
+    let numbers: Vec<i16> = parts.iter().map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let is_year = |index: usize| {
+        parts.get(index).is_some_and(|part| part.len() == 4)
+            && numbers
+                .get(index)
+                .is_some_and(|year| (FIRST_YEAR..=LAST_YEAR).contains(year))
+    };
+    match numbers.as_slice() {
+        [first, second] if is_year(0) && is_year(1) && first <= second => Some(Point::Fixed(
+            date_or_none(*first, 1, 1)?,
+            date_or_none(*second, 12, 31)?,
+        )),
+        // 1998-99
+        [first, second] if is_year(0) && *second > 12 && *second < 100 && first / 100 * 100 + second >= *first => {
+            Some(Point::Fixed(
+                date_or_none(*first, 1, 1)?,
+                date_or_none(first / 100 * 100 + second, 12, 31)?,
+            ))
+        }
+        [year, month] if is_year(0) => {
+            let first = date_or_none(*year, *month, 1)?;
+            Some(Point::Fixed(first, first.last_of_month()))
+        }
+        [month, year] if is_year(1) => {
+            let first = date_or_none(*year, *month, 1)?;
+            Some(Point::Fixed(first, first.last_of_month()))
+        }
+        [year, month, day] if is_year(0) => date_or_none(*year, *month, *day).map(|day| Point::Fixed(day, day)),
+        // Where both could be the month nothing is guessed.
+        [day, month, year] if is_year(2) && (*day > 12 || day == month) => {
+            date_or_none(*year, *month, *day).map(|day| Point::Fixed(day, day))
+        }
+        [month, day, year] if is_year(2) && *day > 12 => {
+            date_or_none(*year, *month, *day).map(|day| Point::Fixed(day, day))
+        }
+        _ => None,
+    }
+}
+
+fn date_or_none(year: i16, month: i16, day: i16) -> Option<Date> {
+    Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
+}
+
+/// A count of units that a period can have.
+fn small(number: f64) -> Option<i32> {
+    const MOST_UNITS: f64 = 10_000.0;
+    (number.fract() == 0.0 && (0.0..=MOST_UNITS).contains(&number)).then_some(number as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::tokens;
+    use jiff::civil::date;
+
+    #[test]
+    fn times_are_read_as_people_say_them() {
+        let today = date(2026, 11, 21);
+        let cases = [
+            ("in 1999", "1999"),
+            ("1999", "1999"),
+            ("since March", "since 1 Mar 2026"),
+            ("since 1995", "since 1995"),
+            ("before 1990", "before 1990"),
+            ("after 1995", "since 1996"),
+            ("until 1990", "before 1991"),
+            ("between 1988 and 1992", "1988 to 1992"),
+            ("from 1988 to 1992", "1988 to 1992"),
+            ("1988-1992", "1988 to 1992"),
+            ("1998-99", "1998 to 1999"),
+            ("the 90s", "1990 to 1999"),
+            ("in the early 1990s", "1990 to 1993"),
+            ("this year", "this year"),
+            ("last year", "last year"),
+            ("in the last three months", "last 3 months"),
+            ("next 90 days", "next 90 days"),
+            ("2 years ago", "2 years ago"),
+            ("in March 1999", "Mar 1999"),
+            ("on March 5, 1999", "5 Mar 1999"),
+            ("5th of March 1999", "5 Mar 1999"),
+            ("25/12/1999", "25 Dec 1999"),
+            ("Q3 1999", "Q3 1999"),
+            ("third quarter of 1999", "Q3 1999"),
+            ("from March 1999 to June 1999", "Mar 1999 to Jun 1999"),
+            ("summer 1999", "Jun 1999 to Aug 1999"),
+            ("year to date", "this year"),
+        ];
+        for (text, expected) in cases {
+            let words = tokens(text);
+            match time_at(&words, 0, today) {
+                Some((Time::Period(period), length)) => {
+                    assert_eq!(concert_contract::insight::period_text(&period), expected, "{text}");
+                    assert_eq!(length, words.len(), "{text}");
+                }
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn parts_of_the_year_and_week_come_again() {
+        let today = date(2026, 11, 21);
+        let cases = [
+            ("in March", Time::Months(vec![3])),
+            ("in June, July and August", Time::Months(vec![6, 7, 8])),
+            ("on Fridays and Saturdays", Time::Weekdays(vec![5, 6])),
+            ("on Friday nights", Time::Weekdays(vec![5])),
+            ("weekends", Time::Weekdays(vec![6, 7])),
+            ("in the third quarter", Time::Quarters(vec![3])),
+            ("in summer", Time::Months(vec![6, 7, 8])),
+        ];
+        for (text, expected) in cases {
+            let words = tokens(text);
+            assert_eq!(time_at(&words, 0, today), Some((expected, words.len())), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_words_are_no_time() {
+        for text in [
+            "venues",
+            "in",
+            "of",
+            "may",
+            "5",
+            "20",
+            "03/04/1999",
+            "between 5 and 6",
+            "in Boston",
+            "last concert",
+        ] {
+            assert_eq!(time_at(&tokens(text), 0, date(2026, 11, 21)), None, "{text}");
+        }
+    }
+}

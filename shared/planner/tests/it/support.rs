@@ -1,0 +1,242 @@
+//! Two sets of values to ask about: one band's concerts of the past, and a promoter's season of many artists.
+
+use concert_contract::{
+    api::{DataState, TableState},
+    catalogue::{CONCERT_DW, Catalogue, CatalogueValue},
+    insight::period_text,
+    query::{Direction, Operator, Query, Value},
+};
+use concert_planner::ValueIndex;
+use jiff::civil::{Date, date};
+
+pub const TODAY: Date = Date::constant(2026, 11, 21);
+
+pub struct World {
+    pub catalogue: Catalogue,
+    pub values: ValueIndex,
+    pub state: DataState,
+}
+
+fn catalogue() -> Catalogue {
+    Catalogue::from_toml(CONCERT_DW).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn values(lists: &[(&str, &[&str])]) -> ValueIndex {
+    let mut values = Vec::new();
+    for (dimension, names) in lists {
+        for (at, name) in names.iter().enumerate() {
+            values.push(CatalogueValue {
+                dimension: (*dimension).to_owned(),
+                value: (*name).to_owned(),
+                label: (*name).to_owned(),
+                weight: 100 - i64::try_from(at).unwrap_or(0),
+                sounds_like: None,
+            });
+        }
+    }
+    ValueIndex::new(values)
+}
+
+fn table(name: &str, row_count: u64, days: Option<(Date, Date)>, filled: &str) -> TableState {
+    TableState {
+        table_name: name.to_owned(),
+        row_count,
+        first_day: days.map(|(first, _)| first),
+        last_complete_day: days.map(|(_, last)| last),
+        filled_columns: filled.split_whitespace().map(str::to_owned).collect(),
+    }
+}
+
+/// A band's list of its own concerts, 1987 to 2002: no revenue, no genre, no capacity.
+pub fn band() -> World {
+    let days = Some((date(1987, 9, 3), date(2002, 11, 4)));
+    World {
+        catalogue: catalogue(),
+        values: values(&[
+            ("artist", &["Fugazi"]),
+            (
+                "venue",
+                &[
+                    "Fort Reno",
+                    "9:30 Club",
+                    "Wilson Center",
+                    "First Avenue",
+                    "Maxwell's",
+                    "The Roxy",
+                    "40 Watt",
+                    "Sanctuary Theater",
+                    "Capitol Theater",
+                    "St. Stephen's Church Cafeteria",
+                    "Paradiso",
+                    "Adelaide University",
+                    "University of Maryland",
+                    "Live",
+                    "Cat's Cradle",
+                ],
+            ),
+            (
+                "city",
+                &[
+                    "Washington",
+                    "New York",
+                    "Chicago",
+                    "London",
+                    "Boston",
+                    "Leeds",
+                    "Berlin",
+                    "Paris",
+                    "Adelaide",
+                    "Nice",
+                    "St. Louis",
+                    "Buenos Aires",
+                    "São Paulo",
+                    "Portland",
+                ],
+            ),
+            ("state", &["DC", "CA", "NY", "IL", "OR", "MA", "IN"]),
+            ("country", &["US", "GB", "DE", "AU", "FR", "BR", "NZ"]),
+            ("currency", &["USD", "GBP", "DEM"]),
+            ("status", &["completed"]),
+        ]),
+        state: DataState {
+            snapshot_id: "s1".to_owned(),
+            as_of: None,
+            last_complete_day: Some(date(2002, 11, 4)),
+            tables: vec![
+                table("artists", 1, None, "artist_id name"),
+                table("venues", 600, None, "venue_id name city state country"),
+                table(
+                    "concerts",
+                    1049,
+                    days,
+                    "concert_id artist_id venue_id event_date status total_attendance currency",
+                ),
+                table("concert_prices", 700, None, "concert_id tier price currency"),
+            ],
+            currencies: vec!["USD".to_owned(), "GBP".to_owned(), "DEM".to_owned()],
+        },
+    }
+}
+
+/// A promoter's data up to last week, with everything in it.
+pub fn promoter() -> World {
+    let days = Some((date(2023, 1, 1), date(2026, 11, 15)));
+    World {
+        catalogue: catalogue(),
+        values: values(&[
+            (
+                "artist",
+                &["Nova Tide", "The Paper Kites", "Iron Meadow", "Who", "Silver Lakes"],
+            ),
+            (
+                "venue",
+                &[
+                    "The Meridian",
+                    "Orpheum North",
+                    "Civic Stage",
+                    "Lakeside Hall",
+                    "The Foundry",
+                    "Paradise",
+                ],
+            ),
+            (
+                "city",
+                &["Chicago", "Austin", "New York", "Seattle", "Toronto", "Portland"],
+            ),
+            ("state", &["IL", "TX", "NY", "WA", "ON", "OR"]),
+            ("country", &["US", "CA"]),
+            (
+                "genre",
+                &["rock", "indie rock", "jazz", "hip hop", "electronic", "country"],
+            ),
+            ("venue_type", &["theater", "club", "arena", "outdoor", "stadium"]),
+            ("currency", &["USD"]),
+            ("status", &["completed", "scheduled", "cancelled"]),
+            ("channel", &["online", "box office", "phone"]),
+            ("price_tier", &["VIP", "standard", "balcony"]),
+        ]),
+        state: DataState {
+            snapshot_id: "s2".to_owned(),
+            as_of: None,
+            last_complete_day: Some(date(2026, 11, 15)),
+            tables: vec![
+                table("artists", 40, None, "artist_id name genre"),
+                table(
+                    "venues",
+                    30,
+                    None,
+                    "venue_id name city state country capacity venue_type",
+                ),
+                table(
+                    "concerts",
+                    2000,
+                    days,
+                    "concert_id artist_id venue_id event_date status total_attendance revenue currency",
+                ),
+                table("concert_prices", 4000, None, "concert_id tier price currency"),
+                table(
+                    "ticket_sales",
+                    50_000,
+                    days,
+                    "sale_id concert_id quantity unit_price currency channel price_tier purchase_timestamp",
+                ),
+            ],
+            currencies: vec!["USD".to_owned()],
+        },
+    }
+}
+
+fn value(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::Boolean(value) => value.to_string(),
+    }
+}
+
+fn operator(op: Operator) -> String {
+    serde_json::to_string(&op)
+        .unwrap_or_default()
+        .trim_matches('"')
+        .to_owned()
+}
+
+/// A query on one line.
+pub fn line(query: &Query) -> String {
+    let mut parts = vec![query.metrics.join(" + ")];
+    let mut groups = query.dimensions.clone();
+    groups.extend(query.grain.map(|grain| format!("@{}", grain.name())));
+    if !groups.is_empty() {
+        parts.push(format!("by {}", groups.join(", ")));
+    }
+    for filter in &query.filters {
+        let values: Vec<String> = filter.values.iter().map(value).collect();
+        parts.push(format!(
+            "{} {} {}",
+            filter.dimension,
+            operator(filter.op),
+            values.join(" / ")
+        ));
+    }
+    for having in &query.having {
+        let values: Vec<String> = having.values.iter().map(value).collect();
+        parts.push(format!(
+            "having {} {} {}",
+            having.metric,
+            operator(having.op),
+            values.join(" / ")
+        ));
+    }
+    parts.extend(query.period.as_ref().map(period_text));
+    for order in &query.order {
+        let direction = if order.direction == Direction::Descending {
+            "desc"
+        } else {
+            "asc"
+        };
+        parts.push(format!("order {} {direction}", order.by));
+    }
+    parts.extend(query.limit.map(|limit| format!("limit {limit}")));
+    parts.join(" | ")
+}
