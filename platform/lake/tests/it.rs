@@ -175,3 +175,103 @@ async fn types_survive_the_round_trip() {
         }
     }
 }
+
+/// Set for the process that the kill test starts: the home to write to.
+const CHILD_HOME: &str = "CONCERT_LAKE_TEST_HOME";
+
+/// Ends the writer even when the test fails before it would.
+struct Child(std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Adds one row to each of two tables in every publication, until it is killed.
+#[tokio::test]
+#[ignore = "is started, and killed, by the test below"]
+async fn write_until_killed() {
+    let Some(home) = std::env::var_os(CHILD_HOME) else {
+        eprintln!("skipped: only the kill test starts this, with {CHILD_HOME}");
+        return;
+    };
+    let lake = Lake::open(std::path::Path::new(&home)).expect("opens");
+    let genre = || {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(vec!["artist"])),
+            Arc::new(StringArray::from(vec!["genre"])),
+        ];
+        let schema = Layer::ConcertDw.table("artist_genres").expect("there").arrow_schema();
+        RecordBatch::try_new(schema, columns).expect("a row")
+    };
+    loop {
+        let mut writer = lake.writer(Duration::from_secs(10)).await.expect("the lease");
+        let id = writer.snapshot(Layer::ConcertDw).id.parse::<u64>().unwrap_or(0) + 1;
+        writer
+            .append(Layer::ConcertDw, "catalogue_values", vec![rows(&["x"])])
+            .await
+            .expect("writes");
+        writer
+            .append(Layer::ConcertDw, "artist_genres", vec![genre()])
+            .await
+            .expect("writes");
+        writer
+            .commit(
+                Layer::ConcertDw,
+                id.to_string(),
+                jiff::Timestamp::UNIX_EPOCH,
+                BTreeMap::new(),
+            )
+            .expect("commits");
+    }
+}
+
+#[tokio::test]
+async fn a_killed_writer_leaves_a_whole_snapshot() {
+    const ROUNDS: u64 = 6;
+    const DEADLINE: Duration = Duration::from_secs(120);
+    let home = tempfile::tempdir().expect("a folder");
+    let lake = Lake::open(home.path()).expect("opens");
+    let published = |lake: &Lake| -> u64 {
+        lake.snapshot()
+            .expect("reads")
+            .map_or(0, |snapshot| snapshot.id.parse().expect("a number"))
+    };
+    for round in 0..ROUNDS {
+        let before = published(&lake);
+        let child = std::process::Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", "write_until_killed", "--ignored"])
+            .env(CHILD_HOME, home.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .map(Child)
+            .expect("starts");
+        let started = std::time::Instant::now();
+        while published(&lake) < before + 1 + round % 2 {
+            assert!(started.elapsed() < DEADLINE, "the writer published nothing");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        // Each round hits another place of the next publication.
+        std::thread::sleep(Duration::from_millis(round * 9));
+        drop(child);
+
+        let snapshot = lake.snapshot().expect("reads").expect("published");
+        let rows: i64 = snapshot.id.parse().expect("a number");
+        for recovered in [false, true] {
+            if recovered {
+                drop(lake.writer(NO_WAIT).await.expect("the lease of a dead process is free"));
+            }
+            let now = lake.snapshot().expect("reads").expect("published");
+            assert_eq!(now.id, snapshot.id);
+            let session = lake.session(&now).await.expect("a session");
+            for table in ["catalogue_values", "artist_genres"] {
+                let sql = format!("SELECT count(*) FROM {table}");
+                let batches = session.sql(&sql).await.expect("plans").collect().await.expect("runs");
+                let found = batches[0].column(0).as_primitive::<Int64Type>().value(0);
+                assert_eq!(found, rows, "{table}, recovered: {recovered}");
+            }
+        }
+    }
+}
