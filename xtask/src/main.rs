@@ -47,7 +47,7 @@ enum Command {
     /// Build what the tests need and run them all
     Test(test::Options),
     /// Check format, lints, licences and the page's dependencies
-    Lint,
+    Lint(lint::Options),
     /// Build the page, optimised, with hashes, compressed copies and its security policy
     Bundle,
     /// Build the Cloudflare Worker (wrangler calls this)
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
         Command::Setup { parts } => setup::command(&context, &parts),
         Command::Demo(options) => demo::command(&context, &options),
         Command::Test(options) => test::command(&context, &options),
-        Command::Lint => lint::command(&context),
+        Command::Lint(options) => lint::command(&context, &options),
         Command::Bundle => bundle::command(&context),
         Command::Worker => worker::command(&context),
         Command::Spin => spin::command(&context),

@@ -11,7 +11,7 @@ use clap::Args;
 use crate::{
     bundle,
     context::Context,
-    demo,
+    demo, lint,
     process::{cargo, run, seconds, step},
     setup::{self, Part},
     spin, worker,
@@ -43,8 +43,10 @@ pub fn command(context: &Context, options: &Options) -> Result<ExitCode> {
     worker::build(context)?;
     spin::build(context)?;
     demo::build_concert(context)?;
+    step("what the page carries", || lint::page_dependencies(context))?;
+    step("concert-aws on wasm", || aws_on_wasm(context))?;
     step("the tests, compiled", || {
-        run(cargo(context).args(["test", "--no-run", "--quiet"]))
+        run(cargo(context).args(["test", "--no-run"]).args(&options.arguments))
     })?;
     eprintln!("Everything is built after {}; now the tests.", seconds(start.elapsed()));
 
@@ -62,6 +64,24 @@ pub fn command(context: &Context, options: &Options) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The signing and decoding of AWS's protocols, tested as the edges run them: compiled to WebAssembly.
+fn aws_on_wasm(context: &Context) -> Result<()> {
+    if !setup::ensure_wasi(context) {
+        eprintln!(
+            "  SKIPPED: rustup cannot bring {}; the Worker and the component are tested all the same",
+            setup::WASI
+        );
+        return Ok(());
+    }
+    // The test data stands beside the repository, so the folder that holds both is what the tests may read.
+    let folder = context.root.parent().unwrap_or(&context.root).display();
+    let runner = format!("{} run --dir={folder}::{folder}", context.wasmtime().display());
+    run(cargo(context)
+        .env("CARGO_TARGET_DIR", context.wasm_target())
+        .env("CARGO_TARGET_WASM32_WASIP2_RUNNER", runner)
+        .args(["test", "--quiet", "--package", "concert-aws", "--target", setup::WASI]))
 }
 
 /// What the tests are told about this machine.

@@ -22,7 +22,7 @@ use crate::{
 pub use browser::{chromedriver, chromium};
 pub use node::ready as npm_ready;
 pub use python::ready as python_ready;
-pub use toolchain::{TARGET, Toolchain, find as find_toolchain};
+pub use toolchain::{TARGET, Toolchain, WASI, ensure_wasi, find as find_toolchain};
 pub use wasmtime::{WASMTIME_VERSION, ready as wasmtime_ready};
 
 /// One tool, or one family of tools.

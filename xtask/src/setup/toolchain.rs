@@ -22,6 +22,8 @@ use crate::{
 
 /// The target of the page, the Worker and the Spin component.
 pub const TARGET: &str = "wasm32-unknown-unknown";
+/// The target of tests that run under wasmtime: it has files, arguments and an output, which [`TARGET`] has not.
+pub const WASI: &str = "wasm32-wasip2";
 /// The name under which rustup knows the toolchain made here.
 const LINKED: &str = "concert";
 /// rustup takes seconds where it can download; a network that swallows packets must not hold up the other way.
@@ -74,26 +76,14 @@ pub fn find(context: &Context) -> Option<Toolchain> {
 
 /// Describes a toolchain if it has the target.
 fn of(context: &Context, name: Option<&'static str>) -> Option<Toolchain> {
-    let rustc = |arguments: &[&str]| {
-        let mut command = program("rustc");
-        if let Some(name) = name {
-            command.arg(format!("+{name}"));
-        }
-        output(command.current_dir(&context.root).args(arguments)).ok()
-    };
-    let library = PathBuf::from(rustc(&["--print", "target-libdir", "--target", TARGET])?);
-    let has_std = fs::read_dir(library)
-        .ok()?
-        .flatten()
-        .any(|entry| entry.file_name().to_string_lossy().starts_with("libstd-"));
-    if !has_std {
+    if !has_std(context, name, TARGET) {
         return None;
     }
-    let host = PathBuf::from(rustc(&["--print", "target-libdir"])?);
+    let host = PathBuf::from(rustc(context, name, &["--print", "target-libdir"])?);
     Some(Toolchain {
         name,
         linkers: host.parent()?.join("bin"),
-        version: rustc(&["--version"])?,
+        version: rustc(context, name, &["--version"])?,
     })
 }
 
@@ -108,7 +98,7 @@ pub fn ensure(context: &Context) -> Result<()> {
     }
     let forced = env::var("CONCERT_WASM").ok();
     if forced.as_deref() != Some("debian") {
-        match rustup_target(context) {
+        match rustup_target(context, TARGET) {
             Ok(()) if find(context).is_some() => {
                 eprintln!("  {TARGET} by rustup");
                 return Ok(());
@@ -131,14 +121,40 @@ pub fn ensure(context: &Context) -> Result<()> {
     Ok(())
 }
 
+/// Makes sure that the repository's own toolchain compiles for [`WASI`]; false where rustup cannot bring it.
+pub fn ensure_wasi(context: &Context) -> bool {
+    let there = || has_std(context, None, WASI);
+    there() || (rustup_target(context, WASI).is_ok() && there())
+}
+
+/// Whether a toolchain has the standard library for a target.
+fn has_std(context: &Context, name: Option<&str>, target: &str) -> bool {
+    rustc(context, name, &["--print", "target-libdir", "--target", target])
+        .and_then(|folder| fs::read_dir(folder).ok())
+        .is_some_and(|folder| {
+            folder
+                .flatten()
+                .any(|entry| entry.file_name().to_string_lossy().starts_with("libstd-"))
+        })
+}
+
+/// What a toolchain's compiler prints.
+fn rustc(context: &Context, name: Option<&str>, arguments: &[&str]) -> Option<String> {
+    let mut command = program("rustc");
+    if let Some(name) = name {
+        command.arg(format!("+{name}"));
+    }
+    output(command.current_dir(&context.root).args(arguments)).ok()
+}
+
 /// `rustup target add`, with a limit on its time.
-fn rustup_target(context: &Context) -> Result<()> {
+fn rustup_target(context: &Context, target: &str) -> Result<()> {
     if find_program("rustup").is_none() {
         bail!("there is no rustup");
     }
     let mut child = program("rustup")
         .current_dir(&context.root)
-        .args(["target", "add", TARGET])
+        .args(["target", "add", target])
         .env("RUSTUP_MAX_RETRIES", "1")
         .stdin(Stdio::null())
         .spawn()
