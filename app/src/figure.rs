@@ -333,6 +333,7 @@ fn Rows(table: RwSignal<Table>) -> impl IntoView {
         order
     });
     let columns = table.with_untracked(|table| table.columns.clone());
+    let few = columns.len() <= 3;
     let styles = {
         let columns = columns.clone();
         Memo::new(move |_| Names::get(state).styles(&columns))
@@ -402,7 +403,7 @@ fn Rows(table: RwSignal<Table>) -> impl IntoView {
             ""
         </Show>
         <div class="scroll" tabindex="0" role="region" aria-label="Rows" class:gone=move || table.read().rows.is_empty()>
-            <table>
+            <table class:few=few>
                 <thead>
                     <tr>{heads}</tr>
                 </thead>

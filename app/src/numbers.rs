@@ -52,6 +52,12 @@ impl Styles {
         self.write(row, column, format::exact)
     }
 
+    /// A value of this column that stands in no row.
+    pub fn alone(&self, cell: &Cell, column: usize) -> String {
+        let (style, unit) = self.at(column);
+        format::exact(cell, style, unit)
+    }
+
     /// Where there is little room: `$1.84 M`.
     pub fn short(&self, row: &[Cell], column: usize) -> String {
         self.write(row, column, format::short)

@@ -37,8 +37,8 @@ pub fn Soon(place: &'static Place) -> impl IntoView {
             <Head title=place.label />
             <section class="soon">
                 <span class="soon-icon">{place.icon.view(28)}</span>
-                <h2>{place.label}" is not there yet"</h2>
-                <p class="muted">"This page will show "{what}". Until then, Ask answers questions about the same data."</p>
+                <h2>"This page is not there yet"</h2>
+                <p class="muted">"It will show "{what}". Until then, Ask answers questions about the same data."</p>
                 <button
                     type="button"
                     class="btn"

@@ -451,10 +451,7 @@ fn lines(sheet: &Sheet, x: usize, y: &[usize], series: Option<usize>, look: &Loo
         }
     }
     let many = tracks.len() > 1;
-    let names: Vec<String> = times
-        .iter()
-        .map(|time| sheet.name(std::slice::from_ref(time), 0))
-        .collect();
+    let names: Vec<String> = times.iter().map(|time| plain(&sheet.styles.alone(time, x))).collect();
     // Few points can be told apart; many are one line.
     let dots = times.len() <= 40;
     let end_px = if many {
@@ -521,7 +518,7 @@ fn lines(sheet: &Sheet, x: usize, y: &[usize], series: Option<usize>, look: &Loo
     let tips = tracks.iter().map(|track| {
         let of = |(point, time): (&Option<&Vec<Cell>>, &Cell)| match point {
             Some(row) => sheet.tip(row, x, track.y, series.or(None)),
-            None => format!("{}\nno data", sheet.name(std::slice::from_ref(time), 0)),
+            None => format!("{}\nno data", plain(&sheet.styles.alone(time, x))),
         };
         track.points.iter().zip(&times).map(of).collect()
     });
@@ -697,6 +694,14 @@ mod tests {
         }
     }
 
+    fn nothing_known() -> concert_contract::api::CatalogueAnswer {
+        serde_json::from_value(json!({
+            "version": "", "metrics": [], "dimensions": [], "questions": [],
+            "data": {"snapshot_id": "", "as_of": null, "last_complete_day": null, "tables": []},
+        }))
+        .unwrap()
+    }
+
     fn text(text: &str) -> Cell {
         Cell::Text(text.into())
     }
@@ -770,19 +775,19 @@ mod tests {
         let years = table(
             &[("year", ColumnType::Integer), ("attendance", ColumnType::Integer)],
             vec![
-                vec![Cell::Integer(1990), Cell::Integer(5)],
+                vec![Cell::Integer(1990), Cell::Integer(5000)],
                 vec![Cell::Integer(1988), Cell::Integer(4)],
             ],
         );
         let drawing = draw(
             &years,
             &chart(ChartKind::Line, "year", "attendance"),
-            &Styles::default(),
+            &Styles::of(&years.columns, &nothing_known()),
             &Look::default(),
         )
         .unwrap();
         assert_eq!(drawing.option["xAxis"]["data"], json!(["1988", "1989", "1990"]));
-        assert_eq!(drawing.option["series"][0]["data"], json!([4.0, null, 5.0]));
+        assert_eq!(drawing.option["series"][0]["data"], json!([4.0, null, 5000.0]));
         assert_eq!(drawing.tips[0][1], "1989\nno data");
     }
 
