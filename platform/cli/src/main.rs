@@ -29,13 +29,16 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve the page, the edge and the AWS-compatible endpoint on this machine
-    //tmp Up(commands::up::Options),
+    Up(commands::up::Options),
     /// Serve the AWS-compatible endpoint alone
-    //tmp Aws(commands::aws::Options),
+    Aws(commands::aws::Options),
     /// Write an invented but believable data set
     Generate(commands::generate::Options),
     /// Take files in: every row ends clean or in quarantine with its reason
     Ingest(commands::ingest::Options),
+    /// The records that broke a rule, and why
+    #[command(subcommand)]
+    Quarantine(commands::quarantine::Options),
     /// Query the published tables
     Sql(commands::sql::Options),
     /// Ask in plain words
@@ -57,10 +60,11 @@ fn main() -> ExitCode {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             match cli.command {
-                //tmp Command::Up(options) => commands::up::run(&home, options).await,
-                //tmp Command::Aws(options) => commands::aws::run(&home, options).await,
+                Command::Up(options) => commands::up::run(&home, options).await,
+                Command::Aws(options) => commands::aws::run(&home, options).await,
                 Command::Generate(options) => commands::generate::run(&output, options),
                 Command::Ingest(options) => commands::ingest::run(&home, &output, options).await,
+                Command::Quarantine(options) => commands::quarantine::run(&home, &output, options).await,
                 Command::Sql(options) => commands::sql::run(&home, &output, options).await,
                 Command::Ask(options) => commands::ask::run(&home, &output, options).await,
             }

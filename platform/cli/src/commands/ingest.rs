@@ -93,8 +93,8 @@ pub fn summary(report: &IngestReport) -> String {
     }
     if quarantined > 0 {
         text.push_str(
-            "Quarantined records keep their source, line, column, rule and text:\n  \
-             concert sql \"select * from quarantine\"\n",
+            "Quarantined records keep their source, line, column, rule and text: concert quarantine list
+",
         );
     }
     text.push_str("Next: concert ask \"attendance by year\", or concert up");

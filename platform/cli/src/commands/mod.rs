@@ -1,11 +1,12 @@
 //! One module for each subcommand, and what several of them do alike.
 
 pub mod ask;
-//tmp pub mod aws;
+pub mod aws;
 pub mod generate;
 pub mod ingest;
+pub mod quarantine;
 pub mod sql;
-//tmp pub mod up;
+pub mod up;
 
 use anyhow::{Context, Result};
 use concert_contract::catalogue::Catalogue;
