@@ -12,15 +12,19 @@ use std::{
 /// Connecting to a service takes milliseconds, or does not work.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A client that follows no redirect: a signature holds for one address.
+/// A client that follows no redirect: a signature holds for one address. With an `endpoint` all services are behind
+/// that one address, which is reached directly; AWS itself may lie behind the proxy of the environment.
 ///
 /// # Errors
 /// The system has no usable TLS configuration.
-pub fn client() -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
+pub fn client(endpoint: Option<&str>) -> Result<reqwest::Client, reqwest::Error> {
+    let builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .build()
+        .connect_timeout(CONNECT_TIMEOUT);
+    match endpoint {
+        Some(endpoint) if !endpoint.is_empty() => builder.no_proxy().build(),
+        _ => builder.build(),
+    }
 }
 
 pub struct NativeHost {

@@ -48,10 +48,8 @@ struct App {
 /// # Errors
 /// All settings that are missing or wrong, at once.
 pub fn native_router(setting: impl Fn(&str) -> Option<String>) -> Result<Router, NativeError> {
-    Ok(router(
-        Edge::new("native", setting)?,
-        host::client().map_err(NativeError::Client)?,
-    ))
+    let client = host::client(setting("CONCERT_AWS_ENDPOINT").as_deref()).map_err(NativeError::Client)?;
+    Ok(router(Edge::new("native", setting)?, client))
 }
 
 /// As [`native_router`], for an edge that is there already.

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use concert_edge::{Body, BodyError, Edge, Host, Level, SendError};
 use futures::{FutureExt, StreamExt, future::LocalBoxFuture};
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body_util::{BodyDataStream, Full};
 use spin_sdk::{
     http::{IntoResponse, send},
@@ -47,13 +47,31 @@ async fn handle(request: spin_sdk::http::Request) -> impl IntoResponse {
     });
     match edge {
         Ok(edge) => {
-            let request = request.map(|body| {
+            let request = with_full_url(request).map(|body| {
                 Body::stream(BodyDataStream::new(body).map(|piece| piece.map_err(|error| BodyError(error.to_string()))))
             });
             edge.handle(host, request).await
         }
         Err(error) => concert_edge::misconfigured(&*host, &error),
     }
+}
+
+/// Spin tells scheme and host in a header. Plain wasmtime tells neither, and cookies are `Secure` there.
+fn with_full_url<T>(mut request: Request<T>) -> Request<T> {
+    let full = request
+        .headers()
+        .get("spin-full-url")
+        .and_then(|url| url.to_str().ok()?.parse::<Uri>().ok());
+    if let Some(full) = full
+        && request.uri().authority().is_none()
+    {
+        let mut parts = full.into_parts();
+        parts.path_and_query = request.uri().path_and_query().cloned();
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
 }
 
 struct SpinHost;
