@@ -8,7 +8,7 @@ use crate::{
 };
 use concert_contract::{
     api::DataState,
-    catalogue::{Catalogue, Dimension, Metric, TimePart, Unit},
+    catalogue::{Aggregate, Catalogue, Dimension, Metric, TimePart, Unit},
     chat::Understood,
     compile::{CompileContext, compile},
     query::{Direction, Filter, Grain, MetricFilter, Operator, Order, Period, Query, Value},
@@ -124,6 +124,7 @@ impl<'a> Builder<'a> {
                 link.readings
                     .retain(|reading| matches!(reading, Reading::Number(_)) == is_ranked);
             }
+            self.settle_name(at);
             // "by Fugazi" names an artist, it does not group.
             let names = self.links.get(at).is_some_and(|link| link.key() == Some(Key::By))
                 && self
@@ -133,6 +134,25 @@ impl<'a> Builder<'a> {
             if names && let Some(link) = self.links.get_mut(at) {
                 link.readings = vec![Reading::Key(Key::Preposition)];
             }
+        }
+    }
+
+    /// A word that is a name and a word of the language as well: which of the two.
+    fn settle_name(&mut self, at: usize) {
+        let Some(link) = self.links.get(at) else { return };
+        let is_value = |r: &Reading| matches!(r, Reading::Value { .. } | Reading::Part { .. });
+        let values = link.readings.iter().filter(|r| is_value(r)).count();
+        if values == 0 || values == link.readings.len() {
+            return;
+        }
+        // Linking has let it pass as a name only where it is written as one.
+        let of_question = matches!(
+            self.key_before(at),
+            Some(Key::By | Key::SortBy | Key::Which | Key::Count)
+        );
+        let is_name = link.length > 1 || !of_question;
+        if let Some(link) = self.links.get_mut(at) {
+            link.readings.retain(|reading| is_value(reading) == is_name);
         }
     }
 
@@ -229,6 +249,15 @@ impl<'a> Builder<'a> {
         })
     }
 
+    /// What is counted unless something else is named.
+    fn counted(&self) -> Option<(usize, &'a Metric)> {
+        self.catalogue
+            .metrics
+            .iter()
+            .enumerate()
+            .find(|(_, metric)| metric.noun.is_some())
+    }
+
     /// The metric of rows that nobody named one for: of single things an amount, of groups the first.
     fn default_metric(&self, for_entity: bool) -> usize {
         let amount = |index: &usize| self.metric(*index).is_some_and(|m| m.noun.is_none()) && self.is_available(*index);
@@ -309,9 +338,11 @@ impl<'a> Builder<'a> {
         match before.and_then(|index| self.links.get(index)).and_then(Link::key) {
             Some(Key::By) if metric.is_some() && has_group && ranks_before && !has_metric => return Role::Metric,
             Some(Key::By) => return or_group,
+            Some(Key::SortBy) if self.is_grouped_before(at, dimension) => return Role::Order,
             Some(Key::SortBy) => return if metric.is_some() { Role::Metric } else { Role::Order },
             Some(Key::Count | Key::Often) => return or_metric,
             Some(Key::RankBy(_)) => return or_metric,
+            Some(Key::Which) if before.is_some_and(|index| !self.is_gapless(index, at)) => {}
             Some(Key::RankThings(_) | Key::InTime(_) | Key::Which) => return or_group,
             Some(Key::Grain(_)) => return or_metric,
             Some(Key::And) => {
@@ -376,6 +407,18 @@ impl<'a> Builder<'a> {
             (true, false, false) => Role::Metric,
             (false, _, _) => Role::Group,
         }
+    }
+
+    /// Whether the same dimension was named before.
+    fn is_grouped_before(&self, at: usize, dimension: Option<usize>) -> bool {
+        dimension.is_some() && self.links.iter().take(at).any(|link| link.dimension() == dimension)
+    }
+
+    /// Whether links cover every word between two of them.
+    fn is_gapless(&self, first: usize, second: usize) -> bool {
+        let ends = self.links.iter().skip(first).take(second - first);
+        let starts = self.links.iter().skip(first + 1).take(second - first);
+        ends.zip(starts).all(|(before, next)| before.end() == next.at)
     }
 
     /// Whether a noun only names the kind of the value beside it: "the city of Boston", "rock genre".
@@ -449,6 +492,7 @@ impl Assembly<'_, '_> {
     fn assemble(mut self) -> Draft {
         self.scope();
         self.nouns();
+        self.kinds();
         self.grains();
         self.compares();
         self.rank();
@@ -624,20 +668,6 @@ impl Assembly<'_, '_> {
                 _ => None,
             })
             .collect();
-        if link
-            .readings
-            .iter()
-            .any(|r| matches!(r, Reading::Metric(_) | Reading::Dimension(_) | Reading::Time(_)))
-        {
-            // A word of the question's own language, unless it is written as a name.
-            let written = builder
-                .tokens
-                .get(link.at)
-                .is_some_and(|token| token.is_capital() && link.at > 0);
-            if !written && link.length == 1 {
-                return None;
-            }
-        }
         choices.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         let (best, others) = choices.split_first()?;
         let rivals = others
@@ -788,6 +818,99 @@ impl Assembly<'_, '_> {
         }
     }
 
+    /// "which theaters", "clubs in Seattle": values in the plural stand for the things that have them.
+    fn kinds(&mut self) {
+        let builder = self.builder;
+        let listed = builder.links.iter().any(|link| {
+            matches!(link.key(), Some(Key::Which | Key::List | Key::RankThings(_)))
+                || link.readings.iter().any(|reading| matches!(reading, Reading::Rank(..)))
+        });
+        if !self.group_links.is_empty() || (!listed && !self.metrics.is_empty()) || self.roles.contains(&Role::Context)
+        {
+            return;
+        }
+        let thing = builder.links.iter().enumerate().find_map(|(at, link)| {
+            let is_plural = builder.tokens.get(link.at..link.end())?.last()?.is_plural();
+            let (of, value) = link.readings.iter().find_map(|reading| match reading {
+                Reading::Value { dimension, value, .. } if is_plural => Some((builder.dimension(*dimension)?, value)),
+                _ => None,
+            })?;
+            let table = of.column.as_deref()?.split('.').next()?;
+            let thing = builder.catalogue.dimensions.iter().find(|d| {
+                let keyed = d.key.as_deref().and_then(|key| key.split('.').next()) == Some(table);
+                keyed && d.column.is_some() && d.name != of.name
+            })?;
+            // A name that ends in s is no plural.
+            (!value.to_lowercase().ends_with('s')).then_some((at, thing.name.clone()))
+        });
+        if let Some((at, name)) = thing {
+            self.draft.query.dimensions.push(name);
+            self.group_links.push(at);
+            self.draft.has_groups = true;
+            self.draft.is_explicit = true;
+        }
+    }
+
+    /// "the best concert of each year" is more than one ranking can say: the ranking stays, the years are said back.
+    fn best_of_each(&mut self) {
+        let builder = self.builder;
+        let is_entity = |name: &String| {
+            builder
+                .catalogue
+                .dimension(name)
+                .is_some_and(|d| d.column.is_none() && d.part.is_none())
+        };
+        if self.draft.query.limit.is_none() || !self.draft.query.dimensions.iter().any(is_entity) {
+            return;
+        }
+        let others: Vec<usize> = self
+            .group_links
+            .iter()
+            .copied()
+            .filter(|at| {
+                let link = builder.links.get(*at);
+                let grouped = matches!(builder.key_before(*at), Some(Key::By));
+                let name = link
+                    .and_then(Link::dimension)
+                    .and_then(|index| builder.dimension(index))
+                    .map(|d| &d.name);
+                grouped && !name.is_some_and(is_entity)
+            })
+            .collect();
+        for at in others {
+            let link = builder.links.get(at);
+            if matches!(link.and_then(Link::key), Some(Key::Grain(_))) {
+                self.draft.query.grain = None;
+            }
+            if let Some(dimension) = link
+                .and_then(Link::dimension)
+                .and_then(|index| builder.dimension(index))
+            {
+                self.draft.query.dimensions.retain(|name| *name != dimension.name);
+            }
+            if let Some(used) = self.used.get_mut(at) {
+                *used = false;
+            }
+            let words = link.map(|link| builder.words(link)).unwrap_or_default();
+            self.draft.understood.retain(|understood| understood.words != words);
+        }
+    }
+
+    /// A single thing shows its own place, so that grouping by it as well says nothing new.
+    fn shown_anyway(&mut self) {
+        let builder = self.builder;
+        let shown: Vec<String> = self
+            .draft
+            .query
+            .dimensions
+            .iter()
+            .filter_map(|name| builder.catalogue.dimension(name))
+            .filter(|dimension| dimension.column.is_none() && dimension.part.is_none())
+            .flat_map(|dimension| dimension.shows.clone())
+            .collect();
+        self.draft.query.dimensions.retain(|name| !shown.contains(name));
+    }
+
     fn is_question_word(&self, at: usize) -> bool {
         let link = self.builder.links.get(at);
         link.and_then(|l| self.builder.tokens.get(l.at))
@@ -813,6 +936,8 @@ impl Assembly<'_, '_> {
         let builder = self.builder;
         for (at, link) in builder.links.iter().enumerate() {
             match link.key() {
+                // "how many years" asks for a count that no metric gives.
+                Some(Key::Grain(_)) if builder.key_before(at) == Some(Key::Count) => {}
                 Some(Key::Grain(grain)) => {
                     let before = builder.before(at);
                     let asked = matches!(
@@ -926,6 +1051,26 @@ impl Assembly<'_, '_> {
                         .find(|index| self.roles.get(*index) == Some(&Role::Target))
                 });
             let Some(target) = target else {
+                // "more than five times"
+                if let Some(often) = near
+                    .into_iter()
+                    .flatten()
+                    .find(|i| builder.links.get(*i).and_then(Link::key) == Some(Key::Often))
+                    && let Some((index, metric)) = builder.counted()
+                    && self.draft.has_groups
+                {
+                    self.draft.query.having.push(MetricFilter {
+                        metric: metric.name.clone(),
+                        op,
+                        values,
+                    });
+                    if self.metrics.is_empty() {
+                        self.metrics.push((index, often));
+                    }
+                    self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
+                    self.tell(often, format!("metric {}", metric.label));
+                    continue;
+                }
                 // "revenue by artist over 1000": the figure that is asked for.
                 if let Some((metric, _)) = self.metrics.first().copied()
                     && self.draft.has_groups
@@ -1102,7 +1247,7 @@ impl Assembly<'_, '_> {
             (None, Some(named)) => named,
             (None, None) => {
                 self.draft.guesses += 1;
-                builder.default_metric(self.draft.query.dimensions.iter().any(is_entity))
+                builder.default_metric(!grouped || self.draft.query.dimensions.iter().any(is_entity))
             }
         };
         if !grouped {
@@ -1220,9 +1365,8 @@ impl Assembly<'_, '_> {
             .iter()
             .any(|name| Some(name) == entity.as_ref());
         if let Some(at) = builder.links.iter().position(|link| link.key() == Some(Key::Often)) {
-            let counted = (0..builder.catalogue.metrics.len())
-                .find(|index| builder.metric(*index).is_some_and(|m| m.noun.is_some()));
-            if let Some(index) = counted.filter(|_| self.metrics.is_empty()) {
+            let counted = builder.counted();
+            if let Some((index, _)) = counted.filter(|_| self.metrics.is_empty()) {
                 self.metrics.push((index, at));
                 let label = builder.metric(index).map_or("", |m| m.label.as_str());
                 self.tell(at, format!("metric {label}"));
@@ -1250,6 +1394,8 @@ impl Assembly<'_, '_> {
                 direction: Direction::Ascending,
             });
         }
+        self.shown_anyway();
+        self.best_of_each();
         self.draft.goes_on = builder.links.iter().any(|link| link.key() == Some(Key::GoOn))
             || builder.links.first().is_some_and(|link| link.key() == Some(Key::And));
         let beyond = builder.links.iter().position(|link| link.key() == Some(Key::Beyond));
@@ -1261,6 +1407,21 @@ impl Assembly<'_, '_> {
     /// Every word that was not used is said back.
     fn leftovers(&mut self) {
         let builder = self.builder;
+        for (at, link) in builder.links.iter().enumerate() {
+            let figure = builder
+                .after(at)
+                .and_then(|next| builder.links.get(next))
+                .and_then(Link::metric);
+            let is_average = figure.and_then(|index| builder.metric(index)).is_some_and(|metric| {
+                metric
+                    .sources
+                    .iter()
+                    .all(|s| s.over.is_some() || s.aggregate == Aggregate::Average)
+            });
+            if link.key() == Some(Key::Average) && is_average {
+                self.quietly(at);
+            }
+        }
         let mut known = vec![false; builder.tokens.len()];
         for (at, link) in builder.links.iter().enumerate() {
             // Words of the sentence itself say nothing that could be lost.

@@ -219,6 +219,10 @@ impl Lexicon {
             }
         }
         for (at, dimension) in catalogue.dimensions.iter().enumerate() {
+            // What a metric is for one row goes by the metric's words.
+            if dimension.of_metric.is_some() {
+                continue;
+            }
             let own = [
                 dimension.name.replace('_', " "),
                 dimension.label.clone(),
@@ -280,31 +284,33 @@ impl Lexicon {
             })
     }
 
-    /// The metric or dimension of one word that is spelt almost like `word`.
-    pub fn similar(&self, word: &Token) -> Option<(&Meaning, usize)> {
-        let most = tolerance(word.stem.chars().count())?;
-        let letter = word.stem.chars().next()?;
-        self.by_first
+    /// What the word of a metric or dimension means that is spelt almost like `word`.
+    pub fn similar(&self, word: &Token) -> Vec<&Meaning> {
+        let Some(most) = tolerance(word.stem.chars().count()) else {
+            return Vec::new();
+        };
+        let Some(letter) = word.stem.chars().next() else {
+            return Vec::new();
+        };
+        let found: Vec<(&Phrase, usize)> = self
+            .by_first
             .iter()
             .filter(|(first, _)| first.starts_with(letter))
             .flat_map(|(_, phrases)| phrases)
             .filter(|phrase| matches!(phrase.meaning, Meaning::Metric(_) | Meaning::Dimension(_)))
             .filter_map(|phrase| match phrase.stems.as_slice() {
-                [only] => Some((&phrase.meaning, strsim::damerau_levenshtein(only, &word.stem))),
+                [only] => Some((phrase, strsim::damerau_levenshtein(only, &word.stem))),
                 _ => None,
             })
             .filter(|(_, distance)| (1..=most).contains(distance))
-            .min_by_key(|(meaning, distance)| {
-                // Ties are decided by the catalogue's order, so that a plan is the same every time.
-                (
-                    *distance,
-                    match meaning {
-                        Meaning::Metric(at) => *at,
-                        Meaning::Dimension(at) => 1000 + *at,
-                        _ => usize::MAX,
-                    },
-                )
-            })
+            .collect();
+        // Of words equally near the first by alphabet is taken, so that a plan is the same every time.
+        let nearest = found.iter().map(|(phrase, distance)| (*distance, &phrase.stems)).min();
+        found
+            .iter()
+            .filter(|(phrase, distance)| Some((*distance, &phrase.stems)) == nearest)
+            .map(|(phrase, _)| &phrase.meaning)
+            .collect()
     }
 }
 

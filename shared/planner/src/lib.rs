@@ -107,7 +107,10 @@ impl<'a> Planner<'a> {
             max_rows: 1,
             offset: 0,
         };
-        if let Some(message) = self.refusal(&draft, &plan, context) {
+        if let Some(message) = self
+            .refusal(&draft, &plan, context)
+            .or_else(|| self.unknown_name(&draft, &tokens))
+        {
             plan.message = Some(message);
             plan.follow_ups = self.first_questions(context);
             return plan;
@@ -140,8 +143,8 @@ impl<'a> Planner<'a> {
         let unknown = plan.not_understood.join(", ");
         if let Some(word) = &draft.beyond {
             return Some(format!(
-                "“{word}” asks for more than counting: the built-in planner reads figures from the data and does not \
-                 explain, forecast or recommend. {}",
+                "“{word}” asks for more than this: the built-in planner reads figures from the data, and does not \
+                 explain, forecast, recommend or work out shares. {}",
                 self.offer(context)
             ));
         }
@@ -164,6 +167,42 @@ impl<'a> Planner<'a> {
             ));
         }
         None
+    }
+
+    /// A name that the data does not have, behind "in" or "at": an answer without it would be one to another question.
+    fn unknown_name(&self, draft: &Draft, tokens: &[text::Token]) -> Option<String> {
+        const MOST_OFFERED: usize = 3;
+        let at = draft.unknown.iter().copied().find(|at| {
+            let steps_back = |steps: usize| {
+                at.checked_sub(steps)
+                    .and_then(|i| tokens.get(i))
+                    .map(|t| t.norm.as_str())
+            };
+            let lead = if steps_back(1) == Some("the") {
+                steps_back(2)
+            } else {
+                steps_back(1)
+            };
+            match lead {
+                Some("in" | "at" | "from" | "near" | "for") => true,
+                Some("by" | "of" | "with") => tokens.get(*at).is_some_and(text::Token::is_capital),
+                _ => false,
+            }
+        })?;
+        let name: Vec<&str> = (at..)
+            .take_while(|index| draft.unknown.contains(index))
+            .filter_map(|index| tokens.get(index))
+            .map(|token| token.text.as_str())
+            .collect();
+        let name = name.join(" ");
+        let near = concert_contract::compile::suggest(self.values.values(), &name, None, MOST_OFFERED);
+        let near: Vec<String> = near.into_iter().map(|value| value.label).collect();
+        let offer = if near.is_empty() {
+            String::new()
+        } else {
+            format!(" The nearest are {}.", near.join(", "))
+        };
+        Some(format!("“{name}” is not in the data at hand.{offer}"))
     }
 
     /// What can be asked, in a sentence.

@@ -87,6 +87,8 @@ impl Link {
     }
 }
 
+/// What each link costs, so that "best attended" is one ranking and not two.
+const PER_LINK: i32 = 5;
 /// The longest name that is looked for.
 const MOST_WORDS: usize = 8;
 
@@ -129,7 +131,7 @@ impl Linker<'_> {
         for at in 0..tokens.len() {
             let rest = tokens.get(at..).unwrap_or_default();
             let mut add = |length: usize, reading: Reading, bonus: i32| {
-                let score = i32::try_from(length).unwrap_or(i32::MAX / 100) * 10 + bonus - 1;
+                let score = i32::try_from(length).unwrap_or(i32::MAX / 100) * 10 + bonus - PER_LINK;
                 match found
                     .iter_mut()
                     .find(|(link, _)| link.at == at && link.length == length)
@@ -183,7 +185,7 @@ impl Linker<'_> {
                                 weight: *weight,
                                 how: Match::Exact,
                             };
-                            add(length, reading, 3);
+                            add(length, reading, if length > 1 { 6 } else { 3 });
                         }
                     }
                 }
@@ -232,7 +234,7 @@ impl Linker<'_> {
         }
         let is_shouted = tokens.iter().all(Token::is_upper);
         let is_code = word.is_upper() && word.norm.chars().count() <= CODE_CHARS && !is_shouted && word.norm != "i";
-        is_code || (word.is_capital() && at > 0 && !is_shouted && !is_number)
+        is_code || (word.is_capital() && at > 0 && !is_titled(tokens) && !is_number)
     }
 
     /// The best way to cut the question into links: dynamic programming from its end.
@@ -286,7 +288,7 @@ impl Linker<'_> {
             if let Some((entry, _)) = self.values.similar(words)
                 && let Some(dimension) = self.dimension_at(&entry.dimension)
                 && let [.., _] = words
-                && !(length == 1 && words.first().is_some_and(|word| self.lexicon.similar(word).is_some()) && !named)
+                && !(length == 1 && words.first().is_some_and(|word| !self.lexicon.similar(word).is_empty()) && !named)
             {
                 let reading = Reading::Value {
                     dimension,
@@ -302,17 +304,20 @@ impl Linker<'_> {
                 });
             }
         }
-        let word = tokens.get(at)?;
-        let (meaning, _) = self.lexicon.similar(word)?;
-        let reading = match meaning {
-            Meaning::Metric(index) => Reading::Metric(*index),
-            Meaning::Dimension(index) => Reading::Dimension(*index),
-            _ => return None,
-        };
-        Some(Link {
+        let readings: Vec<Reading> = self
+            .lexicon
+            .similar(tokens.get(at)?)
+            .into_iter()
+            .filter_map(|meaning| match meaning {
+                Meaning::Metric(index) => Some(Reading::Metric(*index)),
+                Meaning::Dimension(index) => Some(Reading::Dimension(*index)),
+                _ => None,
+            })
+            .collect();
+        (!readings.is_empty()).then_some(Link {
             at,
             length: 1,
-            readings: vec![reading],
+            readings,
             is_guess: true,
         })
     }
@@ -342,6 +347,15 @@ impl Linker<'_> {
         }
         (!readings.is_empty()).then_some(readings)
     }
+}
+
+/// Whether capitals say nothing: most words have one.
+fn is_titled(tokens: &[Token]) -> bool {
+    let written = tokens
+        .iter()
+        .filter(|token| token.text.chars().any(char::is_alphabetic))
+        .count();
+    tokens.iter().filter(|token| token.is_capital()).count() * 3 > written * 2
 }
 
 fn after_preposition(tokens: &[Token], at: usize) -> bool {

@@ -41,6 +41,8 @@ pub(crate) enum Key {
     Preposition,
     /// Says nothing by itself.
     Filler,
+    /// "average": said of a figure that is one already.
+    Average,
     /// Asks for what a query cannot give: a reason, a forecast.
     Beyond,
 }
@@ -105,6 +107,8 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("how often", Often),
     ("how many times", Often),
     ("how frequently", Often),
+    ("time", Often),
+    ("between", By),
     ("top", RankThings(Direction::Descending)),
     ("best", RankThings(Direction::Descending)),
     ("leading", RankThings(Direction::Descending)),
@@ -117,6 +121,9 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("max", RankBy(Direction::Descending)),
     ("strongest", RankBy(Direction::Descending)),
     ("peak", RankBy(Direction::Descending)),
+    ("most common", RankBy(Direction::Descending)),
+    ("most frequent", RankBy(Direction::Descending)),
+    ("least common", RankBy(Direction::Ascending)),
     ("most often", RankBy(Direction::Descending)),
     ("most frequently", RankBy(Direction::Descending)),
     ("least", RankBy(Direction::Ascending)),
@@ -228,6 +235,10 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("inside", Preposition),
     ("within", Preposition),
     ("during", Preposition),
+    ("average", Average),
+    ("mean", Average),
+    ("typical", Average),
+    ("on average", Average),
     ("why", Beyond),
     ("forecast", Beyond),
     ("predict", Beyond),
@@ -236,6 +247,12 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("recommend", Beyond),
     ("recommendation", Beyond),
     ("explain", Beyond),
+    ("percentage", Beyond),
+    ("percent", Beyond),
+    ("proportion", Beyond),
+    ("share", Beyond),
+    ("ratio", Beyond),
+    ("median", Beyond),
     ("correlation", Beyond),
     ("correlate", Beyond),
 ];
@@ -247,7 +264,7 @@ pub(crate) const FILLERS: &str = "a about am an are as be been being but can cou
     take tell thank thanks than that thats the their them then there theres these they thing things this those total \
     totals us want was we were whats will would you your info information data know is's there's any different \
     distinct go went going actually so here with also too both ones one altogether combined together chart graph plot \
-    table were's interested get-to up";
+    table were's interested up vary varies varied differ differs change changes changed changing";
 
 /// Comparisons in front of a number.
 pub(crate) const COMPARISONS: &[(&str, Operator)] = &[

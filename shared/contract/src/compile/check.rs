@@ -355,8 +355,16 @@ impl Check<'_> {
                 Some(_) => {}
             }
         }
-        if let Some(metric) = dimension.of_metric.as_deref().filter(|name| catalogue.metric(name).is_none()) {
-            self.add(entry, line, format!("it is of the metric {metric:?}, which is not here"));
+        if let Some(metric) = dimension
+            .of_metric
+            .as_deref()
+            .filter(|name| catalogue.metric(name).is_none())
+        {
+            self.add(
+                entry,
+                line,
+                format!("it is of the metric {metric:?}, which is not here"),
+            );
         }
         if dimension.indexed && dimension.column.is_none() {
             self.add(

@@ -172,10 +172,7 @@ impl<'a> Compiler<'a> {
                 return Err(QueryError::new(
                     QueryErrorCode::NotInData,
                     path,
-                    format!(
-                        "The data at hand does not say the {} of anything.",
-                        dimension.label.to_lowercase()
-                    ),
+                    format!("No {} is recorded in the data at hand.", dimension.label.to_lowercase()),
                 )
                 .suggest("Ask by another dimension, or bring in data that has it."));
             }
