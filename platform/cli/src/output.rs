@@ -1,21 +1,22 @@
 //! What the commands print: for a person, or one JSON document.
 
+use anyhow::Context as _;
 use concert_contract::table::{Cell, ColumnType, Table};
 use serde::Serialize;
+use std::io::{ErrorKind, Write as _};
 
 pub struct Output {
     pub json: bool,
 }
 
 impl Output {
-    /// Prints `value` as JSON, or what `human` makes of it.
+    /// Prints `value` as JSON, or what `human` makes of it. A reader that stops early, such as `head`, is no failure.
     pub fn print<T: Serialize>(&self, value: &T, human: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
         if self.json {
-            println!("{}", serde_json::to_string_pretty(value)?);
+            write_line(&serde_json::to_string_pretty(value)?)
         } else {
-            println!("{}", human(value).trim_end());
+            write_line(human(value).trim_end())
         }
-        Ok(())
     }
 
     /// Says on standard error what failed, with its causes; with `--json` also as a document.
@@ -33,8 +34,18 @@ impl Output {
         }
         eprintln!("concert: {message}");
         if self.json {
-            println!("{}", serde_json::json!({ "error": message }));
+            // It has been said on standard error already.
+            let _ = write_line(&serde_json::json!({ "error": message }).to_string());
         }
+    }
+}
+
+/// One line on standard output, at once.
+pub fn write_line(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write to standard output"),
     }
 }
 

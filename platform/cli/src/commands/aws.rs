@@ -1,6 +1,7 @@
 //! `concert aws`: the AWS-compatible endpoint alone, for wrangler, spin and anyone's own AWS client.
 
 use super::{built_in_catalogue, open_lake};
+use crate::output::write_line;
 use anyhow::{Context, Result};
 use clap::Args;
 use concert_lake::Lake;
@@ -51,7 +52,7 @@ pub async fn run(home: &Path, options: Options) -> Result<()> {
     let listener = bind(&options.shared.host, options.port).await?;
     let url = url_of(&listener)?;
     let server = tokio::spawn(serve(listener, lake, &options.shared)?);
-    println!("AWS endpoint at {url}");
+    write_line(&format!("AWS endpoint at {url}"))?;
     eprintln!(
         "region us-east-1, access key {}, secret key {}; Ctrl+C stops it",
         options.shared.access_key, options.shared.secret_key

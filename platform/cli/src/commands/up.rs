@@ -8,7 +8,7 @@ use super::{
     ingest::{WRITER_WAIT, currency, progress, summary},
     open_lake, take_in,
 };
-use crate::{home, page};
+use crate::{home, output::write_line, page};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use concert_contract::money::Currency;
@@ -84,8 +84,8 @@ pub async fn run(home: &Path, options: Options) -> Result<()> {
     let server = tokio::spawn(async move { axum::serve(listener, edge.fallback_service(page)).await });
 
     healthy(&url).await?;
-    println!("AWS endpoint at {aws_url}");
-    println!("Concert is ready at {url}");
+    write_line(&format!("AWS endpoint at {aws_url}"))?;
+    write_line(&format!("Concert is ready at {url}"))?;
     tokio::select! {
         result = aws => result?,
         result = server => result?.context("the page's server stopped"),
