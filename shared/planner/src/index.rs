@@ -8,7 +8,10 @@ use concert_contract::{
     catalogue::{Catalogue, CatalogueValue},
     query::Direction,
 };
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::LazyLock,
+};
 
 /// Past this many values with the same word, a word is no name.
 const MOST_PARTIAL: usize = 40;
@@ -187,35 +190,63 @@ struct Phrase {
     meaning: Meaning,
 }
 
-/// The phrases of one catalogue.
+/// The planner's own English, the same for every catalogue.
+static ENGLISH: LazyLock<Phrases> = LazyLock::new(|| {
+    let mut phrases = Phrases::default();
+    for (phrase, key) in KEYS {
+        phrases.add(phrase, Meaning::Key(*key));
+    }
+    for word in FILLERS.split_whitespace() {
+        phrases.add(word, Meaning::Key(Key::Filler));
+    }
+    phrases
+});
+
+#[derive(Clone, Debug, Default)]
+struct Phrases {
+    by_first: HashMap<String, Vec<Phrase>>,
+}
+
+impl Phrases {
+    fn add(&mut self, phrase: &str, meaning: Meaning) {
+        self.add_words(tokens(phrase).into_iter().map(|token| token.stem).collect(), meaning);
+    }
+
+    fn add_words(&mut self, stems: Vec<String>, meaning: Meaning) {
+        let Some(first) = stems.first().cloned() else { return };
+        let phrases = self.by_first.entry(first).or_default();
+        if !phrases
+            .iter()
+            .any(|phrase| phrase.stems == stems && phrase.meaning == meaning)
+        {
+            phrases.push(Phrase { stems, meaning });
+        }
+    }
+}
+
+/// The phrases of one catalogue, beside those of English.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lexicon {
-    by_first: HashMap<String, Vec<Phrase>>,
+    own: Phrases,
 }
 
 impl Lexicon {
     pub fn new(catalogue: &Catalogue, values: &ValueIndex) -> Lexicon {
         let mut lexicon = Lexicon::default();
-        for (phrase, key) in KEYS {
-            lexicon.add(phrase, Meaning::Key(*key));
-        }
-        for word in FILLERS.split_whitespace() {
-            lexicon.add(word, Meaning::Key(Key::Filler));
-        }
         for word in &catalogue.fillers {
-            lexicon.add(word, Meaning::Key(Key::Filler));
+            lexicon.own.add(word, Meaning::Key(Key::Filler));
         }
         for (at, metric) in catalogue.metrics.iter().enumerate() {
             let own = [metric.name.replace('_', " "), metric.label.clone()];
             for phrase in own.iter().chain(&metric.synonyms).chain(metric.noun.iter().flatten()) {
-                lexicon.add(phrase, Meaning::Metric(at));
+                lexicon.own.add(phrase, Meaning::Metric(at));
             }
             for (phrase, direction) in &metric.ranks {
-                lexicon.add(phrase, Meaning::Rank(at, *direction));
+                lexicon.own.add(phrase, Meaning::Rank(at, *direction));
             }
             if let Some([most, least]) = &metric.superlative {
-                lexicon.add(most, Meaning::Rank(at, Direction::Descending));
-                lexicon.add(least, Meaning::Rank(at, Direction::Ascending));
+                lexicon.own.add(most, Meaning::Rank(at, Direction::Descending));
+                lexicon.own.add(least, Meaning::Rank(at, Direction::Ascending));
             }
         }
         for (at, dimension) in catalogue.dimensions.iter().enumerate() {
@@ -231,7 +262,7 @@ impl Lexicon {
             // A part of time and a stretch of it share a name; the engine's own words tell them apart.
             let skip = usize::from(dimension.part.is_some() && is_grain_word(&dimension.name));
             for phrase in own.iter().skip(skip).chain(&dimension.synonyms) {
-                lexicon.add(phrase, Meaning::Dimension(at));
+                lexicon.own.add(phrase, Meaning::Dimension(at));
             }
             for (value, others) in &dimension.aliases {
                 let mut group: Vec<Vec<String>> = vec![norms(value)];
@@ -247,7 +278,9 @@ impl Lexicon {
                             value: entry.value.clone(),
                             weight: entry.weight,
                         };
-                        lexicon.add_words(words.iter().map(|word| stem(word)).collect(), meaning);
+                        lexicon
+                            .own
+                            .add_words(words.iter().map(|word| stem(word)).collect(), meaning);
                     }
                 }
             }
@@ -255,27 +288,13 @@ impl Lexicon {
         lexicon
     }
 
-    fn add(&mut self, phrase: &str, meaning: Meaning) {
-        self.add_words(tokens(phrase).into_iter().map(|token| token.stem).collect(), meaning);
-    }
-
-    fn add_words(&mut self, stems: Vec<String>, meaning: Meaning) {
-        let Some(first) = stems.first().cloned() else { return };
-        let phrases = self.by_first.entry(first).or_default();
-        if !phrases
-            .iter()
-            .any(|phrase| phrase.stems == stems && phrase.meaning == meaning)
-        {
-            phrases.push(Phrase { stems, meaning });
-        }
-    }
-
     /// Phrases that stand at the beginning of `words`, and how many words they take.
     pub fn find<'a>(&'a self, words: &'a [Token]) -> impl Iterator<Item = (&'a Meaning, usize)> {
         words
             .first()
-            .and_then(|first| self.by_first.get(&first.stem))
             .into_iter()
+            .flat_map(|first| [self.own.by_first.get(&first.stem), ENGLISH.by_first.get(&first.stem)])
+            .flatten()
             .flatten()
             .filter_map(move |phrase| {
                 let fits = phrase.stems.len() <= words.len()
@@ -293,6 +312,7 @@ impl Lexicon {
             return Vec::new();
         };
         let found: Vec<(&Phrase, usize)> = self
+            .own
             .by_first
             .iter()
             .filter(|(first, _)| first.starts_with(letter))

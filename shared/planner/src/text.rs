@@ -83,11 +83,15 @@ fn plain_char(c: char) -> char {
 
 /// Lower case, without accents, dots of abbreviations and a possessive.
 fn fold(text: &str) -> String {
-    let lower: String = text
-        .nfkd()
-        .filter(|c| !is_combining_mark(*c))
-        .flat_map(char::to_lowercase)
-        .collect();
+    // Most words are plain, and a catalogue has hundreds of them.
+    let lower: String = if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        text.nfkd()
+            .filter(|c| !is_combining_mark(*c))
+            .flat_map(char::to_lowercase)
+            .collect()
+    };
     let owned = lower.strip_suffix("'s").unwrap_or(&lower).replace('\'', "");
     let has_digit = owned.chars().any(|c| c.is_ascii_digit());
     if has_digit {
