@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -100,6 +101,15 @@ impl AwsError {
         }
         response
     }
+}
+
+/// A request's body: a JSON object.
+pub(crate) fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, AwsError> {
+    // serde would take a list for a struct.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(AwsError::serialization("The request's body is no JSON object."));
+    }
+    serde_json::from_slice(body).map_err(|error| AwsError::serialization(error.to_string()))
 }
 
 pub(crate) fn json_response(status: StatusCode, protocol: Protocol, body: &Value) -> Response<Body> {

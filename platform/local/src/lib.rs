@@ -282,7 +282,7 @@ async fn order_fault(aws: &LocalAws, request: Request<Body>) -> Response<Body> {
             ));
         }
         let body = read_body(request.into_body()).await?;
-        let order = serde_json::from_slice(&body).map_err(|error| AwsError::serialization(error.to_string()))?;
+        let order = error::parse_object(&body)?;
         aws.inner.faults.put(order).map_err(AwsError::validation)
     };
     match ordered.await {

@@ -721,7 +721,7 @@ impl RedshiftData {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, AwsError> {
-    serde_json::from_slice(body).map_err(|error| AwsError::serialization(error.to_string()))
+    crate::error::parse_object(body)
 }
 
 fn required<'a>(name: &str, value: Option<&'a str>) -> Result<&'a str, AwsError> {

@@ -96,11 +96,7 @@ pub fn serve(
         secret_key: shared.secret_key.clone(),
         today: shared.today,
     });
-    Ok(async move {
-        axum::serve(listener, aws.router())
-            .await
-            .context("the AWS endpoint stopped")
-    })
+    Ok(async move { aws.serve(listener).await.context("the AWS endpoint stopped") })
 }
 
 /// Ctrl+C, or the signal that a supervisor sends.

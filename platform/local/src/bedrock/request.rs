@@ -1,6 +1,6 @@
 //! What Converse takes, and what Bedrock refuses before a model sees it.
 
-use crate::error::AwsError;
+use crate::error::{AwsError, parse_object};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,7 +85,7 @@ fn constraint(value: &str, place: &str, rule: &str) -> AwsError {
 
 impl ConverseRequest {
     pub fn parse(body: &[u8]) -> Result<ConverseRequest, AwsError> {
-        serde_json::from_slice(body).map_err(|error| AwsError::serialization(error.to_string()))
+        parse_object(body)
     }
 
     /// # Errors
