@@ -62,7 +62,16 @@ pub fn bundle(context: &Context) -> Result<()> {
     let app = context.root.join("app");
     let mut paths = inputs::sources(context, PACKAGE)?;
     paths.extend(["index.html", "style", "echarts.mjs"].map(|name| app.join(name)));
-    paths.extend(["public", "xtask/src", "xtask/npm"].map(|name| context.root.join(name)));
+    paths.extend(
+        [
+            "public",
+            "xtask/src/bundle.rs",
+            "xtask/src/boot.mjs",
+            "xtask/src/wasm.rs",
+            "xtask/npm",
+        ]
+        .map(|name| context.root.join(name)),
+    );
     let key = inputs::hash(&paths, &[&toolchain.version])?;
     let dist = context.dist();
     if context.stamp("page") == key && dist.join("index.html").is_file() {

@@ -6,7 +6,7 @@ use std::{
     ffi::OsString,
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     os::unix::process::CommandExt as _,
     process::{Child, Command, ExitCode, Stdio},
     sync::mpsc,
@@ -73,17 +73,45 @@ pub fn run(context: &Context, arguments: &[OsString]) -> Result<ExitCode> {
 /// # Errors
 /// The first step that failed, or why the question was not answered.
 pub fn command(context: &Context, options: &Options) -> Result<ExitCode> {
-    let start = Instant::now();
+    let begin = Instant::now();
+    if !options.check {
+        let mut up = prepare(context, "demo", options.port, options.aws_port)?;
+        eprintln!(
+            "Built after {}. Ctrl-C stops what starts now.",
+            seconds(begin.elapsed())
+        );
+        // This process becomes `concert up`, so that whatever ends the one ends the other.
+        return Err(up.exec()).context("cannot start concert up");
+    }
+    let (running, address) = start(context)?;
+    let answer = step("one question", || ask(&address))?;
+    drop(running);
+    println!("{QUESTION}\n{answer}");
+    eprintln!(
+        "The demo works; it took {}. Next: `cargo xtask demo` keeps it running.",
+        seconds(begin.elapsed())
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds and starts everything on free ports, with a home made anew, so that it may run beside a demo that somebody is
+/// using; returns the address of the page too.
+///
+/// # Errors
+/// The first step that failed.
+pub fn start(context: &Context) -> Result<(Running, String)> {
+    let _ = fs::remove_dir_all(context.cache.join("demo-check"));
+    let up = prepare(context, "demo-check", 0, 0)?;
+    step("concert up", || Running::start(up))
+}
+
+/// Builds the page, the command and the data; returns the command that serves them, with its home in the cache.
+fn prepare(context: &Context, home: &str, port: u16, aws_port: u16) -> Result<Command> {
     setup::ensure(context, &[Part::Wasm, Part::Node])?;
     bundle::bundle(context)?;
     build_concert(context)?;
-
-    let home = context.cache.join(if options.check { "demo-check" } else { "demo" });
+    let home = context.cache.join(home);
     let data = home.join("generated");
-    if options.check {
-        // Its own home each time: it may run beside a demo that somebody is using.
-        let _ = fs::remove_dir_all(&home);
-    }
     if !data.is_dir() {
         step("generated data", || {
             fs::create_dir_all(&home)?;
@@ -100,11 +128,6 @@ pub fn command(context: &Context, options: &Options) -> Result<ExitCode> {
             Ok(())
         })?;
     }
-    let (port, aws_port) = if options.check {
-        (free_port()?, free_port()?)
-    } else {
-        (options.port, options.aws_port)
-    };
     let mut up = Command::new(context.concert());
     up.args([
         "up",
@@ -119,31 +142,11 @@ pub fn command(context: &Context, options: &Options) -> Result<ExitCode> {
     .arg(home.join("home"))
     .arg("--page")
     .arg(context.dist());
-    let (mut running, address) = step("concert up", || Running::start(up))?;
-    if options.check {
-        let answer = step("one question", || ask(&address))?;
-        drop(running);
-        println!("{QUESTION}\n{answer}");
-        eprintln!(
-            "The demo works; it took {}. Next: `cargo xtask demo` keeps it running.",
-            seconds(start.elapsed())
-        );
-        return Ok(ExitCode::SUCCESS);
-    }
-    println!("{address}");
-    eprintln!(
-        "Ready after {}. Open {address} in a browser; Ctrl-C stops it.",
-        seconds(start.elapsed())
-    );
-    let status = running.child.wait()?;
-    if !status.success() {
-        bail!("concert up ended with {status}; its output above says why");
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(up)
 }
 
 /// `concert up`, stopped when dropped.
-struct Running {
+pub struct Running {
     child: Child,
 }
 
@@ -186,14 +189,6 @@ impl Drop for Running {
     }
 }
 
-/// A port that nobody listens on just now.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")
-        .context("cannot open a port on 127.0.0.1")?
-        .local_addr()?
-        .port())
-}
-
 /// Asks the question through the edge and returns the sentence and the first rows.
 fn ask(address: &str) -> Result<String> {
     let (status, body) = post(address, "/api/chat", &json!({ "message": QUESTION }).to_string())?;
@@ -222,21 +217,36 @@ fn ask(address: &str) -> Result<String> {
     Ok(shown.join("\n"))
 }
 
-/// One POST over HTTP/1.0, whose answer ends with the connection: xtask needs no client library for one request.
 fn post(address: &str, path: &str, body: &str) -> Result<(u16, String)> {
+    let head = format!(
+        "content-type: application/json\r\naccept: application/json\r\nidempotency-key: {}\r\ncontent-length: {}\r\n",
+        std::process::id(),
+        body.len()
+    );
+    exchange(address, &format!("POST {path}"), &head, body)
+}
+
+/// One GET; returns its status.
+///
+/// # Errors
+/// If there is no answer.
+pub fn get(address: &str, path: &str) -> Result<u16> {
+    Ok(exchange(address, &format!("GET {path}"), "", "")?.0)
+}
+
+/// One exchange over HTTP/1.0, whose answer ends with the connection: xtask needs no client library for so little.
+fn exchange(address: &str, what: &str, head: &str, body: &str) -> Result<(u16, String)> {
     let host = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
     let mut stream = TcpStream::connect(host).with_context(|| format!("cannot reach {address}"))?;
+    stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(ANSWER_LIMIT))?;
-    write!(
-        stream,
-        "POST {path} HTTP/1.0\r\nhost: {host}\r\norigin: http://{host}\r\ncontent-type: application/json\r\n\
-         accept: application/json\r\nidempotency-key: demo-check\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
+    stream.write_all(
+        format!("{what} HTTP/1.0\r\nhost: {host}\r\norigin: http://{host}\r\n{head}\r\n{body}").as_bytes(),
     )?;
     let mut bytes = Vec::new();
     stream
         .read_to_end(&mut bytes)
-        .with_context(|| format!("no answer from {address}{path}"))?;
+        .with_context(|| format!("no answer to {what} from {address}"))?;
     let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n").context("the answer is no HTTP")?;
     let status = head

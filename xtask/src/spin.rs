@@ -41,7 +41,7 @@ pub fn build(context: &Context) -> Result<()> {
     let toolchain =
         setup::find_toolchain(context).context("the wasm target is missing: run `cargo xtask setup wasm`")?;
     let mut paths = inputs::sources(context, PACKAGE)?;
-    paths.push(context.root.join("xtask/src"));
+    paths.extend(["xtask/src/spin.rs", "xtask/src/wasm.rs"].map(|name| context.root.join(name)));
     let key = inputs::hash(&paths, &[&toolchain.version])?;
     let out = context.spin_wasm();
     if context.stamp("spin") == key && out.is_file() {

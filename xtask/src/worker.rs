@@ -41,7 +41,7 @@ pub fn build(context: &Context) -> Result<()> {
     let source = context.root.join("edge/worker");
     let mut paths = inputs::sources(context, PACKAGE)?;
     paths.extend(["entry.js", "wrangler.toml"].map(|name| source.join(name)));
-    paths.extend(["xtask/src", "xtask/npm"].map(|name| context.root.join(name)));
+    paths.extend(["xtask/src/worker.rs", "xtask/src/wasm.rs", "xtask/npm"].map(|name| context.root.join(name)));
     let key = inputs::hash(&paths, &[&toolchain.version])?;
     let out = context.worker();
     if context.stamp("worker") == key && out.join("index.js").is_file() {
