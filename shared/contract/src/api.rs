@@ -8,6 +8,7 @@ use crate::{
 };
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// `GET /api/catalogue`: what can be asked for and what data is loaded, as this viewer may see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,9 @@ pub struct DimensionInfo {
     /// How a value stands in a sentence: `"at {}"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phrase: Option<String>,
+    /// What its values are called where they are codes: `"DE": "Germany"`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, String>,
     /// Whether its values can be looked up with `/api/suggest`.
     pub indexed: bool,
     /// Set for a dimension that is a stretch of time.

@@ -176,6 +176,9 @@ pub struct Dimension {
     /// Whether its values stand in `catalogue_values`.
     #[serde(default)]
     pub indexed: bool,
+    /// Whether its values are codes, which the first of their aliases spells out: DE is Germany.
+    #[serde(default)]
+    pub coded: bool,
     /// Other words for values: `"US" = ["usa", "america", "united states"]`.
     #[serde(default)]
     pub aliases: BTreeMap<String, Vec<String>>,
@@ -212,6 +215,22 @@ impl Catalogue {
                     .flat_map(|m| &m.sources)
                     .any(|source| source.currency == dimension.column)
         })
+    }
+}
+
+impl Dimension {
+    /// What a code stands for: "United States" for US. None for what is no code, or not known.
+    pub fn name_of(&self, value: &str) -> Option<String> {
+        const SMALL_WORDS: [&str; 3] = ["of", "and", "the"];
+        let name = self.aliases.get(value).filter(|_| self.coded)?.first()?;
+        let words = name.split(' ').map(|word| {
+            let mut chars = word.chars();
+            match chars.next() {
+                Some(first) if !SMALL_WORDS.contains(&word) => first.to_uppercase().chain(chars).collect(),
+                _ => word.to_owned(),
+            }
+        });
+        Some(words.collect::<Vec<String>>().join(" "))
     }
 }
 

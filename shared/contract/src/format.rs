@@ -147,6 +147,8 @@ pub fn short(cell: &Cell, style: Style, unit: Option<&str>) -> String {
             with_currency(amount < 0.0, &compact(amount.abs()), unit)
         }
         (Style::Integer | Style::Decimal, Some(number)) if number.abs() >= COMPACT_FROM => compact(number),
+        // The tenth of a person among hundreds tells nothing.
+        (Style::Decimal, Some(number)) if number.abs() >= 100.0 => decimal(number, 0),
         _ => exact(cell, style, unit),
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     catalogue::{Aggregate, Catalogue, Dimension, Metric, TimePart, Unit},
     format::{self, Style},
     query::{Days, Direction, Filter, Grain, MetricFilter, Operator, Period, Query, Value},
-    table::{Cell, Column, Table},
+    table::{Cell, Column, ColumnType, Table},
 };
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub struct DimensionWords<'a> {
 pub trait Words {
     fn metric_label(&self, name: &str) -> Option<&str>;
     fn dimension_words(&self, name: &str) -> Option<DimensionWords<'_>>;
+    /// What a value is called where it is a code: "Germany" for the country DE.
+    fn value_name(&self, dimension: &str, value: &str) -> Option<String>;
 }
 
 impl Words for Catalogue {
@@ -67,6 +69,10 @@ impl Words for Catalogue {
             phrase: dimension.phrase.as_deref(),
             part: dimension.part,
         })
+    }
+
+    fn value_name(&self, dimension: &str, value: &str) -> Option<String> {
+        self.dimension(dimension)?.name_of(value)
     }
 }
 
@@ -88,6 +94,15 @@ impl Words for CatalogueAnswer {
                 phrase: dimension.phrase.as_deref(),
                 part: dimension.part,
             })
+    }
+
+    fn value_name(&self, dimension: &str, value: &str) -> Option<String> {
+        self.dimensions
+            .iter()
+            .find(|info| info.name == dimension)?
+            .names
+            .get(value)
+            .cloned()
     }
 }
 
@@ -165,11 +180,11 @@ pub fn describe(query: &Query, words: &impl Words) -> Vec<Chip> {
         add(ChipKind::Dimension, "By", upper(grain.name()));
     }
     for filter in &query.filters {
-        let part = words.dimension_words(&filter.dimension).and_then(|w| w.part);
+        let show = |value: &Value| filter_value(&filter.dimension, value, words);
         add(
             ChipKind::Filter,
             &label_of(&filter.dimension, words),
-            values_text(filter.op, &filter.values, part),
+            values_text(filter.op, &filter.values, show),
         );
     }
     for having in &query.having {
@@ -208,45 +223,45 @@ fn plural_of(name: &str, words: &impl Words) -> String {
 /// "in Chicago", "not at The Meridian", "with capacity more than 1,000".
 fn filter_phrase(filter: &Filter, words: &impl Words) -> String {
     let known = words.dimension_words(&filter.dimension).unwrap_or_default();
-    let text = values_text(filter.op, &filter.values, known.part);
+    let show = |value: &Value| filter_value(&filter.dimension, value, words);
     match (known.phrase, filter.op) {
-        (Some(phrase), Operator::Equal | Operator::In) => phrase.replace("{}", &text),
-        (Some(phrase), Operator::NotIn) => {
-            format!("not {}", phrase.replace("{}", &value_list(&filter.values, known.part)))
+        (Some(phrase), Operator::Equal | Operator::In) => phrase.replace("{}", &value_list(&filter.values, show)),
+        (Some(phrase), Operator::NotIn) => format!("not {}", phrase.replace("{}", &value_list(&filter.values, show))),
+        _ => {
+            let text = values_text(filter.op, &filter.values, show);
+            format!("with {} {text}", lower(&label_of(&filter.dimension, words)))
         }
-        _ => format!("with {} {text}", lower(&label_of(&filter.dimension, words))),
     }
 }
 
-fn having_text(having: &MetricFilter) -> String {
-    values_text(having.op, &having.values, None)
+fn filter_value(dimension: &str, value: &Value, words: &impl Words) -> String {
+    let name = match value {
+        Value::Text(text) => words.value_name(dimension, text),
+        _ => None,
+    };
+    name.unwrap_or_else(|| value_text(value, words.dimension_words(dimension).and_then(|known| known.part)))
 }
 
-fn value_list(values: &[Value], part: Option<TimePart>) -> String {
+fn having_text(having: &MetricFilter) -> String {
+    values_text(having.op, &having.values, |value| value_text(value, None))
+}
+
+fn value_list(values: &[Value], show: impl Fn(&Value) -> String) -> String {
     const MOST_NAMED: usize = 4;
-    let mut names: Vec<String> = values
-        .iter()
-        .take(MOST_NAMED)
-        .map(|value| value_text(value, part))
-        .collect();
+    let mut names: Vec<String> = values.iter().take(MOST_NAMED).map(show).collect();
     if values.len() > MOST_NAMED {
         names.push(format!("{} more", values.len() - MOST_NAMED));
     }
     join_and(names, "or")
 }
 
-fn values_text(op: Operator, values: &[Value], part: Option<TimePart>) -> String {
-    let first = values.first().map(|value| value_text(value, part)).unwrap_or_default();
+fn values_text(op: Operator, values: &[Value], show: impl Fn(&Value) -> String) -> String {
+    let first = values.first().map(&show).unwrap_or_default();
     match op {
         Operator::Equal => first,
-        Operator::In => value_list(values, part),
-        Operator::NotIn => format!("not {}", value_list(values, part)),
-        Operator::Between => {
-            format!(
-                "{first} to {}",
-                values.get(1).map(|value| value_text(value, part)).unwrap_or_default()
-            )
-        }
+        Operator::In => value_list(values, show),
+        Operator::NotIn => format!("not {}", value_list(values, show)),
+        Operator::Between => format!("{first} to {}", values.get(1).map(show).unwrap_or_default()),
         Operator::Greater => format!("more than {first}"),
         Operator::GreaterOrEqual => format!("at least {first}"),
         Operator::Less => format!("under {first}"),
@@ -460,12 +475,21 @@ impl<'a> Teller<'a> {
     }
 
     fn tell(&self) -> Vec<String> {
-        let any = self
-            .table
-            .rows
-            .iter()
-            .any(|row| row.get(self.at).is_some_and(|cell| !cell.is_null()));
-        if !any {
+        let is_known = |row: &Vec<Cell>| row.get(self.at).is_some_and(|cell| !cell.is_null());
+        let ranked = self
+            .query
+            .order
+            .first()
+            .is_some_and(|order| self.query.metrics.contains(&order.by));
+        let all = !self.table.truncated && self.query.grain.is_none() && self.query.limit.is_none();
+        if let Some(entity) = self.entity()
+            && !ranked
+            && self.query.having.is_empty()
+            && !self.table.rows.is_empty()
+        {
+            return vec![self.listing(entity)];
+        }
+        if !self.table.rows.iter().any(is_known) {
             return vec![self.nothing()];
         }
         if self.groups.is_empty() {
@@ -474,22 +498,83 @@ impl<'a> Teller<'a> {
         if self.query.dimensions.is_empty() && self.query.grain.is_none() {
             return vec![self.by_currency()];
         }
-        if !self.query.having.is_empty()
-            && !self.table.truncated
-            && self.query.grain.is_none()
-            && self.query.limit.is_none()
-        {
+        if !self.query.having.is_empty() && all {
             return vec![self.those_that()];
         }
-        let ranked = self
-            .query
-            .order
-            .first()
-            .is_some_and(|order| self.query.metrics.contains(&order.by));
         if self.groups.len() == 1 && self.is_time(0) && !ranked {
             return self.course();
         }
         self.ranking()
+    }
+
+    /// The dimension that stands for single things, where the rows are those.
+    fn entity(&self) -> Option<&'a Dimension> {
+        match self.query.dimensions.as_slice() {
+            [name] if self.query.grain.is_none() => self
+                .catalogue
+                .dimension(name)
+                .filter(|d| d.column.is_none() && d.part.is_none()),
+            _ => None,
+        }
+    }
+
+    /// Single things in their own order: how many, and from when to when.
+    fn listing(&self, entity: &Dimension) -> String {
+        let rows = &self.table.rows;
+        let direction = self.query.order.first().map(|order| order.direction);
+        let which = if direction == Some(Direction::Descending) {
+            "last"
+        } else {
+            "first"
+        };
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+            return self.nothing();
+        };
+        let figure = |row: &[Cell]| match row.get(self.at) {
+            Some(cell) if !cell.is_null() => format!(", with {}", self.of(row)),
+            _ => String::new(),
+        };
+        let one = lower(&entity.label);
+        match (rows.len(), self.query.limit) {
+            (1, Some(_)) => format!(
+                "The {which} {one}{} was {}{}.",
+                self.scope,
+                self.told_row(first),
+                figure(first)
+            ),
+            (1, None) => format!(
+                "There was **1 {one}**{}: {}{}.",
+                self.scope,
+                self.told_row(first),
+                figure(first)
+            ),
+            (count, limit) => {
+                let date = self.groups.iter().copied().find(|at| {
+                    self.table
+                        .columns
+                        .get(*at)
+                        .is_some_and(|column| column.column_type == ColumnType::Date)
+                });
+                let day = |row: &[Cell]| {
+                    let at = date?;
+                    let (column, cell) = (self.table.columns.get(at)?, row.get(at)?);
+                    Some(self.cell_text(column, cell))
+                };
+                let span = match (day(first), day(last)) {
+                    (Some(from), Some(to)) if from != to => format!(", from **{from}** to **{to}**"),
+                    _ => String::new(),
+                };
+                let count = format::integer(i64::try_from(count).unwrap_or(i64::MAX));
+                match limit {
+                    Some(_) => format!(
+                        "These are the {which} **{count} {}**{}{span}.",
+                        entity.plural, self.scope
+                    ),
+                    None if self.table.truncated => format!("These {}{} begin{span}.", entity.plural, self.scope),
+                    None => format!("There were **{count} {}**{}{span}.", entity.plural, self.scope),
+                }
+            }
+        }
     }
 
     fn nothing(&self) -> String {
@@ -550,7 +635,7 @@ impl<'a> Teller<'a> {
                     if cell.as_f64() == Some(1.0) { one } else { many }
                 )
             }
-            None => format!("{} of **{figure}**", article(&lower(&metric.label))),
+            None => format!("{} of **{figure}**", named(metric)),
         };
         match facts.as_slice() {
             [(metric, cell, figure)] if metric.noun.is_some() => {
@@ -744,13 +829,7 @@ impl<'a> Teller<'a> {
             .copied()
             .find(|row| !std::ptr::eq(*row, best) && self.is_next(row, best, candidates, ascending));
         let mut sentences = Vec::new();
-        let entity = match self.query.dimensions.as_slice() {
-            [name] => self
-                .catalogue
-                .dimension(name)
-                .filter(|d| d.column.is_none() && d.part.is_none()),
-            _ => None,
-        };
+        let entity = self.entity();
         if let Some(entity) = entity {
             sentences.push(format!(
                 "The {} {}{} was {}, with {}.",
@@ -759,6 +838,19 @@ impl<'a> Teller<'a> {
                 self.scope,
                 self.told_row(best),
                 self.of(best)
+            ));
+        } else if let ([_], Some(1)) = (candidates.as_slice(), self.query.limit) {
+            let most = match (&self.metric.noun, ascending) {
+                (Some([_, many]), false) => format!("the most {many}"),
+                (Some([_, many]), true) => format!("the fewest {many}"),
+                (None, false) => format!("the highest {}", lower(&self.metric.label)),
+                (None, true) => format!("the lowest {}", lower(&self.metric.label)),
+            };
+            let figure = self.figure(self.at, best);
+            sentences.push(format!(
+                "**{}** had {most}{}: **{figure}**.",
+                self.row_name(best),
+                self.scope
             ));
         } else if candidates.len() == 1 {
             sentences.push(format!(
@@ -843,8 +935,13 @@ impl<'a> Teller<'a> {
                 let single = row.get(self.at).and_then(Cell::as_f64) == Some(1.0);
                 format!("**{figure} {}**", if single { one } else { many })
             }
-            None => format!("{} of **{figure}**", article(&lower(&self.metric.label))),
+            None => format!("{} of **{figure}**", self.named()),
         }
+    }
+
+    /// "an attendance", "an average price", but "revenue": an amount of money takes no article.
+    fn named(&self) -> String {
+        named(self.metric)
     }
 
     fn bold(&self, row: &[Cell]) -> String {
@@ -919,12 +1016,19 @@ impl<'a> Teller<'a> {
                 }
                 let text = match cell {
                     Cell::Null => "unknown".to_owned(),
-                    cell => format::exact(cell, Style::of(column, self.catalogue), None),
+                    cell => self.cell_text(column, cell),
                 };
                 Some(escape(&text))
             })
             .collect();
         names.join(", ")
+    }
+
+    fn cell_text(&self, column: &Column, cell: &Cell) -> String {
+        let name = cell
+            .as_str()
+            .and_then(|value| self.catalogue.value_name(&column.name, value));
+        name.unwrap_or_else(|| format::exact(cell, Style::of(column, self.catalogue), None))
     }
 
     /// A row whose dimension has no name of its own: "at **Fort Reno** in **Washington** on **7 Aug 1999**".
@@ -938,12 +1042,9 @@ impl<'a> Teller<'a> {
                 continue;
             }
             let dimension: Option<&Dimension> = self.catalogue.dimension(&column.name);
-            let text = format!(
-                "**{}**",
-                escape(&format::exact(cell, Style::of(column, self.catalogue), None))
-            );
+            let text = format!("**{}**", escape(&self.cell_text(column, cell)));
             let phrase = dimension.and_then(|d| d.phrase.as_deref()).unwrap_or("{}");
-            let is_date = column.column_type == crate::table::ColumnType::Date;
+            let is_date = column.column_type == ColumnType::Date;
             told.push((is_date, phrase.replace("{}", &text)));
         }
         // A date reads best at the end.
@@ -965,10 +1066,7 @@ fn short_number(number: f64) -> String {
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if matches!(
-            c,
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '!' | '&'
-        ) {
+        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>') {
             out.push('\\');
         }
         out.push(if c.is_control() { ' ' } else { c });
@@ -976,7 +1074,17 @@ fn escape(text: &str) -> String {
     out
 }
 
-/// "a revenue", "an attendance".
+fn named(metric: &Metric) -> String {
+    let label = lower(&metric.label);
+    let is_amount = metric.unit == Unit::Currency
+        && metric
+            .sources
+            .iter()
+            .all(|source| source.over.is_none() && source.aggregate == Aggregate::Sum);
+    if is_amount { label } else { article(&label) }
+}
+
+/// "a price", "an attendance".
 fn article(noun: &str) -> String {
     match noun.chars().next() {
         Some('a' | 'e' | 'i' | 'o' | 'u') => format!("an {noun}"),

@@ -165,7 +165,7 @@ impl ValueIndex {
 pub(crate) fn tolerance(length: usize) -> Option<usize> {
     match length {
         0..=4 => None,
-        5..=7 => Some(1),
+        5..=8 => Some(1),
         _ => Some(2),
     }
 }

@@ -41,6 +41,11 @@ impl CatalogueAnswer {
                 plural: dimension.plural.clone(),
                 column_type: dimension.column_type,
                 phrase: dimension.phrase.clone(),
+                names: values
+                    .iter()
+                    .filter(|value| value.dimension == dimension.name)
+                    .filter_map(|value| Some((value.value.clone(), dimension.name_of(&value.value)?)))
+                    .collect(),
                 indexed: dimension.indexed,
                 grain: dimension.grain,
                 part: dimension.part,

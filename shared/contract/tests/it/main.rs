@@ -1,4 +1,5 @@
 mod catalogue;
+mod insight;
 mod support;
 
 mod sql;
