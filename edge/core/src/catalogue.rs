@@ -57,6 +57,12 @@ pub async fn catalogue(context: &Context) -> Result<Response<Body>, Failure> {
                     plural: dimension.plural.clone(),
                     column_type: dimension.column_type,
                     phrase: dimension.phrase.clone(),
+                    names: data
+                        .values
+                        .iter()
+                        .filter(|value| value.dimension == dimension.name)
+                        .filter_map(|value| Some((value.value.clone(), dimension.name_of(&value.value)?)))
+                        .collect(),
                     indexed: dimension.indexed,
                     grain: dimension.grain,
                     part: dimension.part,
@@ -276,6 +282,7 @@ fn candidates(catalogue: &Catalogue, values: &[CatalogueValue]) -> Vec<Query> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -104,6 +104,7 @@ fn is_plain_loopback(uri: &Uri, headers: &HeaderMap) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

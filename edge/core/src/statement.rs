@@ -280,6 +280,7 @@ pub fn coerce(cell: Cell, to: ColumnType) -> Cell {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -7,10 +7,14 @@
 use bytes::Bytes;
 use concert_edge::{Body, BodyError, Edge, Host, Level, SendError, SettingsError};
 use futures::{FutureExt, StreamExt, TryStreamExt, future::LocalBoxFuture};
+use gloo_timers::future::TimeoutFuture;
 use http::{HeaderMap, Request, Response};
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc};
 use wasm_bindgen::prelude::*;
-use worker::{Context, Date, Delay, Env, Fetch, Headers, HttpRequest, RequestInit, RequestRedirect, event};
+use worker::{Context, Date, Env, Fetch, Headers, HttpRequest, RequestInit, RequestRedirect, event};
+
+/// JavaScript's timers count in 32 bits and fire at once beyond that.
+const TIMER_MAX_MS: u32 = i32::MAX as u32;
 
 thread_local! {
     static EDGE: RefCell<Option<Edge>> = const { RefCell::new(None) };
@@ -66,7 +70,8 @@ impl Host for WorkerHost {
     }
 
     fn sleep(&self, ms: u64) -> LocalBoxFuture<'static, ()> {
-        Delay::from(Duration::from_millis(ms)).boxed_local()
+        // Not `worker::Delay`: that wakes whoever polled it first, and each pull of a streamed answer is another task.
+        TimeoutFuture::new(u32::try_from(ms).unwrap_or(TIMER_MAX_MS).min(TIMER_MAX_MS)).boxed_local()
     }
 
     fn log(&self, level: Level, line: &str) {

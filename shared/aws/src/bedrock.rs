@@ -407,6 +407,7 @@ fn exception(code: &str, payload: &[u8]) -> ServiceError {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::eventstream::{Header, HeaderValue};

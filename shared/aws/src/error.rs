@@ -69,13 +69,15 @@ fn bare_code(code: &str) -> &str {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     /// The forms that the AWS JSON and REST-JSON protocol tests list.
     #[test]
     fn the_code_is_found_wherever_a_service_puts_it() {
-        let cases: [(&[(&str, &str)], &str, &str); 7] = [
+        type Headers = &'static [(&'static str, &'static str)];
+        let cases: [(Headers, &str, &str); 7] = [
             (&[("x-amzn-errortype", "FooError")], "", "FooError"),
             (
                 &[("x-amzn-errortype", "FooError:http://internal.amazon.com/coral/")],

@@ -229,6 +229,7 @@ pub struct Cancelled {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

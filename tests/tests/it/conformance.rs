@@ -37,13 +37,15 @@ async fn the_same_edge_everywhere() -> Result<()> {
     run(&spin.base_url, "spin").await
 }
 
-/// What AWS refuses, and what breaks on the way, is the same envelope everywhere.
+/// What AWS refuses, and what breaks on the way, is the same envelope everywhere. The native edge has its own tests of
+/// this, with an AWS of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_failures_everywhere() -> Result<()> {
     let folder = tempfile::tempdir()?;
     write_data(folder.path())?;
     let stack = Stack::start(&[folder.path().to_owned()], None, TODAY)?;
-    let broken = upstream::Broken::start().await?;
+    let wrong_key = runtimes::spin(&runtimes::settings(&stack.aws_url, "another-secret"))?;
+    refused(&wrong_key.base_url).await.context("spin, wrong key")?;
     for (name, start) in [
         (
             "worker",
@@ -51,19 +53,13 @@ async fn the_same_failures_everywhere() -> Result<()> {
         ),
         ("spin", runtimes::spin),
     ] {
-        let wrong_key = start(&runtimes::settings(&stack.aws_url, "another-secret"))?;
-        refused(&wrong_key.base_url)
+        let upstream = upstream::Broken::start().await?;
+        let runtime = start(&runtimes::settings(&upstream.url, "concert-local-secret"))?;
+        breaks_off(&runtime.base_url)
             .await
-            .with_context(|| format!("{name}, wrong key"))?;
-        drop(wrong_key);
-        let breaks = start(&runtimes::settings(&broken.url, "concert-local-secret"))?;
-        breaks_off(&breaks.base_url)
-            .await
-            .with_context(|| format!("{name}, broken upstream"))?;
-        drop(breaks);
-        let nothing = upstream::nothing()?;
-        let down = start(&runtimes::settings(&nothing, "concert-local-secret"))?;
-        unreachable(&down.base_url)
+            .with_context(|| format!("{name}, upstream that breaks off"))?;
+        upstream.stop().await;
+        unreachable(&runtime.base_url)
             .await
             .with_context(|| format!("{name}, nothing upstream"))?;
     }
@@ -297,7 +293,10 @@ fn cases(runtime: &str) -> Vec<Case> {
             let concerts = catalogue.data.table("concerts").context("no table concerts")?;
             ensure!(concerts.row_count == CONCERTS as u64, "{}", seen.body);
             let cookie = seen.header("set-cookie")?;
-            ensure!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+            ensure!(
+                cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
+                "{cookie}"
+            );
             ensure!(cookie.contains("Secure") == is_secure, "{cookie}");
             ensure!(seen.header("cache-control")? == "no-store");
             Ok(())

@@ -8,7 +8,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Serves until it is dropped.
+/// Serves until it is stopped or the test ends.
 pub struct Broken {
     pub url: String,
     task: JoinHandle<()>,
@@ -30,20 +30,13 @@ impl Broken {
         });
         Ok(Broken { url, task })
     }
-}
 
-impl Drop for Broken {
-    fn drop(&mut self) {
+    /// From now on nothing listens at its address.
+    pub async fn stop(self) {
         self.task.abort();
+        // The listener is closed once the task is gone, which is what it was aborted for.
+        let _ = self.task.await;
     }
-}
-
-/// An address at which nothing listens.
-pub fn nothing() -> Result<String> {
-    Ok(format!(
-        "http://{}",
-        std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?
-    ))
 }
 
 /// A text, and half of another.

@@ -68,6 +68,7 @@ fn describe(catalogue: &Catalogue, text: &mut String) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
