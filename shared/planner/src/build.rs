@@ -737,11 +737,10 @@ impl Assembly<'_, '_> {
     }
 
     fn is_one_year(&self) -> bool {
-        let by_period = self.draft.query.period.as_ref().is_some_and(|period| {
+        self.draft.query.period.as_ref().is_some_and(|period| {
             let days = period.resolve(self.builder.today).unwrap_or_default();
             matches!((days.from, days.to), (Some(from), Some(to)) if from.year() == to.year())
-        });
-        by_period
+        })
     }
 
     // Nouns

@@ -55,11 +55,10 @@ fn told(json: &str, state: &DataState, rows: &[&str]) -> String {
     )
 }
 
-fn drawn(
-    json: &str,
-    state: &DataState,
-    rows: &[&str],
-) -> Option<(ChartKind, Option<String>, Vec<String>, Option<String>)> {
+/// Kind, x, y and series of the chart.
+type Drawn = (ChartKind, Option<String>, Vec<String>, Option<String>);
+
+fn drawn(json: &str, state: &DataState, rows: &[&str]) -> Option<Drawn> {
     let (query, page) = page(json, state, rows);
     choose(&query, &catalogue(), &page.table).map(|chart| (chart.kind, chart.x, chart.y, chart.series))
 }
