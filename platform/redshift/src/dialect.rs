@@ -238,6 +238,13 @@ impl VisitorMut for Rewrite {
                 normalise_field(field);
                 Ok(None)
             }
+            // A literal's cast is a literal to the planner, and nobody groups by one.
+            Expr::Cast {
+                expr: inner, data_type, ..
+            } if !matches!(**inner, Expr::Value(_)) => {
+                let data_type = data_type.clone();
+                Ok(Some(named(expr.clone(), &data_type)))
+            }
             // SYSDATE is written without brackets.
             Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("sysdate") => {
                 Ok(Some(timestamp(call("now", Vec::new()))))
@@ -268,42 +275,15 @@ fn read_only(body: &SetExpr) -> Result<(), RedshiftError> {
     }
 }
 
-/// The engine leaves casts out of the names of expressions and refuses two aggregates of one name, so that
-/// `SUM(x), SUM(x::FLOAT8)` would fail: this keeps the type in the name.
-struct NameCasts;
-
-impl VisitorMut for NameCasts {
-    type Break = ();
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Cast { data_type, .. } = expr {
-            let name = text(&data_type.to_string().to_lowercase());
-            *expr = call(TYPED, vec![expr.clone(), name]);
-        }
-        ControlFlow::Continue(())
-    }
+/// The engine leaves casts out of the names of expressions and refuses two of one name in a GROUP BY or among the
+/// aggregates, so that `SUM(x), SUM(x::FLOAT8)` would fail: this keeps the type in the name.
+fn named(cast: Expr, data_type: &DataType) -> Expr {
+    let name = text(&data_type.to_string().to_lowercase());
+    call(TYPED, vec![cast, name])
 }
-
-const AGGREGATES: [&str; 11] = [
-    "sum",
-    "avg",
-    "min",
-    "max",
-    "count",
-    "median",
-    "stddev",
-    "stddev_samp",
-    "stddev_pop",
-    "var_samp",
-    "var_pop",
-];
 
 /// What a function of Redshift is here; `None` where it is the same.
 fn rewrite_function(function: &mut Function) -> Result<Option<Expr>, RedshiftError> {
-    if last(&function.name).is_some_and(|name| AGGREGATES.iter().any(|known| known.eq_ignore_ascii_case(name))) {
-        // Never breaks.
-        let _ = function.args.visit(&mut NameCasts);
-    }
     let Some(name) = (if function.name.0.len() == 1 {
         last(&function.name)
     } else {

@@ -366,6 +366,18 @@ mod tests {
             ),
             ("select count(distinct name), true, null from concerts", "3,true,NULL"),
             (
+                "select price, price::float8 as p from concerts group by 1, 2 order by 2 limit 1",
+                "7.25,7.25",
+            ),
+            (
+                "select count(*) from concerts where price::varchar > '0' group by price::varchar",
+                "1|1",
+            ),
+            (
+                "select sum(attendance), sum(attendance::float8), sum(attendance::numeric(10,2)) from concerts",
+                "25,25.0,25.00",
+            ),
+            (
                 "select 1, 1, 1 + 1, 1 + 1, count(*), count(*) from concerts order by count",
                 "1,1,2,2,3,3",
             ),
