@@ -15,6 +15,8 @@ use leptos_router::{
     hooks::{use_navigate, use_query_map},
 };
 
+/// Tables that the platform keeps about the data, which are no data.
+const ABOUT_THE_DATA: [&str; 2] = ["catalogue_values", "publication"];
 /// Suggested questions on the first visit.
 const QUESTIONS_MAX: usize = 4;
 /// From here on the box says how many characters are left.
@@ -180,7 +182,7 @@ fn LoadedData() -> impl IntoView {
                 .data
                 .tables
                 .iter()
-                .filter(|table| table.row_count > 0)
+                .filter(|table| table.row_count > 0 && !ABOUT_THE_DATA.contains(&table.table_name.as_str()))
                 .collect();
             tables.sort_by_key(|table| std::cmp::Reverse(table.row_count));
             let words: Vec<String> = tables
@@ -311,7 +313,10 @@ fn hint(chars: usize, online: bool) -> AnyView {
 
 fn data_name(state: State) -> String {
     match &*state.catalogue.read() {
-        Loaded::Ready(catalogue) => frame::data_words(&catalogue.data, crate::browser::now_ms()).0,
+        Loaded::Ready(catalogue) => {
+            let [loaded, ..] = frame::data_words(&catalogue.data, crate::browser::now_ms());
+            loaded
+        }
         Loaded::Loading => "…".to_owned(),
         Loaded::Failed(_) => "not known".to_owned(),
     }

@@ -23,6 +23,8 @@ const ROWS_MAX: usize = 1000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tab {
+    /// A number set large.
+    Figure,
     Chart,
     Table,
     Sql,
@@ -31,6 +33,7 @@ enum Tab {
 impl Tab {
     fn label(self) -> &'static str {
         match self {
+            Tab::Figure => "Figure",
             Tab::Chart => "Chart",
             Tab::Table => "Table",
             Tab::Sql => "SQL",
@@ -51,8 +54,9 @@ pub fn Figure(result: ToolResult, key: String) -> impl IntoView {
     let has_picture = chart.is_some() || figure.is_some();
 
     let mut tabs = Vec::new();
+    let picture = if figure.is_some() { Tab::Figure } else { Tab::Chart };
     if has_picture {
-        tabs.push(Tab::Chart);
+        tabs.push(picture);
     }
     tabs.push(Tab::Table);
     if result.sql.is_some() {
@@ -62,6 +66,8 @@ pub fn Figure(result: ToolResult, key: String) -> impl IntoView {
 
     let unit = {
         let columns = result.chart.as_ref().map(|chart| chart.y.clone()).unwrap_or_default();
+        // A figure has its heading below it.
+        let columns = if figure.is_some() { Vec::new() } else { columns };
         move || Names::get(state).headings(&table.read().columns, &columns)
     };
     let label = format!(
@@ -85,20 +91,20 @@ pub fn Figure(result: ToolResult, key: String) -> impl IntoView {
         .unwrap_or_else(|| tables.first().cloned().unwrap_or_else(|| "rows".to_owned()));
 
     view! {
-        <section class="card fig" aria-label=title.clone().unwrap_or_else(|| "Result".to_owned())>
+        <section class="card fig" role="group" aria-label=title.clone().unwrap_or_else(|| "Result".to_owned())>
             <header>
                 <Tabs tabs tab panel=panel.clone() />
                 <span class="push xs">{unit}</span>
             </header>
             {has_picture.then(|| {
-                let id = panel(Tab::Chart);
+                let id = panel(picture);
                 view! {
                     <div
                         role="tabpanel"
                         class="panel"
                         id=id.clone()
                         aria-labelledby=format!("{id}-tab")
-                        hidden=move || tab.get() != Tab::Chart
+                        hidden=move || tab.get() != picture
                     >
                         {figure}
                         {chart.map(|chart| view! { <ChartView table=table chart label /> })}
@@ -137,7 +143,7 @@ pub fn Figure(result: ToolResult, key: String) -> impl IntoView {
                         let statement = statement.clone();
                         move || match tab.get() {
                             Tab::Sql => statement.clone(),
-                            Tab::Chart | Tab::Table => csv::to_csv(&table.read()),
+                            Tab::Figure | Tab::Chart | Tab::Table => csv::to_csv(&table.read()),
                         }
                     }) />
                     <button
@@ -402,7 +408,7 @@ fn Rows(table: RwSignal<Table>) -> impl IntoView {
         >
             ""
         </Show>
-        <div class="scroll" tabindex="0" role="region" aria-label="Rows" class:gone=move || table.read().rows.is_empty()>
+        <div class="scroll" tabindex="0" role="group" aria-label="Rows" class:gone=move || table.read().rows.is_empty()>
             <table class:few=few>
                 <thead>
                     <tr>{heads}</tr>

@@ -135,11 +135,11 @@ pub fn DataLine() -> impl IntoView {
                 }
                 Loaded::Ready(catalogue) => {
                     state.minutes.track();
-                    let (loaded, fresh) = data_words(&catalogue.data, browser::now_ms());
+                    let [loaded, until, fresh] = data_words(&catalogue.data, browser::now_ms());
                     let dot = if catalogue.data.snapshot_id.is_empty() { "dot warn" } else { "dot" };
                     view! {
                         <span class=dot></span>
-                        <span>{loaded} {(!fresh.is_empty()).then(|| view! { <br /> })} {fresh}</span>
+                        <span>{loaded} " " {until} <br /> {fresh}</span>
                     }
                         .into_any()
                 }
@@ -148,30 +148,26 @@ pub fn DataLine() -> impl IntoView {
     }
 }
 
-/// "8,798 concerts" and "to 31 Dec 2008, refreshed 2 min ago".
-pub fn data_words(data: &DataState, now_ms: f64) -> (String, String) {
+/// "8,798 concerts", "to 31 Dec 2008" and "refreshed 2 min ago"; the last two where they are known.
+pub fn data_words(data: &DataState, now_ms: f64) -> [String; 3] {
     // The table that has days and the most rows is what the data is about; the others describe it.
-    let main = data
-        .tables
-        .iter()
-        .filter(|table| table.last_complete_day.is_some())
-        .max_by_key(|table| table.row_count);
+    let dated = data.tables.iter().filter(|table| table.last_complete_day.is_some());
+    let main = dated.max_by_key(|table| table.row_count);
     let Some(main) = main.or_else(|| data.tables.iter().max_by_key(|table| table.row_count)) else {
-        return ("No data is loaded yet".to_owned(), String::new());
+        return ["No data is loaded yet".to_owned(), String::new(), String::new()];
     };
-    let mut fresh = Vec::new();
-    if let Some(day) = data.last_complete_day {
-        fresh.push(format!("to {}", numbers::date(day)));
-    }
+    let until = data.last_complete_day.map(|day| format!("to {}", numbers::date(day)));
     let published_ms = data
         .as_of
         .as_deref()
         .map(js_sys::Date::parse)
         .filter(|ms| ms.is_finite());
-    if let Some(ms) = published_ms {
-        fresh.push(format!("refreshed {}", words::ago(now_ms - ms)));
-    }
-    (words::counted(main.row_count, &main.table_name), fresh.join(", "))
+    let fresh = published_ms.map(|ms| format!("refreshed {}", words::ago(now_ms - ms)));
+    [
+        words::counted(main.row_count, &main.table_name),
+        until.unwrap_or_default(),
+        fresh.unwrap_or_default(),
+    ]
 }
 
 /// Light, dark or system. `name` tells apart the two places where it stands.

@@ -8,8 +8,8 @@ use concert_contract::{
     api::{CatalogueAnswer, DataState},
     format,
     insight::{self, Chip},
-    query::Query,
-    table::Column,
+    query::{Grain, Query},
+    table::{Column, ColumnType},
 };
 use jiff::civil::Date;
 use leptos::prelude::*;
@@ -53,7 +53,14 @@ impl Names {
 
     /// "Revenue, US$".
     pub fn heading(&self, column: &Column) -> String {
-        format::heading(&self.label(&column.name), column.unit.as_deref())
+        // A date named like a stretch of time is one: "month" is then August 1991, not a month of any year.
+        let is_stretch = column.column_type == ColumnType::Date && Grain::ALL.iter().any(|g| g.name() == column.name);
+        let label = if is_stretch {
+            numbers::words(&column.name)
+        } else {
+            self.label(&column.name)
+        };
+        format::heading(&label, column.unit.as_deref())
     }
 
     /// The headings of the drawn columns.

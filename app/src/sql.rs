@@ -131,11 +131,17 @@ pub fn tables(sql: &str) -> Vec<String> {
     let mut words = sql
         .split(|c: char| c.is_whitespace() || c == ',' || c == '(' || c == ')')
         .filter(|w| !w.is_empty());
+    let mut in_extract = false;
     while let Some(word) = words.next() {
+        in_extract |= word.eq_ignore_ascii_case("extract");
         if !word.eq_ignore_ascii_case("from") && !word.eq_ignore_ascii_case("join") {
             continue;
         }
-        // Only `schema.table`: `FROM order_date` within EXTRACT and names of subqueries have no schema.
+        // EXTRACT(year FROM concerts.event_date) names a column.
+        if std::mem::take(&mut in_extract) {
+            continue;
+        }
+        // Only `schema.table`: names of subqueries have no schema.
         let Some((_, table)) = words.next().and_then(|name| name.rsplit_once('.')) else {
             continue;
         };
@@ -153,7 +159,7 @@ mod tests {
 
     const SQL: &str = "SELECT a.\"name\" AS artist, SUM(c.total_attendance) AS attendance\n\
         FROM concert_dw.concerts AS c\nJOIN \"concert_dw\".\"artists\" a ON a.artist_id = c.artist_id\n\
-        WHERE c.status <> 'it''s off' AND EXTRACT(year FROM c2) = 1999 AND x::date < CAST(:p1 AS date)\nLIMIT 10";
+        WHERE c.status <> 'it''s off' AND EXTRACT(year FROM c.event_date) = 1999 AND x::date < CAST(:p1 AS date)\nLIMIT 10";
 
     #[test]
     fn pieces_join_to_the_statement() {
@@ -180,6 +186,8 @@ mod tests {
     #[test]
     fn tables_are_named_once_and_in_order() {
         assert_eq!(tables(SQL), ["concerts", "artists"]);
+        let by_year = "SELECT EXTRACT(YEAR FROM concerts.event_date) AS year FROM concert_dw.concerts AS concerts";
+        assert_eq!(tables(by_year), ["concerts"]);
         assert_eq!(tables("SELECT 1"), [""; 0]);
         assert_eq!(tables("select * from s.t join s.t"), ["t"]);
         assert_eq!(tables("select from"), [""; 0]);

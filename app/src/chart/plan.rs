@@ -40,6 +40,8 @@ pub struct Look {
     pub surface: String,
     /// The data colours, in order of use.
     pub data: Vec<String>,
+    /// The colours from little to much.
+    pub ramp: Vec<String>,
     /// Whether bars and lines grow when they are first drawn.
     pub grow: bool,
 }
@@ -55,6 +57,7 @@ impl Default for Look {
             line: ink(),
             surface: "#fff".to_owned(),
             data: vec![ink(); SERIES_MAX],
+            ramp: vec![ink(); 6],
             grow: false,
         }
     }
@@ -70,6 +73,8 @@ pub struct Drawing {
     pub axes: [Option<usize>; 2],
     /// Names of the series where a legend is needed, in the colours' order.
     pub legend: Vec<String>,
+    /// The least and the most, where colours stand for values.
+    pub ramp: Option<(String, String)>,
     /// A sentence about what is left out of the drawing.
     pub left_out: Option<String>,
 }
@@ -96,7 +101,8 @@ pub fn draw(table: &Table, chart: &Chart, styles: &Styles, look: &Look) -> Optio
         ChartKind::Line => Some(lines(&Sheet { table, styles }, x, &y, series, look)),
         ChartKind::Scatter => Some(scatter(&Sheet { table, styles }, x, first_y, look)),
         ChartKind::StackedBar => Some(stacks(&Sheet { table, styles }, x, first_y, series?, look)),
-        ChartKind::Number | ChartKind::Heatmap => None,
+        ChartKind::Heatmap => heatmap(&Sheet { table, styles }, x, first_y, series?, look),
+        ChartKind::Number => None,
     }
 }
 
@@ -294,6 +300,7 @@ fn bars(sheet: &Sheet, x: usize, y: &[usize], look: &Look) -> Drawing {
         tips: tips(sheet, shown, x, y),
         axes: [None, None],
         legend: series_names(table, y),
+        ramp: None,
         left_out: left_out(shown.len(), rows.len(), "bars"),
     }
 }
@@ -372,6 +379,7 @@ fn columns(sheet: &Sheet, x: usize, y: &[usize], look: &Look) -> Drawing {
         tips: tips(sheet, &rows, x, y),
         axes: [None, (!direct).then_some(y[0])],
         legend: series_names(table, y),
+        ramp: None,
         left_out: left_out(rows.len(), table.rows.len(), "columns"),
     }
 }
@@ -528,6 +536,7 @@ fn lines(sheet: &Sheet, x: usize, y: &[usize], series: Option<usize>, look: &Loo
         tips: tips.collect(),
         axes: [None, y.first().copied()],
         legend: Vec::new(),
+        ramp: None,
         left_out: (left > 0).then(|| format!("The first {SERIES_MAX} lines are drawn; the table has all of them.")),
     }
 }
@@ -631,6 +640,7 @@ fn stacks(sheet: &Sheet, x: usize, y: usize, series: usize, look: &Look) -> Draw
         tips,
         axes: [Some(y), None],
         legend: parts,
+        ramp: None,
         left_out: left_out(drawn, table.rows.len(), "rows"),
     }
 }
@@ -670,8 +680,110 @@ fn scatter(sheet: &Sheet, x: usize, y: usize, look: &Look) -> Drawing {
         tips: vec![rows.iter().map(all).collect()],
         axes: [Some(x), Some(y)],
         legend: Vec::new(),
+        ramp: None,
         left_out: left_out(rows.len(), table.rows.len(), "points"),
     }
+}
+
+/// The values of a column: numbers (weekdays, months) in their order, names as they come.
+fn values(table: &Table, column: usize) -> Vec<&Cell> {
+    let mut found: Vec<&Cell> = Vec::new();
+    for cell in table.rows.iter().filter_map(|row| row.get(column)) {
+        if !found.contains(&cell) {
+            found.push(cell);
+        }
+    }
+    if found.iter().all(|cell| cell.as_f64().is_some()) {
+        found.sort_by(|a, b| {
+            a.as_f64()
+                .unwrap_or_default()
+                .total_cmp(&b.as_f64().unwrap_or_default())
+        });
+    }
+    found
+}
+
+/// Cells in rows and columns, their colour from little to much. Drawn as a scatter of rectangles: ECharts' own heatmap
+/// would bring its visual map with it, which is larger than all of this.
+fn heatmap(sheet: &Sheet, x: usize, y: usize, series: usize, look: &Look) -> Option<Drawing> {
+    const CELL_HEIGHT_PX: f64 = 28.0;
+    const GAP_PX: f64 = 2.0;
+    let table = sheet.table;
+    let (across, down) = (values(table, x), values(table, series));
+    if across.len() * down.len() > POINTS_MAX || across.len() > BARS_MAX * 2 || down.len() > BARS_MAX {
+        return None;
+    }
+    let name = |cell: &Cell, column| {
+        if cell.is_null() {
+            "not known".to_owned()
+        } else {
+            plain(&sheet.styles.alone(cell, column))
+        }
+    };
+    let names: Vec<String> = down.iter().map(|cell| name(cell, series)).collect();
+    let rows: Vec<_> = table.rows.iter().filter(|row| number(row, y).is_some()).collect();
+    let by_value = |a: &&&Vec<Cell>, b: &&&Vec<Cell>| {
+        number(a, y)
+            .unwrap_or_default()
+            .total_cmp(&number(b, y).unwrap_or_default())
+    };
+    let (least, most) = (rows.iter().min_by(by_value)?, rows.iter().max_by(by_value)?);
+    let (low, high) = (number(least, y)?, number(most, y)?);
+    let left = (widest(&names) + 16.0).min(look.width_px * 0.3);
+    let width = ((look.width_px - left) / across.len().max(1) as f64).max(4.0);
+    let steps = look.ramp.len().max(1);
+    let item = |row: &&Vec<Cell>| {
+        let at =
+            |cells: &[&Cell], column: usize| cells.iter().position(|cell| row.get(column) == Some(cell)).unwrap_or(0);
+        let share = if high > low {
+            (number(row, y).unwrap_or_default() - low) / (high - low)
+        } else {
+            1.0
+        };
+        let step = ((share * steps as f64) as usize).min(steps - 1);
+        DataPointItem::new(vec![at(&across, x) as f64, at(&down, series) as f64])
+            .item_style(ItemStyle::new().color(color(look.ramp.get(step).unwrap_or(&look.ink))))
+    };
+    let across_names: Vec<String> = across.iter().map(|cell| name(cell, x)).collect();
+    // Where names do not fit above their column, their first letters do.
+    let fitting = if widest(&across_names) + 8.0 > width {
+        across_names.iter().map(|name| name.chars().take(3).collect()).collect()
+    } else {
+        across_names
+    };
+    let option = base(look)
+        .tooltip(Tooltip::new().trigger(Trigger::Item))
+        .grid(Grid::new().left(left).right(0).top(4).bottom(24))
+        .x_axis(
+            silent_axis()
+                .type_(AxisType::Category)
+                .data(fitting)
+                .axis_label(axis_label(look)),
+        )
+        .y_axis(
+            silent_axis()
+                .type_(AxisType::Category)
+                .inverse(true)
+                .data(names)
+                .axis_label(AxisLabel::new().color(color(&look.ink)).font_size(12).interval(0)),
+        )
+        .series(Scatter::new().data(rows.iter().map(item).collect::<Vec<_>>()));
+    let option = finish(option, look, |value| {
+        names_at_the_left(value, left);
+        value["series"][0]["symbol"] = json!("rect");
+        value["series"][0]["symbolSize"] = json!([width - GAP_PX, CELL_HEIGHT_PX]);
+        value["series"][0]["emphasis"] =
+            json!({"scale": false, "itemStyle": {"borderColor": look.ink, "borderWidth": 1}});
+    });
+    Some(Drawing {
+        option,
+        height_px: down.len() as f64 * (CELL_HEIGHT_PX + GAP_PX) + 28.0,
+        tips: vec![rows.iter().map(|row| sheet.tip(row, x, y, Some(series))).collect()],
+        axes: [None, None],
+        legend: Vec::new(),
+        ramp: Some((sheet.short(least, y), sheet.short(most, y))),
+        left_out: None,
+    })
 }
 
 #[cfg(test)]
@@ -815,6 +927,35 @@ mod tests {
             draw(&table(&[], vec![]), &chart(ChartKind::Line, "a", "b"), &styles, &look),
             None
         );
+    }
+
+    #[test]
+    fn a_heatmap_puts_weekdays_in_order_and_more_further_along_the_ramp() {
+        let cells = table(
+            &[
+                ("weekday", ColumnType::Integer),
+                ("month", ColumnType::Integer),
+                ("concerts", ColumnType::Integer),
+            ],
+            [(7, 2, 9), (1, 1, 0), (1, 2, 4)]
+                .map(|row| vec![row.0, row.1, row.2].into_iter().map(Cell::Integer).collect())
+                .into(),
+        );
+        let of = Chart {
+            series: Some("month".into()),
+            ..chart(ChartKind::Heatmap, "weekday", "concerts")
+        };
+        let look = Look {
+            ramp: ["#0", "#1", "#2"].map(str::to_owned).to_vec(),
+            ..Look::default()
+        };
+        let drawing = draw(&cells, &of, &Styles::default(), &look).unwrap();
+        assert_eq!(drawing.option["xAxis"]["data"], json!(["1", "7"]));
+        let data = &drawing.option["series"][0]["data"];
+        assert_eq!(data[0], json!({"value": [1.0, 1.0], "itemStyle": {"color": "#2"}}));
+        assert_eq!(data[1], json!({"value": [0.0, 0.0], "itemStyle": {"color": "#0"}}));
+        assert_eq!(data[2]["itemStyle"]["color"], "#1");
+        assert_eq!(drawing.ramp, Some(("0".into(), "9".into())));
     }
 
     #[test]

@@ -97,6 +97,9 @@ fn look(width_px: f64, grow: bool) -> Look {
         line: browser::token("--line"),
         surface: browser::token("--surface"),
         data,
+        ramp: ["--r1", "--r2", "--r3", "--r4", "--r5", "--r6"]
+            .map(browser::token)
+            .to_vec(),
         grow: grow && !browser::prefers("(prefers-reduced-motion: reduce)"),
     }
 }
@@ -258,6 +261,16 @@ pub fn ChartView(#[prop(into)] table: Signal<Table>, chart: Chart, label: String
             {move || {
                 let names = plan.read().as_ref().map(|drawing| drawing.legend.clone()).unwrap_or_default();
                 (!names.is_empty()).then(|| legend(names))
+            }}
+            {move || {
+                plan.read().as_ref().and_then(|drawing| drawing.ramp.clone()).map(|(least, most)| {
+                    view! {
+                        <p class="ramp xs">
+                            <i></i><i></i><i></i><i></i><i></i><i></i>
+                            <span>{format!("{least} to {most}")}</span>
+                        </p>
+                    }
+                })
             }}
             {move || {
                 plan.read().as_ref().and_then(|drawing| drawing.left_out.clone()).map(|text| {
