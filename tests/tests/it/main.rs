@@ -1,3 +1,8 @@
 //! The whole platform as a user meets it. `cargo xtask test` builds what these tests start and says where it is.
 
+mod browser;
+mod conformance;
+mod runtimes;
 mod support;
+mod upstream;
+mod wire;
