@@ -10,6 +10,7 @@ use crate::{
 };
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// What a sentence depends on beside the query and its result.
 #[derive(Clone, Copy, Debug)]
@@ -414,6 +415,7 @@ struct Teller<'a> {
     groups: Vec<usize>,
     scope: String,
     is_future: bool,
+    today: Date,
 }
 
 impl<'a> Teller<'a> {
@@ -471,6 +473,7 @@ impl<'a> Teller<'a> {
             groups,
             scope,
             is_future,
+            today: context.today,
         })
     }
 
@@ -570,7 +573,12 @@ impl<'a> Teller<'a> {
                         "These are the {which} **{count} {}**{}{span}.",
                         entity.plural, self.scope
                     ),
-                    None if self.table.truncated => format!("These {}{} begin{span}.", entity.plural, self.scope),
+                    None if self.table.truncated => {
+                        format!(
+                            "There were more than **{count} {}**{}{span}.",
+                            entity.plural, self.scope
+                        )
+                    }
                     None => format!("There were **{count} {}**{}{span}.", entity.plural, self.scope),
                 }
             }
@@ -736,26 +744,10 @@ impl<'a> Teller<'a> {
         )
     }
 
-    /// A course of time: its peak, where it began and where it ended.
+    /// A course of time: its peak, where it began and where it ended. A stretch that is not over yet ends nothing.
     fn course(&self) -> Vec<String> {
-        let known: Vec<&Vec<Cell>> = self
-            .table
-            .rows
-            .iter()
-            .filter(|row| row.get(self.at).is_some_and(|cell| !cell.is_null()))
-            .collect();
-        let (Some(first), Some(last)) = (known.first(), known.last()) else {
-            return vec![self.nothing()];
-        };
-        let label = &self.metric.label;
-        if known.len() == 1 {
-            return vec![format!(
-                "{label}{} was {} in **{}**.",
-                self.scope,
-                self.bold(first),
-                self.row_name(first)
-            )];
-        }
+        let is_known = |row: &&Vec<Cell>| row.get(self.at).is_some_and(|cell| !cell.is_null());
+        let known: Vec<&Vec<Cell>> = self.table.rows.iter().filter(is_known).collect();
         let value = |row: &Vec<Cell>| row.get(self.at).and_then(Cell::as_f64).unwrap_or(f64::NEG_INFINITY);
         let Some(peak) = known
             .iter()
@@ -764,31 +756,43 @@ impl<'a> Teller<'a> {
         else {
             return vec![self.nothing()];
         };
-        let (from, to) = (value(first), value(last));
-        let way = if to > from {
-            "rose"
-        } else if to < from {
-            "fell"
-        } else {
-            "stayed the same"
-        };
-        let mut sentences = Vec::new();
+        let label = &self.metric.label;
+        if known.len() == 1 {
+            return vec![format!(
+                "{label}{} was {} in **{}**.",
+                self.scope,
+                self.bold(peak),
+                self.row_name(peak)
+            )];
+        }
         let counted = self.metric.noun.is_some();
-        sentences.push(format!(
+        let mut sentences = vec![format!(
             "{label}{} peaked in **{}** {} {}.",
             self.scope,
             self.row_name(peak),
             if counted { "with" } else { "at" },
             self.bold(peak)
-        ));
-        sentences.push(format!(
-            "Between {} and {} {} {way}, from {} to {}.",
-            self.row_name(first),
-            self.row_name(last),
-            if counted { "they" } else { "it" },
-            self.figure(self.at, first),
-            self.figure(self.at, last)
-        ));
+        )];
+        let over: Vec<&Vec<Cell>> = known.iter().copied().filter(|row| !self.is_running(row)).collect();
+        if let (Some(first), Some(last)) = (over.first(), over.last())
+            && over.len() > 1
+        {
+            let (from, to) = (self.figure(self.at, first), self.figure(self.at, last));
+            let way = match value(last).total_cmp(&value(first)) {
+                Ordering::Greater => format!("rose, from {from} to {to}"),
+                Ordering::Less => format!("fell, from {from} to {to}"),
+                Ordering::Equal => format!("came back to {to}"),
+            };
+            let it = if counted { "they" } else { "it" };
+            sentences.push(format!(
+                "Between {} and {} {it} {way}.",
+                self.row_name(first),
+                self.row_name(last)
+            ));
+        }
+        if let Some(running) = known.iter().find(|row| self.is_running(row)) {
+            sentences.push(format!("{} is not over yet.", upper(&self.row_name(running))));
+        }
         let unknown = self.table.rows.len() - known.len();
         if unknown > 0 {
             let grain = self.query.grain.map_or("row", Grain::name);
@@ -994,6 +998,27 @@ impl<'a> Teller<'a> {
                 .catalogue
                 .dimension(&column.name)
                 .is_some_and(|d| d.part == Some(TimePart::Year))
+    }
+
+    /// Whether a row's stretch of time holds today, and so has only part of its figure.
+    fn is_running(&self, row: &[Cell]) -> bool {
+        let Some(cell) = self
+            .groups
+            .first()
+            .and_then(|at| row.get(*at))
+            .filter(|_| self.metric.complete_days)
+        else {
+            return false;
+        };
+        match cell {
+            Cell::Integer(year) => *year == i64::from(self.today.year()),
+            Cell::Text(text) => self
+                .query
+                .grain
+                .zip(text.parse::<Date>().ok())
+                .is_some_and(|(grain, first)| grain != Grain::Day && grain.start_of(self.today) == Some(first)),
+            _ => false,
+        }
     }
 
     /// What a row is called: its groups, without those that are only shown beside and the same in every row.

@@ -29,6 +29,8 @@ pub(crate) struct Draft {
     pub understood: Vec<Understood>,
     /// Indexes of tokens that no link covers or whose link found no place.
     pub unknown: Vec<usize>,
+    /// Those of them that no link covers: nothing in the catalogue, the data or the language.
+    pub unlinked: Vec<usize>,
     /// Something of the catalogue was named: a metric, a dimension, a ranking.
     pub is_explicit: bool,
     /// A value or a time was named.
@@ -336,6 +338,8 @@ impl<'a> Builder<'a> {
             return Role::Context;
         }
         match before.and_then(|index| self.links.get(index)).and_then(Link::key) {
+            Some(Key::By | Key::RankBy(_)) if self.orders(link) => return Role::Order,
+            Some(Key::Versus) if before.is_some_and(|index| self.before(index).is_some()) => return Role::None,
             Some(Key::By) if metric.is_some() && has_group && ranks_before && !has_metric => return Role::Metric,
             Some(Key::By) => return or_group,
             Some(Key::SortBy) if self.is_grouped_before(at, dimension) => return Role::Order,
@@ -407,6 +411,18 @@ impl<'a> Builder<'a> {
             (true, false, false) => Role::Metric,
             (false, _, _) => Role::Group,
         }
+    }
+
+    /// Whether a ranking is by this number of the things themselves: "largest arenas by capacity".
+    fn orders(&self, link: &Link) -> bool {
+        let ranks = |other: &Link| {
+            matches!(other.key(), Some(Key::RankThings(_) | Key::RankBy(_)))
+                || other
+                    .readings
+                    .iter()
+                    .any(|reading| matches!(reading, Reading::Rank(..)))
+        };
+        link.metric().is_none() && self.numeric_dimension(link).is_some() && self.links.iter().any(ranks)
     }
 
     /// Whether the same dimension was named before.
@@ -769,6 +785,9 @@ impl Assembly<'_, '_> {
                     let Some(dimension) = link.dimension().and_then(|index| builder.dimension(index)) else {
                         continue;
                     };
+                    if builder.orders(link) {
+                        self.draft.query.dimensions.push(dimension.name.clone());
+                    }
                     let direction = self.sorted().unwrap_or(Direction::Ascending);
                     self.draft.query.order.push(Order {
                         by: dimension.name.clone(),
@@ -843,7 +862,7 @@ impl Assembly<'_, '_> {
             (!value.to_lowercase().ends_with('s')).then_some((at, thing.name.clone()))
         });
         if let Some((at, name)) = thing {
-            self.draft.query.dimensions.push(name);
+            self.draft.query.dimensions.insert(0, name);
             self.group_links.push(at);
             self.draft.has_groups = true;
             self.draft.is_explicit = true;
@@ -859,7 +878,19 @@ impl Assembly<'_, '_> {
                 .dimension(name)
                 .is_some_and(|d| d.column.is_none() && d.part.is_none())
         };
-        if self.draft.query.limit.is_none() || !self.draft.query.dimensions.iter().any(is_entity) {
+        if self.draft.query.limit.is_none() {
+            return;
+        }
+        if !self.draft.query.dimensions.iter().any(is_entity) {
+            // All of them for each stretch of time hold the answer.
+            let counted = builder
+                .links
+                .iter()
+                .any(|link| link.readings.iter().any(|r| matches!(r, Reading::Number(_))));
+            if self.draft.query.grain.is_some() && !self.draft.query.dimensions.is_empty() && !counted {
+                self.draft.query.limit = None;
+                self.draft.query.order.clear();
+            }
             return;
         }
         let others: Vec<usize> = self
@@ -1236,6 +1267,16 @@ impl Assembly<'_, '_> {
             }
             return;
         }
+        if let Some(order) = self.draft.query.order.first_mut() {
+            order.direction = rank.direction;
+            let rows = limit.map_or_else(|| self.rows_of(rank.link), |(_, rows)| rows);
+            self.draft.query.limit = Some(rows);
+            self.tell(rank.link, format!("the first {rows}"));
+            if let Some((at, rows)) = limit {
+                self.tell(at, format!("{rows} rows"));
+            }
+            return;
+        }
         let one_word = builder.links.get(rank.link).is_some_and(|link| link.length == 1);
         let named = self.metrics.first().map(|(metric, _)| *metric);
         let of_having = !self.draft.query.having.is_empty() && !self.draft.has_metrics;
@@ -1445,6 +1486,8 @@ impl Assembly<'_, '_> {
                 }
             }
         }
+        let is_linked = |at: &usize| builder.links.iter().any(|link| (link.at..link.end()).contains(at));
+        self.draft.unlinked = (0..builder.tokens.len()).filter(|at| !is_linked(at)).collect();
         self.draft.unknown = known
             .iter()
             .enumerate()

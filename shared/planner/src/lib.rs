@@ -172,7 +172,7 @@ impl<'a> Planner<'a> {
     /// A name that the data does not have, behind "in" or "at": an answer without it would be one to another question.
     fn unknown_name(&self, draft: &Draft, tokens: &[text::Token]) -> Option<String> {
         const MOST_OFFERED: usize = 3;
-        let at = draft.unknown.iter().copied().find(|at| {
+        let at = draft.unlinked.iter().copied().find(|at| {
             let steps_back = |steps: usize| {
                 at.checked_sub(steps)
                     .and_then(|i| tokens.get(i))
@@ -190,7 +190,7 @@ impl<'a> Planner<'a> {
             }
         })?;
         let name: Vec<&str> = (at..)
-            .take_while(|index| draft.unknown.contains(index))
+            .take_while(|index| draft.unlinked.contains(index))
             .filter_map(|index| tokens.get(index))
             .map(|token| token.text.as_str())
             .collect();

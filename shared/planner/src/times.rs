@@ -62,6 +62,10 @@ pub(crate) fn time_at(tokens: &[Token], at: usize, today: Date) -> Option<(Time,
     };
     let period = if let Some((second, length)) = joined {
         end += length;
+        if let (Point::Month(from), Point::Month(to)) = (&first, &second) {
+            return Some((Time::Months(months_between(*from, *to)), end - at));
+        }
+        let first = first.beside(&second);
         let (from, to) = (first.days(today)?.from?, second.days(today)?.to?);
         Period::Between {
             from: Some(from.min(to)),
@@ -146,6 +150,15 @@ impl Point {
             from: Some(first),
             to: Some(first.last_of_month()),
         })
+    }
+
+    /// In "March to May 2025" the year is said once.
+    fn beside(self, second: &Point) -> Point {
+        let (Point::Month(month), Point::Fixed(_, to)) = (&self, second) else {
+            return self;
+        };
+        let year = if *month <= to.month() { to.year() } else { to.year() - 1 };
+        Date::new(year, *month, 1).map_or(self, |from| Point::Fixed(from, from.last_of_month()))
     }
 
     fn into_period(self) -> Period {
@@ -484,6 +497,16 @@ impl Parser<'_> {
     }
 }
 
+/// The months from one to another, over the turn of the year where that is meant.
+fn months_between(from: i8, to: i8) -> Vec<i64> {
+    let (from, to) = (i64::from(from), i64::from(to));
+    if from <= to {
+        (from..=to).collect()
+    } else {
+        (from..=12).chain(1..=to).collect()
+    }
+}
+
 /// Dates and ranges in digits: `1988-1992`, `1999-03`, `1999/03`, `25/12/1999`.
 fn written(word: &str) -> Option<Point> {
     let separator = if word.contains('/') { '/' } else { '-' };
@@ -572,6 +595,8 @@ mod tests {
             ("Q3 1999", "Q3 1999"),
             ("third quarter of 1999", "Q3 1999"),
             ("from March 1999 to June 1999", "Mar 1999 to Jun 1999"),
+            ("between March and May 2025", "Mar 2025 to May 2025"),
+            ("from November to February 1999", "Nov 1998 to Feb 1999"),
             ("summer 1999", "Jun 1999 to Aug 1999"),
             ("year to date", "this year"),
         ];
@@ -596,6 +621,8 @@ mod tests {
             ("on Fridays and Saturdays", Time::Weekdays(vec![5, 6])),
             ("on Friday nights", Time::Weekdays(vec![5])),
             ("weekends", Time::Weekdays(vec![6, 7])),
+            ("between June and August", Time::Months(vec![6, 7, 8])),
+            ("from November to January", Time::Months(vec![11, 12, 1])),
             ("in the third quarter", Time::Quarters(vec![3])),
             ("in summer", Time::Months(vec![6, 7, 8])),
         ];

@@ -43,6 +43,8 @@ pub(crate) enum Key {
     Filler,
     /// "average": said of a figure that is one already.
     Average,
+    /// Changes the meaning in a way that no query has: said back.
+    Unknown,
     /// Asks for what a query cannot give: a reason, a forecast.
     Beyond,
 }
@@ -239,6 +241,10 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("mean", Average),
     ("typical", Average),
     ("on average", Average),
+    ("sold out", Unknown),
+    ("sell out", Unknown),
+    ("selling out", Unknown),
+    ("both", Unknown),
     ("why", Beyond),
     ("forecast", Beyond),
     ("predict", Beyond),
@@ -260,10 +266,10 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
 /// Words that a sentence needs and a query does not. Anything that narrows or changes the meaning is not here.
 pub(crate) const FILLERS: &str = "a about am an are as be been being but can could did do does doing done ever figure \
     figures get give got hello hey hi how i id if im into is it its let lets like look looking make me much my need no \
-    number numbers our out over overall please result results see shall should some stat statistic statistics stats \
+    number numbers our over overall please result results see shall should some stat statistic statistics stats \
     take tell thank thanks than that thats the their them then there theres these they thing things this those total \
     totals us want was we were whats will would you your info information data know is's there's any different \
-    distinct go went going actually so here with also too both ones one altogether combined together chart graph plot \
+    distinct go went going actually so here with also too unique separate ones one altogether combined together chart graph plot \
     table were's interested up vary varies varied differ differs change changes changed changing";
 
 /// Comparisons in front of a number.

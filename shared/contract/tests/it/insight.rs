@@ -91,6 +91,16 @@ fn the_sentence_holds_the_number_that_matters() {
              1 year has no known value.",
         ),
         (
+            told(
+                r#"{"metrics": ["revenue"], "grain": "month", "period": {"kind": "relative", "unit": "year", "offset": 0, "count": 1}}"#,
+                &full(),
+                &["2026-01-01|20000.00", "2026-10-01|30000.00", "2026-11-01|900.00"],
+            ),
+            "Revenue this year peaked in **Oct 2026** at **$30.0\u{2009}k**. Between Jan 2026 and Oct 2026 it rose, from \
+             $20.0\u{2009}k to $30.0\u{2009}k. Nov 2026 is not over yet. Figures for revenue come from the box office. The data \
+             is complete up to 15 Nov 2026; what comes after is left out.",
+        ),
+        (
             told(MANY, &sparse(), &["Washington|67"]),
             "**1 city** had more than 20 concerts: **Washington** (67).",
         ),
