@@ -1,7 +1,7 @@
 //! A table's mapping, bound to the columns of one file: turns a row of text into typed cells, or says why it cannot.
 
 use crate::{
-    Result,
+    Error, Result,
     files::Rows,
     lookup::Lookup,
     mapping::{Mapping, Missing, TableMapping, Value, has_default},
@@ -29,6 +29,8 @@ pub struct BoundTable {
     values: Vec<BoundValue>,
     /// Where `event_date` and `starts_at` stand, if a time beside the day has a place to go.
     split: Option<(usize, usize)>,
+    /// A field that is taken from every element of a list: then each of them is a row.
+    each: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -79,7 +81,7 @@ impl BoundTable {
     pub fn new(
         mapping: &TableMapping,
         file: Option<&Mapping>,
-        rows: &Rows,
+        rows: &mut Rows,
         lookups: &HashMap<String, Arc<Lookup>>,
     ) -> Result<BoundTable> {
         let table = mapping.table;
@@ -97,7 +99,7 @@ impl BoundTable {
                 }
                 None => String::new(),
             };
-            let find = |names: &[String]| {
+            let mut find = |names: &[String]| {
                 names
                     .iter()
                     .map(|name| rows.column(name, wanted_by))
@@ -152,7 +154,39 @@ impl BoundTable {
             (Some(day), Some(start)) if !given("starts_at") => Some((day, start)),
             _ => None,
         };
-        Ok(BoundTable { table, values, split })
+        let mut each: Option<usize> = None;
+        for field in values.iter().flat_map(BoundValue::fields) {
+            if !rows.is_each(*field) {
+                continue;
+            }
+            match each {
+                Some(first) if !rows.share_list(first, *field) => {
+                    return Err(Error::Header {
+                        file: rows.file.name.clone(),
+                        line: 1,
+                        message: format!("the columns of {} take their rows from two lists", table.name),
+                        mend: "Write [*] behind one list only in a table's section".to_owned(),
+                    });
+                }
+                _ => each = Some(*field),
+            }
+        }
+        Ok(BoundTable {
+            table,
+            values,
+            split,
+            each,
+        })
+    }
+
+    /// How many rows the current record of `rows` holds for this table.
+    pub fn repeats(&self, rows: &Rows) -> usize {
+        self.each.map_or(1, |field| rows.elements(field))
+    }
+
+    /// Whether a record can hold several rows for this table.
+    pub fn is_each(&self) -> bool {
+        self.each.is_some()
     }
 
     /// Reads the current row of `rows`.
@@ -197,11 +231,23 @@ impl BoundTable {
 }
 
 impl BoundValue {
+    /// The fields of a row that the value is made from.
+    fn fields(&self) -> &[usize] {
+        match &self.from {
+            From::Const(_) => &[],
+            From::Key { fields, .. } => fields,
+            From::Column(value) => &value.fields,
+        }
+    }
+
     fn is_null(&self, text: &str) -> bool {
         text.is_empty() || text == DUMPED_NULL || self.null.iter().any(|null| null == text)
     }
 
     fn text<'a>(&'a self, rows: &'a Rows) -> Result<Option<Cow<'a, str>>, Fault> {
+        if let Some(what) = self.fields().iter().find_map(|field| rows.nested(*field)) {
+            return Err(Fault::new("nested", format!("what stands there is {what}")));
+        }
         let value = match &self.from {
             From::Const(text) => return Ok(Some(Cow::Borrowed(text))),
             From::Key { fields, prefix } => {

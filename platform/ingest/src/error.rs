@@ -17,9 +17,18 @@ pub enum Error {
     #[error("no file to read: name at least one file or folder")]
     NoFiles,
 
-    /// The bytes are not a CSV file at all.
-    #[error("{} is not a CSV file: {found}. {mend}", path.display())]
-    NotCsv { path: PathBuf, found: String, mend: String },
+    /// The bytes are nothing that is read, or not what the file is said to be.
+    #[error("{} is not {wanted}: {found}. {mend}", path.display())]
+    NotReadable {
+        path: PathBuf,
+        wanted: &'static str,
+        found: String,
+        mend: String,
+    },
+
+    /// A document whose rest cannot be told into records.
+    #[error("{file}, line {line}: {message}. The document is damaged or cut off: get it once more. Nothing was loaded")]
+    Document { file: String, line: u64, message: String },
 
     /// The header of a file does not fit the mapping or the model.
     #[error("{file}, line 1: there is no column {column:?}{wanted_by}. {hint}Its columns are {columns}")]

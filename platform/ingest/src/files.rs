@@ -1,27 +1,39 @@
-//! Opens the files of a load and gives out their rows as text. What is no CSV file at all is refused here, before a
-//! single row is read.
+//! Opens the files of a load and gives out their rows as text, whatever the format: a row of CSV has columns, a record
+//! of JSON, XML or Parquet has paths. What is no readable file at all is refused here, before a single row is read.
 
 use crate::{
-    Error, Result,
+    Error, Result, columnar,
     error::did_you_mean,
+    input::{Format, Input, Text},
+    json,
     mapping::{Encoding, Source},
+    path::{self, FieldPath, Found},
     records::{Broken, MAX_RECORD_BYTES, RecordReader, Splitter},
     value::Fault,
+    xml,
 };
 use sha2::{Digest as _, Sha256};
 use std::{
     borrow::Cow,
+    collections::BTreeSet,
     fs::File,
-    io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom},
+    io::BufRead as _,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-/// How much of a file is looked at to tell what it is, in bytes.
-const SNIFF_BYTES: usize = 8 << 10;
+/// The name under which standard input is asked for and traced.
+pub const STANDARD_INPUT: &str = "-";
 
-const BUFFER_BYTES: usize = 64 << 10;
+/// How many records are looked at, and how many paths are kept, to say what a path that is nowhere may have meant.
+const HINT_RECORDS: u64 = 50;
+const HINT_PATHS: usize = 2000;
 
-/// A file of this load and the name that its records are traced by.
+/// A file of this load and the name that its records are traced by. Standard input is one too: it is put into a
+/// temporary file first, since what a load brought is known by its hash before it is read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DataFile {
     pub path: PathBuf,
@@ -49,9 +61,16 @@ impl DataFile {
 
 /// The files behind what was named on the command line: a folder stands for the files in it, in the order of their
 /// names.
-pub fn expand(paths: &[PathBuf]) -> Result<Vec<DataFile>> {
+///
+/// # Errors
+/// [`Error::Io`], [`Error::NoFiles`].
+pub fn expand(paths: &[PathBuf], spool: &Path) -> Result<Vec<DataFile>> {
     let mut files = Vec::new();
     for path in paths {
+        if path.as_os_str() == STANDARD_INPUT {
+            files.push(spooled(&mut std::io::stdin().lock(), spool)?);
+            continue;
+        }
         let about = std::fs::metadata(path).map_err(|e| Error::io("read", path, e))?;
         if !about.is_dir() {
             files.push(DataFile::new(path.clone()));
@@ -77,19 +96,64 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<DataFile>> {
     }
 }
 
+fn spooled(input: &mut impl std::io::Read, spool: &Path) -> Result<DataFile> {
+    let path = spool.join("standard-input");
+    let mut file = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
+    std::io::copy(input, &mut file).map_err(|e| Error::io("put standard input into", &path, e))?;
+    Ok(DataFile {
+        path,
+        name: STANDARD_INPUT.to_owned(),
+    })
+}
+
 /// The rows of one file.
 pub struct Rows {
     pub file: DataFile,
+    /// The columns of CSV and Parquet; none where each record says its own.
     pub columns: Vec<String>,
-    reader: RecordReader<BufReader<File>>,
-    splitter: Splitter,
+    pub format: Format,
+    position: Arc<AtomicU64>,
     encoding: Encoding,
-    delimiter: u8,
+    body: Body,
+}
+
+enum Body {
+    Delimited {
+        reader: RecordReader<Text>,
+        splitter: Splitter,
+        delimiter: u8,
+    },
+    Nested(Box<Nested>),
+}
+
+/// What is read of records that hold values in values.
+struct Nested {
+    reader: NestedReader,
+    /// The way to the records, as the mapping writes it.
+    records: String,
+    raw: Vec<u8>,
+    /// The record's number in the file, and the line that it begins on.
+    number: u64,
+    line: u64,
+    paths: Vec<(String, FieldPath)>,
+    found: Vec<Vec<Found>>,
+    /// Which element of the lists behind `[*]` is read.
+    element: usize,
+    seen: Vec<bool>,
+    known: BTreeSet<String>,
+}
+
+enum NestedReader {
+    Json(json::Documents),
+    Lines(json::Lines),
+    Xml(Box<xml::Elements>),
+    Parquet(Box<columnar::Rows>),
 }
 
 /// What [`Rows::next_row`] found.
 pub enum Row {
-    /// Its fields are there to be read.
+    /// Its fields are there to be read. The line is the one that the record begins on, or the record's number in
+    /// formats whose records have no lines of their own.
     Fields { line: u64 },
     /// The record is no row; the column, where one is to blame.
     Broken {
@@ -103,44 +167,90 @@ impl Rows {
     /// Opens a file and reads its header.
     ///
     /// # Errors
-    /// [`Error::NotCsv`], [`Error::Header`], [`Error::Io`].
+    /// [`Error::NotReadable`], [`Error::Header`], [`Error::Document`], [`Error::Io`].
     pub fn open(file: &DataFile, source: &Source) -> Result<Rows> {
-        let failed = |e| Error::io("read", &file.path, e);
-        let mut input = File::open(&file.path).map_err(failed)?;
-        let mut start = Vec::with_capacity(SNIFF_BYTES);
-        (&mut input)
-            .take(SNIFF_BYTES as u64)
-            .read_to_end(&mut start)
-            .map_err(failed)?;
-        refuse_other_formats(&file.path, &start)?;
-        // A byte order mark is no part of the first column's name.
-        let skip = if start.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
-        input.seek(SeekFrom::Start(skip)).map_err(failed)?;
-        let mut input = BufReader::with_capacity(BUFFER_BYTES, input);
-        let empty = input.fill_buf().map_err(failed)?.is_empty();
-        let mut rows = Rows {
-            file: file.clone(),
-            columns: source.columns.clone().unwrap_or_default(),
-            reader: RecordReader::new(input, source.delimiter),
-            splitter: Splitter::new(source.delimiter),
-            encoding: source.encoding,
-            delimiter: source.delimiter,
+        let mut input = Input::open(&file.path)?;
+        let found = input.format(&file.path)?;
+        let format = source.format.unwrap_or(found);
+        refuse_other_formats(&file.path, &input.start, format)?;
+        let steps = source.records.clone().unwrap_or_default();
+        let position = Arc::clone(&input.position);
+        let mut columns = Vec::new();
+        let reader = match format {
+            Format::Csv => {
+                let empty = input
+                    .text
+                    .fill_buf()
+                    .map_err(|e| Error::io("read", &file.path, e))?
+                    .is_empty();
+                let mut rows = Rows {
+                    file: file.clone(),
+                    columns: source.columns.clone().unwrap_or_default(),
+                    format,
+                    position,
+                    encoding: source.encoding,
+                    body: Body::Delimited {
+                        reader: RecordReader::new(input.text, source.delimiter),
+                        splitter: Splitter::new(source.delimiter),
+                        delimiter: source.delimiter,
+                    },
+                };
+                rows.read_first_line(source, empty)?;
+                return Ok(rows);
+            }
+            Format::Json => NestedReader::Json(json::Documents::new(input.text, steps.clone())),
+            Format::JsonLines => NestedReader::Lines(json::Lines::new(input.text)),
+            Format::Xml => NestedReader::Xml(Box::new(xml::Elements::new(input.text, steps.clone(), source.encoding))),
+            Format::Parquet => {
+                let opened = File::open(&file.path).map_err(|e| Error::io("read", &file.path, e))?;
+                let (rows, names) = columnar::Rows::open(opened).map_err(|found| Error::NotReadable {
+                    path: file.path.clone(),
+                    wanted: "a Parquet file",
+                    found,
+                    mend: "Get the file once more: it may be cut off".to_owned(),
+                })?;
+                columns = names;
+                NestedReader::Parquet(Box::new(rows))
+            }
         };
-        if source.header {
-            if empty {
-                return Err(Error::Header {
-                    file: file.name.clone(),
-                    line: 1,
-                    message: "the file is empty".to_owned(),
-                    mend: "Give a file with a header, or leave it out".to_owned(),
-                });
-            }
-            let header = rows.read_header()?;
-            if source.columns.is_none() {
-                rows.columns = header;
-            }
+        Ok(Rows {
+            file: file.clone(),
+            columns,
+            format,
+            position,
+            encoding: source.encoding,
+            body: Body::Nested(Box::new(Nested {
+                reader,
+                records: steps.join("."),
+                raw: Vec::new(),
+                number: 0,
+                line: 0,
+                paths: Vec::new(),
+                found: Vec::new(),
+                element: 0,
+                seen: Vec::new(),
+                known: BTreeSet::new(),
+            })),
+        })
+    }
+
+    fn read_first_line(&mut self, source: &Source, empty: bool) -> Result<()> {
+        if !source.header {
+            return Ok(());
         }
-        Ok(rows)
+        if empty {
+            return Err(Error::Header {
+                file: self.file.name.clone(),
+                line: 1,
+                message: "the file is empty".to_owned(),
+                mend: "Give a file with a header, or leave it out".to_owned(),
+            });
+        }
+        let header = self.read_header()?;
+        if source.columns.is_none() {
+            self.columns = header;
+        }
+        Ok(())
     }
 
     fn read_header(&mut self) -> Result<Vec<String>> {
@@ -150,8 +260,10 @@ impl Rows {
             message,
             mend: mend.to_owned(),
         };
-        let record = self
-            .reader
+        let Body::Delimited { reader, splitter, .. } = &mut self.body else {
+            return Ok(Vec::new());
+        };
+        let record = reader
             .next_record()
             .map_err(|e| Error::io("read", &self.file.path, e))?;
         let Some(record) = record else {
@@ -174,7 +286,7 @@ impl Rows {
             };
             return Err(refused(record.line, message, mend));
         }
-        let text = match decode(self.reader.raw(), self.encoding) {
+        let text = match decode(reader.raw(), self.encoding) {
             Ok(text) => text,
             Err(()) => {
                 let message = "the header is not valid UTF-8".to_owned();
@@ -185,47 +297,45 @@ impl Rows {
                 ));
             }
         };
-        self.splitter.split(text.as_bytes());
-        Ok((0..self.splitter.len())
-            .map(|i| String::from_utf8_lossy(self.splitter.field(i)).trim().to_owned())
+        splitter.split(text.as_bytes());
+        Ok((0..splitter.len())
+            .map(|i| String::from_utf8_lossy(splitter.field(i)).trim().to_owned())
             .collect())
     }
 
     /// Reads the next row.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read on.
+    /// [`Error::Io`] when the file cannot be read on, [`Error::Document`] when what is left of it makes no sense.
     pub fn next_row(&mut self) -> Result<Option<Row>> {
-        let record = self
-            .reader
-            .next_record()
-            .map_err(|e| Error::io("read", &self.file.path, e))?;
+        let failed = |e| Error::io("read", &self.file.path, e);
+        let (reader, splitter) = match &mut self.body {
+            Body::Delimited { reader, splitter, .. } => (reader, splitter),
+            Body::Nested(nested) => return nested.next(&self.file, self.encoding, self.format),
+        };
+        let record = reader.next_record().map_err(failed)?;
         let Some(record) = record else { return Ok(None) };
         let line = record.line;
         let broken = |column, fault| Ok(Some(Row::Broken { line, column, fault }));
         match record.broken {
-            Some(Broken::TooLong) => {
-                let message = format!("the line has more than {MAX_RECORD_BYTES} bytes (MAX_RECORD_BYTES)");
-                return broken(None, Fault::new("too_long", message));
-            }
+            Some(Broken::TooLong) => return broken(None, too_long("line")),
             Some(Broken::Unclosed) => return broken(None, unclosed()),
             None => {}
         }
-        match decode(self.reader.raw(), self.encoding) {
-            Ok(text) => self.splitter.split(text.as_bytes()),
+        match decode(reader.raw(), self.encoding) {
+            Ok(text) => splitter.split(text.as_bytes()),
             Err(()) => {
-                self.splitter.split(self.reader.raw());
-                let at = (0..self.splitter.len()).find(|i| std::str::from_utf8(self.splitter.field(*i)).is_err());
+                splitter.split(reader.raw());
+                let at = (0..splitter.len()).find(|i| std::str::from_utf8(splitter.field(*i)).is_err());
                 let column = at.and_then(|i| self.columns.get(i)).cloned();
-                let message = "the text is not valid UTF-8; if the file is Latin-1, write encoding = \"latin-1\"";
-                return broken(column, Fault::new("utf8", message));
+                return broken(column, not_utf8());
             }
         }
-        let (found, wanted) = (self.splitter.len(), self.columns.len());
+        let (found, wanted) = (splitter.len(), self.columns.len());
         // Some writers end every line with a delimiter.
-        let surplus_is_empty = (wanted..found).all(|i| self.splitter.field(i).is_empty());
+        let surplus_is_empty = (wanted..found).all(|i| splitter.field(i).is_empty());
         if found < wanted || !surplus_is_empty {
-            if self.reader.retreat_to_first_line(record) {
+            if reader.retreat_to_first_line(record) {
                 return broken(None, unclosed());
             }
             let guess = if found < wanted {
@@ -243,15 +353,68 @@ impl Rows {
 
     /// A field of the current row, without the space around it.
     pub fn field(&self, index: usize) -> &str {
-        // The whole record was checked, and fields are cut at ASCII characters.
-        std::str::from_utf8(self.splitter.field(index))
-            .unwrap_or_default()
-            .trim()
+        let text = match &self.body {
+            // The whole record was checked, and fields are cut at ASCII characters.
+            Body::Delimited { splitter, .. } => std::str::from_utf8(splitter.field(index)).unwrap_or_default(),
+            Body::Nested(nested) => match nested.found_at(index) {
+                Some(Found::Text(text)) => text,
+                _ => "",
+            },
+        };
+        text.trim()
     }
 
-    /// The record's bytes as they stand in the file.
+    /// Where a field holds several values, what they are and what to write instead.
+    pub fn nested(&self, index: usize) -> Option<&'static str> {
+        match &self.body {
+            Body::Delimited { .. } => None,
+            Body::Nested(nested) => match nested.found_at(index) {
+                Some(Found::Nested(what)) => Some(what),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether a field is taken from every element of a list.
+    pub fn is_each(&self, index: usize) -> bool {
+        match &self.body {
+            Body::Delimited { .. } => false,
+            Body::Nested(nested) => nested.paths.get(index).is_some_and(|(_, path)| path.is_each()),
+        }
+    }
+
+    /// Whether two fields are taken from the elements of one list.
+    pub fn share_list(&self, one: usize, other: usize) -> bool {
+        match &self.body {
+            Body::Delimited { .. } => false,
+            Body::Nested(nested) => match (nested.paths.get(one), nested.paths.get(other)) {
+                (Some((_, one)), Some((_, other))) => one.shares_list(other),
+                _ => false,
+            },
+        }
+    }
+
+    /// How many elements the list of such a field has in the current record.
+    pub fn elements(&self, index: usize) -> usize {
+        match &self.body {
+            Body::Delimited { .. } => 1,
+            Body::Nested(nested) => nested.found.get(index).map_or(0, Vec::len),
+        }
+    }
+
+    /// Lets [`Rows::field`] give the values of that element.
+    pub fn select(&mut self, element: usize) {
+        if let Body::Nested(nested) = &mut self.body {
+            nested.element = element;
+        }
+    }
+
+    /// The record's bytes as they stand in the file; of Parquet, the row as JSON.
     pub fn raw(&self) -> &[u8] {
-        self.reader.raw()
+        match &self.body {
+            Body::Delimited { reader, .. } => reader.raw(),
+            Body::Nested(nested) => &nested.raw,
+        }
     }
 
     /// The record as text, for people to read.
@@ -262,15 +425,89 @@ impl Rows {
         }
     }
 
+    /// How much of the file as it stands on disk was read.
     pub fn bytes_read(&self) -> u64 {
-        self.reader.bytes_read()
+        self.position.load(Ordering::Relaxed)
     }
 
-    /// Where the column of that name stands.
+    /// What a row's lineage names: the file, and for records without lines of their own the list that they are counted
+    /// in, as in `page.json:_embedded.events[]`.
+    pub fn source(&self) -> String {
+        match &self.body {
+            Body::Nested(nested) if self.format != Format::JsonLines => {
+                format!("{}:{}[]", self.file.name, nested.records)
+            }
+            _ => self.file.name.clone(),
+        }
+    }
+
+    /// The line that the current record begins on, where its number is not that line.
+    pub fn line_in_file(&self) -> Option<u64> {
+        match (&self.body, self.format) {
+            (Body::Nested(nested), Format::Json | Format::Xml) => Some(nested.line),
+            _ => None,
+        }
+    }
+
+    /// What a person should know after the last row: a way to the records that led nowhere, paths that no record has.
+    pub fn notes(&self) -> Vec<String> {
+        let Body::Nested(nested) = &self.body else {
+            return Vec::new();
+        };
+        let file = &self.file.name;
+        if nested.number == 0 {
+            let missing = match &nested.reader {
+                NestedReader::Json(documents) => documents.missing.as_deref(),
+                NestedReader::Xml(elements) if !elements.found_any => Some(nested.records.as_str()),
+                _ => None,
+            };
+            return vec![match missing {
+                Some(part) if !part.is_empty() => {
+                    format!(
+                        "{file} has no records: there is no {part} in it (records = {:?})",
+                        nested.records
+                    )
+                }
+                _ => format!("{file} has no records"),
+            }];
+        }
+        nested
+            .paths
+            .iter()
+            .zip(&nested.seen)
+            .filter(|(_, seen)| !**seen)
+            .map(|((name, _), _)| {
+                let hint = did_you_mean(name, nested.known.iter().map(String::as_str));
+                format!("{file}: no record has a value at {name:?}. {hint}")
+                    .trim_end()
+                    .to_owned()
+            })
+            .collect()
+    }
+
+    /// Where the column of that name stands; of nested records, the path of that name.
     ///
     /// # Errors
-    /// [`Error::MissingColumn`] names the nearest one; [`Error::Header`] if two columns have the name.
-    pub fn column(&self, name: &str, wanted_by: impl FnOnce() -> String) -> Result<usize> {
+    /// [`Error::MissingColumn`] names the nearest one; [`Error::Header`] if two columns have the name or the path makes
+    /// no sense.
+    pub fn column(&mut self, name: &str, wanted_by: impl Fn() -> String) -> Result<usize> {
+        if let Body::Nested(nested) = &mut self.body {
+            let path = FieldPath::parse(name).map_err(|message| Error::Header {
+                file: self.file.name.clone(),
+                line: 1,
+                message: format!("the path {name:?}{} does not read: {message}", wanted_by()),
+                mend: "A path is written like venue.city.name or images[0].url".to_owned(),
+            })?;
+            let is_column = |key| self.columns.is_empty() || self.columns.iter().any(|column| column == key);
+            if path.first_key().is_none_or(is_column) {
+                if let Some(index) = nested.paths.iter().position(|(_, known)| *known == path) {
+                    return Ok(index);
+                }
+                nested.paths.push((name.to_owned(), path));
+                nested.seen.push(false);
+                return Ok(nested.paths.len() - 1);
+            }
+        }
         let mut found = self.columns.iter().enumerate().filter(|(_, column)| *column == name);
         match (found.next(), found.next()) {
             (Some((index, _)), None) => Ok(index),
@@ -291,10 +528,10 @@ impl Rows {
     }
 
     fn hint(&self, name: &str) -> String {
-        if let [only] = self.columns.as_slice() {
+        if let ([only], Body::Delimited { delimiter, .. }) = (self.columns.as_slice(), &self.body) {
             let likely = [b',', b';', b'\t', b'|']
                 .into_iter()
-                .filter(|d| *d != self.delimiter)
+                .filter(|d| d != delimiter)
                 .map(|d| (only.bytes().filter(|b| *b == d).count(), d))
                 .max();
             if let Some((count, delimiter)) = likely
@@ -310,6 +547,92 @@ impl Rows {
     }
 }
 
+impl Nested {
+    fn found_at(&self, index: usize) -> Option<&Found> {
+        let found = self.found.get(index)?;
+        if self.paths.get(index)?.1.is_each() {
+            found.get(self.element)
+        } else {
+            found.first()
+        }
+    }
+
+    fn next(&mut self, file: &DataFile, encoding: Encoding, format: Format) -> Result<Option<Row>> {
+        let failed = |fault| match fault {
+            json::Fault::Io(e) => Error::io("read", &file.path, e),
+            json::Fault::Broken { line, message } => Error::Document {
+                file: file.name.clone(),
+                line,
+                message,
+            },
+        };
+        let (cut, value) = match &mut self.reader {
+            NestedReader::Json(documents) => (documents.next(&mut self.raw).map_err(failed)?, None),
+            NestedReader::Lines(lines) => {
+                let cut = lines.next(&mut self.raw).map_err(|e| failed(json::Fault::Io(e)))?;
+                (cut, None)
+            }
+            NestedReader::Parquet(rows) => (rows.next(&mut self.raw).map_err(failed)?, None),
+            NestedReader::Xml(elements) => match elements.next(&mut self.raw).map_err(failed)? {
+                Some(element) => (Some(element.cut), Some(element.value)),
+                None => (None, None),
+            },
+        };
+        let Some(cut) = cut else { return Ok(None) };
+        self.number += 1;
+        self.line = cut.line;
+        self.element = 0;
+        self.found.clear();
+        let line = if format == Format::JsonLines {
+            cut.line
+        } else {
+            self.number
+        };
+        let broken = |fault| {
+            Ok(Some(Row::Broken {
+                line,
+                column: None,
+                fault,
+            }))
+        };
+        if !cut.whole {
+            return broken(too_long("record"));
+        }
+        let value = match value {
+            Some(Ok(value)) => value,
+            Some(Err(message)) => return broken(Fault::new("xml", message)),
+            None => {
+                let Ok(text) = decode(&self.raw, encoding) else {
+                    return broken(not_utf8());
+                };
+                match serde_json::from_str(&text) {
+                    Ok(value) => value,
+                    Err(e) => return broken(Fault::new("json", format!("the record is no JSON: {e}"))),
+                }
+            }
+        };
+        for ((_, path), seen) in self.paths.iter().zip(&mut self.seen) {
+            let found = path.find(&value);
+            *seen |= found.iter().any(|found| *found != Found::Missing);
+            self.found.push(found);
+        }
+        if self.number <= HINT_RECORDS && self.seen.contains(&false) {
+            path::names(&value, &mut self.known, HINT_PATHS);
+        }
+        Ok(Some(Row::Fields { line }))
+    }
+}
+
+fn too_long(what: &str) -> Fault {
+    let message = format!("the {what} has more than {MAX_RECORD_BYTES} bytes (MAX_RECORD_BYTES)");
+    Fault::new("too_long", message)
+}
+
+fn not_utf8() -> Fault {
+    let message = "the text is not valid UTF-8; if the file is Latin-1, write encoding = \"latin-1\"";
+    Fault::new("utf8", message)
+}
+
 fn unclosed() -> Fault {
     Fault::new("quote", "a quote is opened and not closed")
 }
@@ -321,31 +644,42 @@ fn decode(raw: &[u8], encoding: Encoding) -> Result<Cow<'_, str>, ()> {
     }
 }
 
-fn refuse_other_formats(path: &Path, start: &[u8]) -> Result<()> {
-    let save_as = |what: &str| format!("Save {what} as CSV in UTF-8 and give that");
-    let known: [(&[u8], &str, String); 8] = [
+fn refuse_other_formats(path: &Path, start: &[u8], format: Format) -> Result<()> {
+    let (wanted, save_as) = match format {
+        Format::Csv => ("a CSV file", "CSV in UTF-8"),
+        Format::Json => ("a JSON file", "JSON"),
+        Format::JsonLines => ("a file of JSON Lines", "JSON Lines"),
+        Format::Xml => ("an XML file", "XML in UTF-8"),
+        Format::Parquet => ("a Parquet file", "Parquet"),
+    };
+    let refused = |found: &str, mend: String| Error::NotReadable {
+        path: path.to_owned(),
+        wanted,
+        found: found.to_owned(),
+        mend,
+    };
+    if format == Format::Parquet {
+        if start.starts_with(b"PAR1") {
+            return Ok(());
+        }
+        return Err(refused(
+            "it does not begin as one",
+            "Write its format in the mapping".to_owned(),
+        ));
+    }
+    let save_as = |what: &str| format!("Save {what} as {save_as} and give that");
+    let known: [(&[u8], &str, String); 6] = [
         (b"PK\x03\x04", "a zip archive or a spreadsheet", save_as("the sheet")),
-        (b"PAR1", "a Parquet file", save_as("it")),
         (
-            b"\x1F\x8B",
-            "compressed with gzip",
-            "Unpack it first (gunzip)".to_owned(),
-        ),
-        (
-            b"\x28\xB5\x2F\xFD",
-            "compressed with zstd",
-            "Unpack it first (unzstd)".to_owned(),
+            b"PAR1",
+            "a Parquet file",
+            "Write format = \"parquet\" in the mapping".to_owned(),
         ),
         (b"%PDF", "a PDF document", save_as("its table")),
         (b"\xD0\xCF\x11\xE0", "an old spreadsheet", save_as("the sheet")),
         (b"\xFF\xFE", "text in UTF-16", save_as("it")),
         (b"\xFE\xFF", "text in UTF-16", save_as("it")),
     ];
-    let refused = |found: &str, mend: String| Error::NotCsv {
-        path: path.to_owned(),
-        found: found.to_owned(),
-        mend,
-    };
     if let Some((_, found, mend)) = known.into_iter().find(|(magic, _, _)| start.starts_with(magic)) {
         return Err(refused(&format!("it is {found}"), mend));
     }
@@ -357,11 +691,25 @@ fn refuse_other_formats(path: &Path, start: &[u8]) -> Result<()> {
         .position(|b| !b.is_ascii_whitespace())
         .map(|at| &start[at..])
         .unwrap_or_default();
-    if first.starts_with(b"{") || first.starts_with(b"[{") || first.starts_with(b"[\n") {
-        return Err(refused("it looks like JSON", save_as("it")));
+    let is_json = first.starts_with(b"{") || first.starts_with(b"[{") || first.starts_with(b"[\n");
+    let is_xml = first.starts_with(b"<?xml") || first.starts_with(b"<!DOCTYPE") || first.starts_with(b"<html");
+    match format {
+        Format::Csv if is_json => Err(refused(
+            "it looks like JSON",
+            "Name it .json (.jsonl with a record on each line), or write its format in the mapping".to_owned(),
+        )),
+        Format::Csv if is_xml => Err(refused(
+            "it looks like XML or HTML",
+            "Name it .xml if it is XML, or save its table as CSV".to_owned(),
+        )),
+        Format::Json | Format::JsonLines if first.starts_with(b"<") => Err(refused(
+            "it looks like XML or HTML",
+            "Perhaps a server answered with an error page: look into it".to_owned(),
+        )),
+        Format::Xml if !first.is_empty() && !first.starts_with(b"<") => Err(refused(
+            "it does not begin with a tag",
+            "Write its format in the mapping".to_owned(),
+        )),
+        _ => Ok(()),
     }
-    if first.starts_with(b"<?xml") || first.starts_with(b"<!DOCTYPE") || first.starts_with(b"<html") {
-        return Err(refused("it looks like XML or HTML", save_as("its table")));
-    }
-    Ok(())
 }

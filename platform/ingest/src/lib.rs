@@ -6,14 +6,19 @@
 //! go into are held in memory.
 
 mod bind;
+mod columnar;
 mod error;
 mod files;
+mod input;
+mod json;
 mod lookup;
 mod mapping;
 mod merge;
+mod path;
 mod records;
 mod sink;
 mod value;
+mod xml;
 
 pub use error::{Error, Result};
 pub use mapping::Mapping;
@@ -23,6 +28,7 @@ pub use sink::MAX_ORIGINAL_BYTES;
 use crate::{
     bind::{BoundTable, Part},
     files::{DataFile, Row, Rows},
+    input::Format,
     lookup::Lookup,
     mapping::{Source, TableMapping, by_name, name_fits},
     merge::{Defaults, Write, merge},
@@ -123,7 +129,9 @@ pub async fn ingest(lake: &Lake, options: &IngestOptions) -> Result<IngestReport
             on_progress(progress);
         }
     };
-    let files = files::expand(&options.files)?;
+    // Holds standard input while it is read, if that is asked for.
+    let spool = tempfile::tempdir().map_err(|e| Error::io("make a temporary folder in", &std::env::temp_dir(), e))?;
+    let files = files::expand(&options.files, spool.path())?;
     let mapping = options.mapping.as_deref().map(Mapping::read).transpose()?;
     let lookups = read_lookups(mapping.as_ref(), &options.files)?;
     let passes = match &mapping {
@@ -133,11 +141,11 @@ pub async fn ingest(lake: &Lake, options: &IngestOptions) -> Result<IngestReport
     // Every header is looked at before anything is read, so that a wrong file costs nothing.
     let mut opened = Vec::with_capacity(passes.len());
     for pass in passes {
-        let rows = Rows::open(&pass.file, &pass.source)?;
+        let mut rows = Rows::open(&pass.file, &pass.source)?;
         let tables = pass
             .tables
             .iter()
-            .map(|table| BoundTable::new(table, mapping.as_ref(), &rows, &lookups))
+            .map(|table| BoundTable::new(table, mapping.as_ref(), &mut rows, &lookups))
             .collect::<Result<Vec<_>>>()?;
         opened.push((rows, tables));
     }
@@ -183,7 +191,7 @@ impl Load {
         note: &impl Fn(Progress),
     ) -> Result<()> {
         let (sha256, bytes) = rows.file.sha256()?;
-        let source = rows.file.name.clone();
+        let (file, source) = (rows.file.name.clone(), rows.source());
         let is_new = self.known_files.insert(sha256.clone());
         let mut records = 0;
         for table in tables {
@@ -206,38 +214,14 @@ impl Load {
                 self.raw.push(&sha256, line, rows.raw());
             }
             for table in tables {
-                let Some((_, load)) = self.tables.get_mut(table.table.name) else {
-                    continue;
+                let repeats = match &row {
+                    Row::Broken { .. } => 1,
+                    Row::Fields { .. } => table.repeats(&rows),
                 };
-                let (column, fault) = match &row {
-                    Row::Broken { column, fault, .. } => (column.clone(), fault.clone()),
-                    Row::Fields { .. } => match table.read(&rows) {
-                        Part::Absent => continue,
-                        Part::Cells(cells) => {
-                            load.counts.records_in += 1;
-                            load.rows.push(cells, &source, line);
-                            if load.rows.is_full() {
-                                return Err(Error::TooLarge {
-                                    table: table.table.name,
-                                    file: source,
-                                    line,
-                                });
-                            }
-                            continue;
-                        }
-                        Part::Faulty { column, fault } => ((!column.is_empty()).then_some(column), fault),
-                    },
-                };
-                load.counts.records_in += 1;
-                load.counts.quarantined += 1;
-                self.quarantine.push(&Refused {
-                    table: table.table.name,
-                    source: &source,
-                    line,
-                    column: column.as_deref(),
-                    fault: &fault,
-                    original: &rows.original(),
-                });
+                for element in 0..repeats {
+                    rows.select(element);
+                    self.take(&row, line, element, &rows, table, &source)?;
+                }
             }
             if self.raw.is_full() {
                 self.raw.flush(writer).await?;
@@ -247,7 +231,7 @@ impl Load {
             }
             if records % PROGRESS_ROWS == 0 {
                 note(Progress::Reading {
-                    file: source.clone(),
+                    file: file.clone(),
                     bytes_read: rows.bytes_read(),
                     bytes,
                 });
@@ -255,18 +239,79 @@ impl Load {
             }
         }
         note(Progress::Reading {
-            file: source.clone(),
+            file: file.clone(),
             bytes_read: bytes,
             bytes,
         });
+        for text in rows.notes() {
+            note(Progress::Note(text));
+        }
         if is_new {
             self.raw_files.push(RawFile {
                 sha256,
-                source,
+                source: file,
                 bytes,
                 records,
             });
         }
+        Ok(())
+    }
+
+    /// Takes what a record, or one element of a list in it, says about one table.
+    fn take(
+        &mut self,
+        row: &Row,
+        line: u64,
+        element: usize,
+        rows: &Rows,
+        table: &BoundTable,
+        source: &str,
+    ) -> Result<()> {
+        let Some((_, load)) = self.tables.get_mut(table.table.name) else {
+            return Ok(());
+        };
+        let (column, mut fault) = match row {
+            Row::Broken { column, fault, .. } => (column.clone(), fault.clone()),
+            Row::Fields { .. } => match table.read(rows) {
+                Part::Absent => return Ok(()),
+                Part::Cells(cells) => {
+                    load.counts.records_in += 1;
+                    load.rows.push(cells, source, line);
+                    if load.rows.is_full() {
+                        return Err(Error::TooLarge {
+                            table: table.table.name,
+                            file: source.to_owned(),
+                            line,
+                        });
+                    }
+                    return Ok(());
+                }
+                Part::Faulty { column, fault } => ((!column.is_empty()).then_some(column), fault),
+            },
+        };
+        let is_element = table.is_each() && matches!(row, Row::Fields { .. });
+        if let Some(line) = rows.line_in_file() {
+            fault.message.push_str(&format!("; the record begins on line {line}"));
+        }
+        load.counts.records_in += 1;
+        load.counts.quarantined += 1;
+        self.quarantine.push(&Refused {
+            table: table.table.name,
+            source,
+            line,
+            element: is_element.then_some(element),
+            column: column
+                .map(|column| {
+                    if is_element {
+                        column.replace("[*]", &format!("[{element}]"))
+                    } else {
+                        column
+                    }
+                })
+                .as_deref(),
+            fault: &fault,
+            original: &rows.original(),
+        });
         Ok(())
     }
 
@@ -446,19 +491,18 @@ fn plan_by_name(files: Vec<DataFile>, note: &impl Fn(Progress)) -> Result<Vec<Pa
     let mut passes = Vec::new();
     let only = files.len() == 1;
     for file in files {
-        let stem = file
-            .path
-            .file_stem()
-            .map(|stem| stem.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let is_csv = file
-            .path
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-        let table = MODEL.iter().find(|table| table.name == stem && is_csv);
+        if file.name == files::STANDARD_INPUT {
+            return Err(Error::UnknownFile {
+                file: "standard input".to_owned(),
+                tables: "the tables".to_owned(),
+            });
+        }
+        let stem = file.name.split('.').next().unwrap_or_default().to_owned();
+        let is_data = input::format_of_name(&file.path).is_some();
+        let table = MODEL.iter().find(|table| table.name == stem && is_data);
         let Some(table) = table else {
             let tables: Vec<String> = MODEL.iter().map(|table| format!("{}.csv", table.name)).collect();
-            if only || is_csv {
+            if only || is_data {
                 return Err(Error::UnknownFile {
                     file: file.name,
                     tables: tables.join(", "),
@@ -470,7 +514,14 @@ fn plan_by_name(files: Vec<DataFile>, note: &impl Fn(Progress)) -> Result<Vec<Pa
             )));
             continue;
         };
-        let header = Rows::open(&file, &Source::default())?.columns;
+        let rows = Rows::open(&file, &Source::default())?;
+        let header = match rows.format {
+            Format::Csv | Format::Parquet => rows.columns,
+            // Each record says its own columns.
+            Format::Json | Format::JsonLines | Format::Xml => {
+                table.columns().iter().map(|column| column.name.to_owned()).collect()
+            }
+        };
         for column in &header {
             if table.column(column).is_none() {
                 note(Progress::Note(format!(

@@ -1,7 +1,7 @@
 //! The mapping file: how a source's columns become the model's. It is read here into values that are known to make
 //! sense by themselves; whether they fit the files at hand is judged when a file is opened.
 
-use crate::{Error, Result, error::did_you_mean, value::TimeFormat};
+use crate::{Error, Result, error::did_you_mean, input::Format, path::FieldPath, value::TimeFormat};
 use concert_lake::schema::{Kind, MODEL, TableDef};
 use regex::Regex;
 use serde::Deserialize;
@@ -16,6 +16,10 @@ const MAX_MAPPING_BYTES: u64 = 1 << 20;
 /// How a file is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
+    /// None: the file says it by its first bytes or its name.
+    pub format: Option<Format>,
+    /// The names that lead to the records of a JSON or XML document.
+    pub records: Option<Vec<String>>,
     pub delimiter: u8,
     pub header: bool,
     /// The names of the columns, where the file has no header.
@@ -28,6 +32,8 @@ pub struct Source {
 impl Default for Source {
     fn default() -> Self {
         Source {
+            format: None,
+            records: None,
             delimiter: b',',
             header: true,
             columns: None,
@@ -300,16 +306,28 @@ impl Mapping {
     }
 
     fn source(&self, section: &str, own: SourceFile, shared: &SourceFile) -> Result<Source> {
-        let format = own
-            .format
-            .or_else(|| shared.format.clone())
-            .unwrap_or_else(|| "csv".to_owned());
-        if format != "csv" || own.records.is_some() {
-            let message =
-                format!("the format {format:?} is not read yet. Convert the file to CSV, and write format = \"csv\"");
-            return Err(self.wrong(section, "format", &message));
-        }
         let mut source = Source::default();
+        if let Some(format) = own.format.or_else(|| shared.format.clone()) {
+            source.format = Format::of_name(&format);
+            if source.format.is_none() {
+                let message = format!("the format {format:?} is not read. Write {}", Format::NAMES);
+                return Err(self.wrong(section, "format", &message));
+            }
+        }
+        if let Some(records) = own.records.or_else(|| shared.records.clone()) {
+            if matches!(source.format, Some(Format::Csv | Format::JsonLines | Format::Parquet)) {
+                let message = "records is for JSON and XML: in other formats every row is a record";
+                return Err(self.wrong(section, "records", message));
+            }
+            let names = FieldPath::parse(&records).map(|path| path.names());
+            let Ok(Some(names)) = names else {
+                let message = format!(
+                    "records = {records:?} must be the names that lead to the list, such as \"_embedded.events\""
+                );
+                return Err(self.wrong(section, "records", &message));
+            };
+            source.records = Some(names);
+        }
         if let Some(delimiter) = own.delimiter.or_else(|| shared.delimiter.clone()) {
             source.delimiter = match delimiter.as_bytes() {
                 [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => *byte,
@@ -354,6 +372,8 @@ impl Mapping {
         // A lookup's file is often written as the source is, but never with the same columns.
         let shared = SourceFile {
             columns: None,
+            format: shared.format.clone().filter(|format| format == "csv"),
+            records: None,
             ..shared.clone()
         };
         for (name, lookup) in section {
@@ -378,7 +398,10 @@ impl Mapping {
             };
             let key: OneOrMany = self.section(&place, "key", key)?;
             let own: SourceFile = self.section(&place, &place, toml::Value::Table(options))?;
-            let source = self.source(&place, own, &shared)?;
+            let mut source = self.source(&place, own, &shared)?;
+            if *source.format.get_or_insert(Format::Csv) != Format::Csv {
+                return Err(self.wrong(&place, "format", "a lookup is a CSV file"));
+            }
             self.lookups.push(LookupDef {
                 name: name.clone(),
                 file,
@@ -654,7 +677,7 @@ mod tests {
             ),
             (
                 &format!("[source]\nformat = \"xlsx\"\n[venues]\n{venues}"),
-                "the format \"xlsx\" is not read yet",
+                "the format \"xlsx\" is not read. Write csv, json, jsonl, xml or parquet",
             ),
             (
                 &format!("[source]\ndelimiter = \"||\"\n[venues]\n{venues}"),

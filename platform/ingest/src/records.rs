@@ -37,7 +37,6 @@ pub struct RecordReader<R> {
     carry: Vec<u8>,
     carry_at: usize,
     next_line: u64,
-    bytes_read: u64,
 }
 
 enum Line {
@@ -57,18 +56,12 @@ impl<R: BufRead> RecordReader<R> {
             carry: Vec::new(),
             carry_at: 0,
             next_line: 1,
-            bytes_read: 0,
         }
     }
 
     /// The bytes of the record that was returned last.
     pub fn raw(&self) -> &[u8] {
         &self.raw
-    }
-
-    /// How far into the file this is, in bytes.
-    pub fn bytes_read(&self) -> u64 {
-        self.bytes_read
     }
 
     /// The next record that is not blank; none at the end.
@@ -137,7 +130,6 @@ impl<R: BufRead> RecordReader<R> {
     fn give_up_on_first_line(&mut self, line: u64, lost_line_end: bool) -> Record {
         if let Some(end) = self.first_line_end.take() {
             let mut rest = self.raw.split_off(end);
-            self.bytes_read = self.bytes_read.saturating_sub(rest.len() as u64);
             if lost_line_end {
                 rest.push(b'\n');
             }
@@ -217,7 +209,6 @@ impl<R: BufRead> RecordReader<R> {
     }
 
     fn consume(&mut self, bytes: usize, from_carry: bool) {
-        self.bytes_read += bytes as u64;
         if from_carry {
             self.carry_at += bytes;
             if self.carry_at == self.carry.len() {

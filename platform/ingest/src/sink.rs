@@ -182,6 +182,8 @@ pub struct Refused<'a> {
     pub table: &'a str,
     pub source: &'a str,
     pub line: u64,
+    /// Which of several rows in one record it is.
+    pub element: Option<usize>,
     pub column: Option<&'a str>,
     pub fault: &'a Fault,
     pub original: &'a str,
@@ -217,6 +219,7 @@ impl Quarantine {
             table,
             source,
             line,
+            element,
             column,
             fault,
             original,
@@ -230,6 +233,9 @@ impl Quarantine {
         for part in [*table, *source, &line.to_string(), fault.rule, original] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
+        }
+        if let Some(element) = element {
+            hash.update(element.to_be_bytes());
         }
         let id = hex::encode(&hash.finalize()[..16]);
         if !self.known.insert(id.clone()) {

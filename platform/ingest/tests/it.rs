@@ -304,14 +304,27 @@ async fn a_bad_row_is_put_aside_with_its_place_and_reason() {
 }
 
 #[tokio::test]
-async fn what_is_no_csv_file_is_refused_with_the_mend() {
-    let cases: [(&str, &[u8], &str); 7] = [
+async fn what_cannot_be_read_is_refused_with_the_mend() {
+    let cases: [(&str, &[u8], &str); 12] = [
         (
             "venues.csv",
             b"PK\x03\x04rest",
             "it is a zip archive or a spreadsheet. Save the sheet as CSV",
         ),
-        ("venues.csv", b"\x1f\x8b\x08", "Unpack it first (gunzip)"),
+        ("venues.csv", b"\x1f\x8b\x08", "could not unpack"),
+        ("venues.csv", b"PAR1rest", "is not a Parquet file: "),
+        ("venues.parquet", b"PAR1rest", "is not a Parquet file: "),
+        (
+            "venues.json",
+            b"<html>",
+            "is not a JSON file: it looks like XML or HTML",
+        ),
+        (
+            "venues.json",
+            b"[{\"venue_id\": 1},\n{\"ven",
+            "line 2: the document ends inside of the value",
+        ),
+        ("venues.xml", b"<l><v>\n</l>", "line 2: "),
         ("venues.csv", b"\xff\xfev\0e\0", "text in UTF-16"),
         ("venues.csv", b"venue_id,name\0\n", "it holds zero bytes"),
         ("venues.csv", b"{\"venue_id\": 1}", "it looks like JSON"),
@@ -589,5 +602,266 @@ async fn the_tickit_sample_loads_whole() {
             )
             .await,
         ["Gotterdammerung|Opera|Lyric Opera House|2008-01-25"]
+    );
+}
+
+const NESTED: &str = "[source]\nrecords = \"page.shows\"\n\
+    [artists]\nartist_id = { column = \"acts[*].id\" }\nname = { column = \"acts[*].name\" }\n\
+    [artist_genres]\nartist_id = { column = \"acts[0].id\" }\ngenre = { column = \"genres[*]\" }\n\
+    [concerts]\nconcert_id = { column = \"id\" }\nartist_id = { column = \"acts[0].id\" }\n\
+    venue_id = { const = \"v\" }\nevent_date = { column = \"when.day\" }\n\
+    total_attendance = { column = \"crowd\" }\nstarts_at = { column = \"when.tiem\" }\n";
+
+#[tokio::test]
+async fn nested_records_fill_several_tables_and_keep_their_place() {
+    let bench = Bench::new();
+    let mapping = bench.file("m.toml", NESTED);
+    let page = r#"{"page": {"size": 4, "shows": [
+        {"id": 1, "acts": [{"id": "a", "name": "A"}, {"id": "b", "name": "B"}], "genres": ["rock", "pop"],
+         "when": {"day": "2024-05-31", "time": "20:00"}, "crowd": 300},
+        {"id": 2, "acts": [{"id": "a", "name": "A"}, {"id": "c"}], "genres": [],
+         "when": {"day": "2024-05-30"}, "crowd": "many"},
+        {"id": 3 "acts": []},
+        {"id": 4, "acts": [], "when": {"day": {"y": 2024}}}
+    ]}}"#;
+    let file = bench.file("page.json", page);
+    let notes = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&notes);
+    let progress: OnProgress = Arc::new(move |progress| {
+        if let Progress::Note(text) = progress {
+            heard.lock().expect("not poisoned").push(text);
+        }
+    });
+    let mut options = options(&[file], Some(&mapping));
+    options.progress = Some(progress);
+    let report = ingest(&bench.lake, &options).await.expect("loads");
+    assert_eq!(report.tables["artists"], counts(5, 2, 1, 2, 0));
+    assert_eq!(report.tables["artist_genres"], counts(3, 2, 0, 1, 0));
+    assert_eq!(report.tables["concerts"], counts(4, 1, 0, 3, 0));
+    assert_eq!(
+        bench.rows("SELECT genre FROM artist_genres ORDER BY 1").await,
+        ["pop", "rock"]
+    );
+    assert_eq!(
+        bench
+            .rows("SELECT concert_id, event_date, total_attendance, _source, _line FROM concerts")
+            .await,
+        ["1|2024-05-31|300|page.json:page.shows[]|1"]
+    );
+    assert_eq!(
+        bench
+            .rows("SELECT line, table_name, column_name, rule, message FROM quarantine ORDER BY line, table_name")
+            .await,
+        [
+            "2|artists|acts[1].name|required|name: there is no value, and every row must have one; \
+             the record begins on line 4",
+            "2|concerts|crowd|number|total_attendance: \"many\" is not a whole number; the record begins on line 4",
+            "3|artist_genres|-|json|the record is no JSON: expected `,` or `}` at line 1 column 10; \
+             the record begins on line 6",
+            "3|artists|-|json|the record is no JSON: expected `,` or `}` at line 1 column 10; \
+             the record begins on line 6",
+            "3|concerts|-|json|the record is no JSON: expected `,` or `}` at line 1 column 10; \
+             the record begins on line 6",
+            "4|concerts|acts[0].id|required|artist_id: there is no value, and every row must have one; \
+             the record begins on line 7",
+        ]
+    );
+    // As received, whatever it holds.
+    assert_eq!(
+        bench
+            .rows("SELECT encode(record, 'hex') FROM raw_records WHERE line = 3")
+            .await,
+        [hex::encode("{\"id\": 3 \"acts\": []}")]
+    );
+    assert_eq!(
+        *notes.lock().expect("not poisoned"),
+        ["page.json: no record has a value at \"when.tiem\". Did you mean \"when.time\"?"]
+    );
+}
+
+#[tokio::test]
+async fn every_format_gives_the_same_rows() {
+    let mapping = "[venues]\nvenue_id = { column = \"id\" }\nname = { column = \"name\" }\n\
+                   capacity = { column = \"seats\" }\n";
+    let csv = "id,name,seats\nv1,A & B,100\nv2,\"C, D\",0\nv3,E,many\n";
+    let json = r#"[{"id":"v1","name":"A & B","seats":100},{"id":"v2","name":"C, D","seats":0},
+                   {"id":"v3","name":"E","seats":"many"}]"#;
+    let lines = "{\"id\":\"v1\",\"name\":\"A & B\",\"seats\":100}\n\n{\"id\":\"v2\",\"name\":\"C, D\",\"seats\":0}\n\
+                 {\"id\":\"v3\",\"name\":\"E\",\"seats\":\"many\"}\n";
+    let xml = "<?xml version=\"1.0\"?><l><v><id>v1</id><name>A &amp; B</name><seats>100</seats></v>\n\
+               <v><id>v2</id><name>C, D</name><seats>0</seats></v><v><id>v3</id><name>E</name><seats>many</seats></v></l>";
+    let files: Vec<(&str, Vec<u8>)> = vec![
+        ("v.csv", csv.into()),
+        ("v.csv.gz", gzip(csv.as_bytes())),
+        ("v.dat", zstd::encode_all(csv.as_bytes(), 0).expect("packs")),
+        ("v.json", json.into()),
+        ("v.json.gz", gzip(json.as_bytes())),
+        ("answer", json.into()),
+        ("v.jsonl", lines.into()),
+        ("v.xml", xml.into()),
+        ("v.xml.zst", zstd::encode_all(xml.as_bytes(), 0).expect("packs")),
+        (
+            "v.parquet",
+            parquet_of(&[("v1", "A & B", "100"), ("v2", "C, D", "0"), ("v3", "E", "many")]),
+        ),
+    ];
+    for (name, content) in files {
+        let bench = Bench::new();
+        let mapping = bench.file("m.toml", mapping);
+        let file = bench.file(name, content);
+        let report = bench.load(&[file], Some(&mapping)).await.expect(name);
+        assert_eq!(report.tables["venues"], counts(3, 2, 0, 1, 0), "{name}");
+        assert_eq!(
+            bench
+                .rows("SELECT venue_id, name, capacity FROM venues ORDER BY 1")
+                .await,
+            ["v1|A & B|100", "v2|C, D|-"],
+            "{name}"
+        );
+        assert_eq!(
+            bench.rows("SELECT column_name, rule FROM quarantine").await,
+            ["seats|number"],
+            "{name}"
+        );
+        assert_eq!(bench.rows("SELECT records FROM raw_files").await, ["3"], "{name}");
+        assert_eq!(bench.rows("SELECT count(*) FROM raw_records").await, ["3"], "{name}");
+    }
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(text).expect("packs");
+    packed.finish().expect("packs")
+}
+
+fn parquet_of(rows: &[(&str, &str, &str)]) -> Vec<u8> {
+    use arrow::array::{ArrayRef, RecordBatch, StringArray};
+    let texts = |of: fn(&(&str, &str, &str)) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(rows.iter().map(of)))
+    };
+    let batch = RecordBatch::try_from_iter([
+        ("id", texts(|r| r.0.to_owned())),
+        ("name", texts(|r| r.1.to_owned())),
+        ("seats", texts(|r| r.2.to_owned())),
+    ])
+    .expect("a batch");
+    let mut file = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut file, batch.schema(), None).expect("opens");
+    writer.write(&batch).expect("writes");
+    writer.close().expect("closes");
+    file
+}
+
+#[tokio::test]
+async fn files_of_any_format_are_known_by_a_tables_name() {
+    let bench = Bench::new();
+    bench.file(
+        "venues.json",
+        r#"[{"venue_id": "v1", "name": "A", "capacity": 5}, {"venue_id": "v2"}]"#,
+    );
+    bench.file(
+        "artists.jsonl.gz",
+        gzip(b"{\"artist_id\": \"a1\", \"name\": \"B\", \"popularity_score\": 12.5}\n"),
+    );
+    bench.file(
+        "artist_genres.xml",
+        "<rows><row artist_id='no'><artist_id>a1</artist_id><genre>x</genre></row></rows>",
+    );
+    let report = bench.load(&[bench.data.path().to_owned()], None).await.expect("loads");
+    assert_eq!(report.tables["venues"], counts(2, 1, 0, 1, 0));
+    assert_eq!(report.tables["artists"], counts(1, 1, 0, 0, 0));
+    assert_eq!(report.tables["artist_genres"], counts(1, 1, 0, 0, 0));
+    assert_eq!(bench.rows("SELECT popularity_score FROM artists").await, ["12.5"]);
+}
+
+#[tokio::test]
+async fn a_wrong_path_and_two_lists_in_one_table_are_refused() {
+    let table =
+        |rest: &str| format!("[venues]\nvenue_id = {{ column = \"a[*].id\" }}\nname = {{ column = {rest:?} }}\n");
+    for (rest, wanted) in [
+        (
+            "b[*].name",
+            "v.json, line 1: the columns of venues take their rows from two lists",
+        ),
+        (
+            "b[",
+            "the path \"b[\", which m.toml, line 3 asks for (venues.name) does not read",
+        ),
+    ] {
+        let bench = Bench::new();
+        let mapping = bench.file("m.toml", table(rest));
+        let file = bench.file("v.json", "{}");
+        let message = bench.load(&[file], Some(&mapping)).await.expect_err(rest).to_string();
+        assert!(message.starts_with(wanted) || message.contains(wanted), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_ticketmasters_events_load_whole() {
+    let Some(data) = real_data("ticketmaster") else { return };
+    let bench = Bench::new();
+    let files = ["events_2019_page.json", "event_all-200.json", "event_find-404.json"].map(|name| data.join(name));
+    let mapping = mappings().join("ticketmaster.toml");
+    let report = bench.load(&files, Some(&mapping)).await.expect("loads");
+    // 40 events; 5 of them name neither venue nor act, 4 more no act.
+    let concerts = report.tables["concerts"];
+    assert_eq!((concerts.records_in, concerts.clean, concerts.quarantined), (40, 31, 9));
+    assert_eq!(report.tables["concert_prices"].quarantined, 0);
+    assert_eq!(
+        bench
+            .rows(
+                "SELECT c.event_date, c.starts_at, c.status, v.name, v.city, v.state, v.timezone, a.name, p.price, \
+                 p.currency FROM concerts c JOIN venues v ON c.venue_id = v.venue_id \
+                 JOIN artists a ON c.artist_id = a.artist_id JOIN concert_prices p ON c.concert_id = p.concert_id \
+                 WHERE c.concert_id = 'tm-vvG1YZ4JMnE9B1'"
+            )
+            .await,
+        ["2020-01-01|-|completed|Cotton Bowl|Dallas|TX|America/Chicago|Bridgestone-NHL Winter Classic®|75.00|USD"]
+    );
+    let again = bench.load(&files, Some(&mapping)).await.expect("loads again");
+    assert!(
+        again
+            .tables
+            .values()
+            .all(|counts| counts.clean == 0 && counts.merged == 0),
+        "{again:?}"
+    );
+}
+
+#[tokio::test]
+async fn artists_of_spotify_and_musicbrainz_load_whole() {
+    let (Some(spotify), Some(musicbrainz)) = (real_data("spotify"), real_data("musicbrainz")) else {
+        return;
+    };
+    let bench = Bench::new();
+    let search = spotify.join("artist_search_Arctic_0.json");
+    let report = bench
+        .load(&[search], Some(&mappings().join("spotify.toml")))
+        .await
+        .expect("loads");
+    assert_eq!(report.tables["artists"], counts(20, 20, 0, 0, 0));
+    assert_eq!(report.tables["artist_genres"], counts(16, 16, 0, 0, 0));
+    let files = [
+        "artist.json",
+        "artist_arabic.json",
+        "artist_ended.json",
+        "artist_null.json",
+    ];
+    let files = files.map(|name| musicbrainz.join(name));
+    let report = bench
+        .load(&files, Some(&mappings().join("musicbrainz.toml")))
+        .await
+        .expect("loads");
+    assert_eq!(report.tables["artists"], counts(4, 3, 0, 1, 0));
+    assert_eq!(
+        bench
+            .rows("SELECT name, home_city, formation_date FROM artists WHERE musicbrainz_id IS NOT NULL ORDER BY 1")
+            .await,
+        [
+            "Ed Sheeran|Hebden Bridge|1991-02-17",
+            "Serge Gainsbourg|Paris|1928-04-02",
+            "محمد منير|Aswān|1954-10-10"
+        ]
     );
 }

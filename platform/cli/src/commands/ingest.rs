@@ -19,7 +19,7 @@ pub const WRITER_WAIT: Duration = Duration::from_secs(30);
 
 #[derive(Args)]
 pub struct Options {
-    /// Files, or one folder whose files are named after the tables
+    /// Files, folders whose files are named after the tables, or - for standard input
     #[arg(required = true, value_name = "FILES")]
     files: Vec<PathBuf>,
     /// How the files' columns become the tables' columns

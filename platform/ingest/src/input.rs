@@ -1,0 +1,177 @@
+//! Opens a file for reading, whatever it is wrapped in: gzip and zstd are known by their first bytes and unpacked as a
+//! stream, and a byte order mark is left out. It also tells what the text inside is, where nobody says so.
+
+use crate::{Error, Result};
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Cursor, Read, Seek as _, SeekFrom},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// How much of a file is looked at to tell what it is, in bytes.
+const SNIFF_BYTES: usize = 8 << 10;
+
+const BUFFER_BYTES: usize = 64 << 10;
+
+const GZIP: &[u8] = b"\x1F\x8B";
+const ZSTD: &[u8] = b"\x28\xB5\x2F\xFD";
+const PARQUET: &[u8] = b"PAR1";
+
+/// What a file is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Csv,
+    /// One document, or several after each other.
+    Json,
+    /// One JSON value on each line.
+    JsonLines,
+    Xml,
+    Parquet,
+}
+
+impl Format {
+    pub const NAMES: &'static str = "csv, json, jsonl, xml or parquet";
+
+    pub fn of_name(name: &str) -> Option<Format> {
+        match name {
+            "csv" | "tsv" => Some(Format::Csv),
+            "json" => Some(Format::Json),
+            "jsonl" | "ndjson" => Some(Format::JsonLines),
+            "xml" => Some(Format::Xml),
+            "parquet" => Some(Format::Parquet),
+            _ => None,
+        }
+    }
+}
+
+pub type Text = Box<dyn BufRead + Send>;
+
+pub struct Input {
+    /// The text, unpacked, from its first byte.
+    pub text: Text,
+    /// The beginning of the text.
+    pub start: Vec<u8>,
+    /// How much of the file as it stands on disk was read, in bytes.
+    pub position: Arc<AtomicU64>,
+    packed: bool,
+}
+
+impl Input {
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read or what it is packed with is damaged.
+    pub fn open(path: &Path) -> Result<Input> {
+        let failed = |e| Error::io("read", path, e);
+        let mut file = File::open(path).map_err(failed)?;
+        let mut magic = Vec::with_capacity(4);
+        (&mut file).take(4).read_to_end(&mut magic).map_err(failed)?;
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        let position = Arc::new(AtomicU64::new(0));
+        let counted = Counted {
+            file,
+            position: Arc::clone(&position),
+        };
+        let packed = magic.starts_with(GZIP) || magic.starts_with(ZSTD);
+        let mut unpacked: Box<dyn Read + Send> = if magic.starts_with(GZIP) {
+            Box::new(flate2::read::MultiGzDecoder::new(counted))
+        } else if magic.starts_with(ZSTD) {
+            let unpack = |e| Error::io("unpack", path, e);
+            Box::new(zstd::stream::read::Decoder::new(counted).map_err(unpack)?)
+        } else {
+            Box::new(counted)
+        };
+        let mut start = Vec::with_capacity(SNIFF_BYTES);
+        let what = if packed { "unpack" } else { "read" };
+        (&mut unpacked)
+            .take(SNIFF_BYTES as u64)
+            .read_to_end(&mut start)
+            .map_err(|e| Error::io(what, path, e))?;
+        // A byte order mark is no part of the first column's name.
+        if start.starts_with(b"\xEF\xBB\xBF") {
+            start.drain(..3);
+        }
+        let text = BufReader::with_capacity(BUFFER_BYTES, Cursor::new(start.clone()).chain(unpacked));
+        Ok(Input {
+            text: Box::new(text),
+            start,
+            position,
+            packed,
+        })
+    }
+
+    /// What the file is: by its first bytes, by its name, by its text, in this order.
+    ///
+    /// # Errors
+    /// [`Error::NotReadable`] for Parquet inside of gzip or zstd, which cannot be read as a stream.
+    pub fn format(&self, path: &Path) -> Result<Format> {
+        if self.start.starts_with(PARQUET) {
+            if self.packed {
+                return Err(Error::NotReadable {
+                    path: path.to_owned(),
+                    wanted: "a Parquet file",
+                    found: "it is packed once more".to_owned(),
+                    mend: "Unpack it first (gunzip or unzstd): Parquet is packed inside".to_owned(),
+                });
+            }
+            return Ok(Format::Parquet);
+        }
+        Ok(format_of_name(path).unwrap_or_else(|| {
+            match self
+                .start
+                .iter()
+                .position(|b| !b.is_ascii_whitespace())
+                .map(|at| &self.start[at..])
+            {
+                Some([b'{', ..] | [b'[', b'{' | b'[' | b'\n' | b'\r' | b' ', ..]) => Format::Json,
+                Some(text) if text.starts_with(b"<?xml") => Format::Xml,
+                _ => Format::Csv,
+            }
+        }))
+    }
+}
+
+/// What a file's name says that it is: `a.jsonl.gz` holds JSON Lines.
+pub fn format_of_name(path: &Path) -> Option<Format> {
+    let name = path.file_name()?.to_string_lossy().to_lowercase();
+    let name = [".gz", ".gzip", ".zst", ".zstd"]
+        .iter()
+        .find_map(|ending| name.strip_suffix(ending))
+        .unwrap_or(&name);
+    Format::of_name(name.rsplit_once('.')?.1)
+}
+
+struct Counted {
+    file: File,
+    position: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.position.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_what_is_inside() {
+        for (name, wanted) in [
+            ("a.csv", Some(Format::Csv)),
+            ("A.JSON", Some(Format::Json)),
+            ("a.jsonl.gz", Some(Format::JsonLines)),
+            ("a.xml.zst", Some(Format::Xml)),
+            ("a.b.parquet", Some(Format::Parquet)),
+            ("a.txt", None),
+            ("json", None),
+        ] {
+            assert_eq!(format_of_name(Path::new(name)), wanted, "{name}");
+        }
+    }
+}
