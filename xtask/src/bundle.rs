@@ -312,8 +312,11 @@ impl Template {
             }
         }
         kept.push_str(rest);
-        if kept.contains("<style") || kept.contains(" style=") || kept.contains(" onload=") {
-            bail!("app/index.html holds inline styles or handlers, which the page's policy forbids");
+        if ["<style", " style=", "<script>", " onload=", " onclick="]
+            .iter()
+            .any(|part| kept.contains(part))
+        {
+            bail!("app/index.html holds inline styles or scripts, which the page's policy forbids");
         }
         let text: String = kept
             .lines()
@@ -433,4 +436,64 @@ fn file_name(path: &Path) -> String {
     path.file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = "<!doctype html>\n<html>\n  <head>\n    <meta charset=\"utf-8\">\n\
+        <!-- a note with a > in it -->\n\
+        <meta name=\"concert-echarts\" content=\"/echarts.js\">\n\
+        <link data-trunk rel=\"css\" href=\"style/a.css\">\n\
+        <link data-trunk rel=\"rust\" href=\"Cargo.toml\">\n\
+        <link data-trunk rel=\"css\" href=\"style/b.css\">\n\
+        <script src=\"/theme.js\"></script>\n  </head>\n  <body>\n    <p>text</p>\n  </body>\n</html>\n";
+
+    #[test]
+    fn what_is_meant_for_trunk_is_left_out_and_styles_keep_their_order() {
+        let template = Template::parse(DOCUMENT).unwrap();
+        assert_eq!(template.styles, ["style/a.css", "style/b.css"]);
+        assert_eq!(
+            template.fill("FIRST\n", "LAST\n").unwrap(),
+            "<!doctype html>\n<html>\n  <head>\nFIRST\n<meta charset=\"utf-8\">\n\
+             <script src=\"/theme.js\"></script>\n  LAST\n</head>\n  <body>\n    <p>text</p>\n  </body>\n</html>\n"
+        );
+    }
+
+    #[test]
+    fn a_named_script_gets_its_hash_and_its_integrity() {
+        let out = std::env::temp_dir().join(format!("concert-xtask-{}", std::process::id()));
+        fs::create_dir_all(&out).unwrap();
+        fs::write(out.join("theme.js"), "1;").unwrap();
+        let mut template = Template::parse(DOCUMENT).unwrap();
+        template.hash_scripts(&out).unwrap();
+        let hash = hex::encode(&Sha256::digest("1;")[..8]);
+        let integrity = BASE64.encode(Sha384::digest("1;"));
+        assert!(
+            template.text.contains(&format!(
+                "<script src=\"/theme-{hash}.js\" integrity=\"sha384-{integrity}\"></script>"
+            )),
+            "{}",
+            template.text
+        );
+        assert!(out.join(format!("theme-{hash}.js")).is_file());
+        let missing = Template::parse(&DOCUMENT.replace("theme.js", "missing.js"))
+            .unwrap()
+            .hash_scripts(&out);
+        assert!(missing.unwrap_err().to_string().contains("missing.js"));
+        fs::remove_dir_all(&out).unwrap();
+    }
+
+    #[test]
+    fn a_document_that_the_policy_would_break_is_refused() {
+        for part in ["<p style=\"color: red\">", "<style>p {}</style>", "<script>1</script>"] {
+            assert!(
+                Template::parse(&DOCUMENT.replace("<p>text</p>", part)).is_err(),
+                "{part}"
+            );
+        }
+        assert!(Template::parse("<html><link").is_err());
+        assert!(Template::parse("<html></html>").unwrap().fill("", "").is_err());
+    }
 }

@@ -5,7 +5,7 @@
 use std::{
     env,
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
@@ -39,7 +39,8 @@ impl Context {
     pub fn new() -> Result<Self> {
         let root = root().context("this folder is in no clone of the repository; change into one")?;
         let cache = match env::var_os("CONCERT_CACHE") {
-            Some(folder) => PathBuf::from(folder),
+            // Other programs start in other folders.
+            Some(folder) => path::absolute(folder)?,
             None => Path::new(&env::var_os("HOME").context("neither CONCERT_CACHE nor HOME is set; set one of them")?)
                 .join(".cache/concert"),
         };

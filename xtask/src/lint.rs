@@ -36,6 +36,9 @@ const LIGHT_PACKAGES: [&str; 6] = [
     "concert-generate",
 ];
 
+/// What tests may do.
+const TESTS: &str = "-Aclippy::unwrap_used";
+
 /// Runs the command.
 ///
 /// # Errors
@@ -45,14 +48,22 @@ pub fn command(context: &Context, options: &Options) -> Result<ExitCode> {
     step("format", || run(cargo(context).args(["fmt", "--all", "--check"])))
         .context("`cargo fmt --all` mends the format")?;
     step("clippy, native", || {
-        let mut clippy = cargo(context);
-        clippy
-            .env("CARGO_TARGET_DIR", context.cache.join("target-lint"))
-            .args(["clippy", "--all-targets"]);
-        if options.light {
-            clippy.args(LIGHT_PACKAGES.map(|package| format!("--package={package}")));
+        // A test may stop at what it did not expect; a library may not.
+        for (targets, lints) in [
+            (&["--lib", "--bins"][..], &["-Dwarnings"][..]),
+            (&["--tests"], &["-Dwarnings", TESTS]),
+        ] {
+            let mut clippy = cargo(context);
+            clippy
+                .env("CARGO_TARGET_DIR", context.cache.join("target-lint"))
+                .arg("clippy")
+                .args(targets);
+            if options.light {
+                clippy.args(LIGHT_PACKAGES.map(|package| format!("--package={package}")));
+            }
+            run(clippy.arg("--").args(lints))?;
         }
-        run(clippy.args(["--", "-Dwarnings"]))
+        Ok(())
     })?;
     step("clippy, xtask", || {
         run(cargo(context)

@@ -44,6 +44,11 @@ pub fn command(context: &Context, options: &Options) -> Result<ExitCode> {
     spin::build(context)?;
     demo::build_concert(context)?;
     step("what the page carries", || lint::page_dependencies(context))?;
+    step("xtask's own tests", || {
+        run(cargo(context)
+            .env("CARGO_TARGET_DIR", context.cache.join("target-xtask"))
+            .args(["test", "--quiet", "--package", "xtask"]))
+    })?;
     step("concert-aws on wasm", || aws_on_wasm(context))?;
     step("the tests, compiled", || {
         run(cargo(context).args(["test", "--no-run"]).args(&options.arguments))
