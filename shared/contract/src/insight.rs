@@ -564,6 +564,10 @@ impl<'a> Teller<'a> {
                     Some(self.cell_text(column, cell))
                 };
                 let span = match (day(first), day(last)) {
+                    // The latest come first, a stretch of time is told from its beginning.
+                    (Some(to), Some(from)) if from != to && direction == Some(Direction::Descending) => {
+                        format!(", from **{from}** to **{to}**")
+                    }
                     (Some(from), Some(to)) if from != to => format!(", from **{from}** to **{to}**"),
                     _ => String::new(),
                 };

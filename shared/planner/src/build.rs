@@ -273,6 +273,12 @@ impl<'a> Builder<'a> {
         }
     }
 
+    fn is_question_word(&self, at: usize) -> bool {
+        let link = self.links.get(at);
+        link.and_then(|l| self.tokens.get(l.at))
+            .is_some_and(|t| matches!(t.norm.as_str(), "who" | "where" | "when"))
+    }
+
     fn roles(&self) -> Vec<Role> {
         let mut roles = vec![Role::None; self.links.len()];
         for at in 0..self.links.len() {
@@ -284,7 +290,9 @@ impl<'a> Builder<'a> {
             }
         }
         for at in 0..self.links.len() {
-            if self.is_noun(at) && roles.get(at) == Some(&Role::None) {
+            // "concerts where …", "artists who …": the word refers to the noun before it.
+            let refers = self.is_question_word(at) && (0..at).any(|earlier| self.is_noun(earlier));
+            if self.is_noun(at) && !refers && roles.get(at) == Some(&Role::None) {
                 let role = self.role(at, &roles);
                 if let Some(slot) = roles.get_mut(at) {
                     *slot = role;
@@ -779,7 +787,7 @@ impl Assembly<'_, '_> {
                 Some(Role::Group) => {
                     let Some(index) = link.dimension() else { continue };
                     self.group(at, index);
-                    self.draft.is_explicit |= !self.is_question_word(at);
+                    self.draft.is_explicit |= !builder.is_question_word(at);
                 }
                 Some(Role::Order) => {
                     let Some(dimension) = link.dimension().and_then(|index| builder.dimension(index)) else {
@@ -812,7 +820,7 @@ impl Assembly<'_, '_> {
                 .group_links
                 .iter()
                 .copied()
-                .filter(|at| self.is_question_word(*at))
+                .filter(|at| builder.is_question_word(*at))
                 .collect();
             for at in asked {
                 let Some(name) = builder
@@ -939,12 +947,6 @@ impl Assembly<'_, '_> {
             .flat_map(|dimension| dimension.shows.clone())
             .collect();
         self.draft.query.dimensions.retain(|name| !shown.contains(name));
-    }
-
-    fn is_question_word(&self, at: usize) -> bool {
-        let link = self.builder.links.get(at);
-        link.and_then(|l| self.builder.tokens.get(l.at))
-            .is_some_and(|t| matches!(t.norm.as_str(), "who" | "where" | "when"))
     }
 
     fn group(&mut self, at: usize, index: usize) {
@@ -1480,6 +1482,7 @@ impl Assembly<'_, '_> {
                         | Key::Filler
                 )
             );
+            let silent = silent || builder.is_question_word(at);
             if silent || self.used.get(at) == Some(&true) {
                 for slot in known.iter_mut().take(link.end()).skip(link.at) {
                     *slot = true;

@@ -303,7 +303,7 @@ impl Lexicon {
             })
     }
 
-    /// What the word of a metric or dimension means that is spelt almost like `word`.
+    /// What the word of a metric, a dimension or a value means that is spelt almost like `word`.
     pub fn similar(&self, word: &Token) -> Vec<&Meaning> {
         let Some(most) = tolerance(word.stem.chars().count()) else {
             return Vec::new();
@@ -317,7 +317,7 @@ impl Lexicon {
             .iter()
             .filter(|(first, _)| first.starts_with(letter))
             .flat_map(|(_, phrases)| phrases)
-            .filter(|phrase| matches!(phrase.meaning, Meaning::Metric(_) | Meaning::Dimension(_)))
+            .filter(|phrase| !matches!(phrase.meaning, Meaning::Rank(..) | Meaning::Key(_)))
             .filter_map(|phrase| match phrase.stems.as_slice() {
                 [only] => Some((phrase, strsim::damerau_levenshtein(only, &word.stem))),
                 _ => None,

@@ -311,7 +311,17 @@ impl Linker<'_> {
             .filter_map(|meaning| match meaning {
                 Meaning::Metric(index) => Some(Reading::Metric(*index)),
                 Meaning::Dimension(index) => Some(Reading::Dimension(*index)),
-                _ => None,
+                Meaning::Value {
+                    dimension,
+                    value,
+                    weight,
+                } => Some(Reading::Value {
+                    dimension: *dimension,
+                    value: value.clone(),
+                    weight: *weight,
+                    how: Match::Spelling,
+                }),
+                Meaning::Rank(..) | Meaning::Key(_) => None,
             })
             .collect();
         (!readings.is_empty()).then_some(Link {

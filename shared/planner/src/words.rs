@@ -269,7 +269,7 @@ pub(crate) const FILLERS: &str = "a about am an are as be been being but can cou
     number numbers our over overall please result results see shall should some stat statistic statistics stats \
     take tell thank thanks than that thats the their them then there theres these they thing things this those total \
     totals us want was we were whats will would you your info information data know is's there's any different \
-    distinct go went going actually so here with also too unique separate ones one altogether combined together chart graph plot \
+    distinct go went going actually so here with also too unique separate name names use used ones one altogether combined together chart graph plot \
     table were's interested up vary varies varied differ differs change changes changed changing";
 
 /// Comparisons in front of a number.

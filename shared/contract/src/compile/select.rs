@@ -949,7 +949,9 @@ impl<'a> Compiler<'a> {
             days.to = Some(last);
             format!("The data is complete up to {until}; what comes after is left out.")
         };
-        if !self.notes.contains(&note) {
+        // "up to today" goes no further than the data by itself.
+        let is_open = days.from.is_none() && to <= self.context.today;
+        if !is_open && !self.notes.contains(&note) {
             self.notes.push(note);
         }
         self.days.to = days.to;

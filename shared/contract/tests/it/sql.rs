@@ -2,11 +2,13 @@
 //! `INSTA_UPDATE=always cargo test -p concert-contract --features compile` writes them anew.
 
 use crate::support::{full, run, sparse};
+use concert_contract::query::{Direction, Filter, Grain, MetricFilter, Operator, Order, Period, Query, Value};
 use concert_contract::{
     api::DataState,
     query::QueryErrorCode,
     table::{Cell, Decimal},
 };
+use proptest::prelude::*;
 use std::fmt::Write;
 
 fn text_of(json: &str, state: &DataState) -> String {
@@ -275,4 +277,119 @@ fn a_value_is_never_part_of_the_statement() {
         run(&long, &full()).expect_err("too long").code,
         QueryErrorCode::WrongType
     );
+}
+
+fn a_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<i64>().prop_map(Value::Integer),
+        any::<f64>().prop_map(Value::Number),
+        any::<bool>().prop_map(Value::Boolean),
+        "\\PC{0,12}".prop_map(Value::Text),
+        Just(Value::Text("2026-03-01".to_owned())),
+    ]
+}
+
+fn a_name() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "concerts",
+        "attendance",
+        "revenue",
+        "average_price",
+        "attendance_rate",
+        "tickets_sold",
+        "venues",
+        "concert",
+        "artist",
+        "venue",
+        "city",
+        "currency",
+        "capacity",
+        "date",
+        "year",
+        "month",
+        "weekday",
+        "channel",
+        "status",
+        "nothing",
+        "",
+    ])
+    .prop_map(str::to_owned)
+}
+
+fn an_operator() -> impl Strategy<Value = Operator> {
+    prop::sample::select(vec![
+        Operator::Equal,
+        Operator::In,
+        Operator::NotIn,
+        Operator::Between,
+        Operator::Greater,
+        Operator::LessOrEqual,
+        Operator::Contains,
+        Operator::IsNull,
+        Operator::IsNotNull,
+    ])
+}
+
+fn a_query() -> impl Strategy<Value = Query> {
+    let filter = (a_name(), an_operator(), prop::collection::vec(a_value(), 0..3))
+        .prop_map(|(dimension, op, values)| Filter { dimension, op, values });
+    let having = (a_name(), an_operator(), prop::collection::vec(a_value(), 0..3))
+        .prop_map(|(metric, op, values)| MetricFilter { metric, op, values });
+    let grain = prop::sample::select(Grain::ALL.to_vec());
+    let period = (grain.clone(), any::<i32>(), any::<u32>()).prop_map(|(unit, offset, count)| Period::Relative {
+        unit,
+        offset,
+        count,
+    });
+    let order = (a_name(), any::<bool>()).prop_map(|(by, up)| Order {
+        by,
+        direction: if up {
+            Direction::Ascending
+        } else {
+            Direction::Descending
+        },
+    });
+    (
+        prop::collection::vec(a_name(), 0..3),
+        prop::collection::vec(a_name(), 0..3),
+        prop::collection::vec(filter, 0..3),
+        prop::collection::vec(having, 0..2),
+        prop::option::of(period),
+        prop::option::of(grain),
+        prop::collection::vec(order, 0..2),
+        prop::option::of(any::<u32>()),
+    )
+        .prop_map(
+            |(metrics, dimensions, filters, having, period, grain, order, limit)| Query {
+                metrics,
+                dimensions,
+                filters,
+                having,
+                period,
+                grain,
+                order,
+                limit,
+                ..Query::default()
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever a query holds, it compiles or says what is wrong; what compiles names every parameter that it binds.
+    #[test]
+    fn no_query_panics(query in a_query(), is_full in any::<bool>()) {
+        let state = if is_full { full() } else { sparse() };
+        match crate::support::compiled(&query, &state) {
+            Ok(compiled) => {
+                for parameter in &compiled.parameters {
+                    prop_assert!(compiled.sql.contains(&format!(":{}", parameter.name)), "{}", compiled.sql);
+                    prop_assert!(!parameter.value.is_empty());
+                }
+                prop_assert!(!compiled.columns.is_empty());
+            }
+            Err(error) => prop_assert!(!error.message.is_empty()),
+        }
+    }
 }

@@ -7,6 +7,7 @@ use concert_contract::{
     query::{Query, QueryError},
 };
 use jiff::civil::{Date, date};
+use std::sync::LazyLock;
 
 pub const TODAY: Date = Date::constant(2026, 11, 21);
 
@@ -80,10 +81,14 @@ pub fn sparse() -> DataState {
 }
 
 pub fn run(json: &str, state: &DataState) -> Result<Compiled, QueryError> {
-    let query = Query::from_json(json)?;
+    compiled(&Query::from_json(json)?, state)
+}
+
+pub fn compiled(query: &Query, state: &DataState) -> Result<Compiled, QueryError> {
+    static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(catalogue);
     compile(
-        &query,
-        &catalogue(),
+        query,
+        &CATALOGUE,
         &CompileContext {
             today: TODAY,
             state,

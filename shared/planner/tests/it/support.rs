@@ -186,6 +186,34 @@ pub fn promoter() -> World {
     }
 }
 
+/// Another catalogue altogether.
+pub fn bakery() -> World {
+    let catalogue = Catalogue::from_toml(include_str!("cases/bakery.toml")).unwrap_or_else(|error| panic!("{error}"));
+    World {
+        catalogue,
+        values: values(&[
+            ("product", &["Country Loaf", "Baguette", "Croissant"]),
+            ("kind", &["rye", "wheat", "pastry"]),
+            ("shop", &["Corner Bakery", "Mill Street"]),
+            ("town", &["Ghent", "Bruges"]),
+        ]),
+        state: DataState {
+            tables: vec![
+                table(
+                    "sales",
+                    900,
+                    Some((date(2024, 1, 1), date(2026, 11, 1))),
+                    "sale_id sold_on pieces amount currency",
+                ),
+                table("products", 20, None, "product_id name kind"),
+                table("shops", 5, None, "shop_id name town"),
+            ],
+            currencies: vec!["EUR".to_owned()],
+            ..DataState::default()
+        },
+    }
+}
+
 fn value(value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),
