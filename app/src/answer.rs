@@ -12,10 +12,13 @@ use crate::{
     words,
 };
 use concert_contract::{
-    chat::{Suggestion, ToolResult},
+    chat::{Suggestion, ToolResult, Understood},
     insight::Chip,
 };
 use leptos::{html, prelude::*};
+
+/// Below this confidence the reading of the question is shown unasked.
+const SURE: f64 = 0.9;
 
 #[component]
 pub fn Answer(exchange: Exchange) -> impl IntoView {
@@ -53,6 +56,10 @@ pub fn Answer(exchange: Exchange) -> impl IntoView {
     let not_understood = {
         let turn = turn.clone();
         Memo::new(move |_| turn.read().not_understood.clone())
+    };
+    let reading = {
+        let turn = turn.clone();
+        Memo::new(move |_| turn.with(|turn| (turn.understood.clone(), turn.confidence.unwrap_or(1.0) < SURE)))
     };
     let clarify = {
         let turn = turn.clone();
@@ -96,6 +103,10 @@ pub fn Answer(exchange: Exchange) -> impl IntoView {
                     })
                 }}
                 {move || {
+                    let (understood, unsure) = reading.get();
+                    (!running() && !understood.is_empty()).then(|| reading_of(understood, unsure))
+                }}
+                {move || {
                     (phase.get() == Phase::Stopped).then(|| {
                         let retry = again.clone();
                         view! {
@@ -136,6 +147,23 @@ pub fn Answer(exchange: Exchange) -> impl IntoView {
                 }}
             </article>
         </div>
+    }
+}
+
+/// What each word was taken for; open where it may have been taken wrongly.
+fn reading_of(understood: Vec<Understood>, unsure: bool) -> impl IntoView {
+    let mut seen: Vec<Understood> = Vec::new();
+    for one in understood {
+        if !seen.contains(&one) {
+            seen.push(one);
+        }
+    }
+    let line = |one: Understood| view! { <li>{format!("“{}”: {}", one.words, one.meaning)}</li> };
+    view! {
+        <details class="reading" open=unsure>
+            <summary>"How I read the question"</summary>
+            <ul>{seen.into_iter().map(line).collect::<Vec<_>>()}</ul>
+        </details>
     }
 }
 

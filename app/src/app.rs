@@ -46,7 +46,7 @@ pub fn App() -> impl IntoView {
     set_interval(
         move || {
             state.minutes.update(|minutes| *minutes += 1);
-            if state.minutes.get_untracked() % CATALOGUE_MINUTES == 0 {
+            if state.minutes.get_untracked().is_multiple_of(CATALOGUE_MINUTES) {
                 state.load_catalogue();
             }
         },

@@ -62,7 +62,24 @@ pub fn focus(selector: &str) {
     if let Ok(Some(element)) = document().query_selector(selector)
         && let Ok(element) = element.dyn_into::<HtmlElement>()
     {
-        let _ = element.focus();
+        // Where it is, is where it is seen: nothing moves.
+        let options = web_sys::FocusOptions::new();
+        options.set_prevent_scroll(true);
+        let _ = element.focus_with_options(&options);
+    }
+}
+
+/// After a question was sent: ready for the next one, but on a touch screen without a keyboard over the answer.
+pub fn focus_composer_or_rest() {
+    if prefers("(pointer: coarse)") {
+        if let Some(active) = document()
+            .active_element()
+            .and_then(|active| active.dyn_into::<HtmlElement>().ok())
+        {
+            let _ = active.blur();
+        }
+    } else {
+        focus("#question");
     }
 }
 

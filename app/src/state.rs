@@ -143,6 +143,7 @@ impl State {
             .exchanges
             .update(|exchanges| exchanges.push(exchange.clone()));
         self.send(&conversation, exchange);
+        browser::focus_composer_or_rest();
     }
 
     /// Asks the same again, in the place of the answer that failed or was stopped.

@@ -48,6 +48,8 @@ pub struct Turn {
     pub clarify: Option<Clarify>,
     pub understood: Vec<Understood>,
     pub not_understood: Vec<String>,
+    /// 0 to 1, how sure the model is that it understood; none while it has not said.
+    pub confidence: Option<f64>,
     pub follow_ups: Vec<Suggestion>,
     pub problem: Option<Problem>,
 }
@@ -107,9 +109,10 @@ impl Turn {
             ChatEvent::FollowUps {
                 understood,
                 not_understood,
+                confidence,
                 follow_ups,
-                ..
             } => {
+                self.confidence = Some(confidence);
                 self.understood = understood;
                 self.not_understood = not_understood;
                 self.follow_ups = follow_ups;
