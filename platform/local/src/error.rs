@@ -34,7 +34,7 @@ pub(crate) struct AwsError {
     pub code: String,
     pub message: String,
     /// Members beside the message: `ResourceId`.
-    pub members: Map<String, Value>,
+    pub members: Vec<(&'static str, Value)>,
 }
 
 impl AwsError {
@@ -43,7 +43,7 @@ impl AwsError {
             status,
             code: code.to_owned(),
             message: message.into(),
-            members: Map::new(),
+            members: Vec::new(),
         }
     }
 
@@ -76,8 +76,8 @@ impl AwsError {
         AwsError::new(status, "ThrottlingException", "Rate exceeded")
     }
 
-    pub fn with(mut self, member: &str, value: impl Into<Value>) -> AwsError {
-        self.members.insert(member.to_owned(), value.into());
+    pub fn with(mut self, member: &'static str, value: impl Into<Value>) -> AwsError {
+        self.members.push((member, value.into()));
         self
     }
 
@@ -94,7 +94,11 @@ impl AwsError {
                 body.insert("message".to_owned(), json!(self.message));
             }
         }
-        body.extend(self.members.clone());
+        body.extend(
+            self.members
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone())),
+        );
         let mut response = json_response(self.status, protocol, &Value::Object(body));
         if let Ok(code) = HeaderValue::from_str(&self.code) {
             response.headers_mut().insert(ERROR_TYPE, code);

@@ -1,11 +1,11 @@
 //! One statement on one session: parse, plan, bind, run within limits.
 
 use crate::{
-    dialect::{self, Task},
     error::RedshiftError,
     functions,
     parameters::{self, Tokens},
     result::{ColumnInfo, QueryResult, normalise},
+    runtime::PauseInJoins,
 };
 use arrow::datatypes::DataType;
 use concert_contract::api::Parameter;
@@ -14,23 +14,19 @@ use datafusion::{
         ParamValues, ScalarValue, TableReference,
         tree_node::{TreeNode, TreeNodeRecursion},
     },
-    execution::{SessionStateBuilder, context::SQLOptions},
+    execution::{SessionStateBuilder, context::SQLOptions, runtime_env::RuntimeEnvBuilder},
     logical_expr::LogicalPlan,
     prelude::SessionContext,
-    sql::{
-        parser::Statement as EngineStatement,
-        sqlparser::{ast::Statement, tokenizer::TokenWithSpan},
-    },
+    sql::{parser::Statement as EngineStatement, sqlparser::ast::Statement},
 };
 use futures::StreamExt;
-use std::{collections::HashMap, time::Duration};
-use tokio::{runtime::Handle, sync::oneshot};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// The longest statement that the Data API takes ("query statement size").
 pub const SQL_MAX_BYTES: usize = 100 * 1024;
 
-/// A statement as deep as the parser accepts needs about 6 MB when built without optimisation. It is reserved, not used.
-const PLAN_STACK_BYTES: usize = 32 << 20;
+/// What all statements together may hold in memory while they run; one that needs more fails and says so.
+const MEMORY_MAX_BYTES: usize = 1 << 30;
 
 /// What one statement may use.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +46,10 @@ impl Default for Limits {
 }
 
 /// A session with Redshift's functions and rules over the tables of `lake`'s.
-pub(crate) fn session(lake: &SessionContext) -> SessionContext {
+///
+/// # Errors
+/// The engine's memory cannot be bounded.
+pub(crate) fn session(lake: &SessionContext) -> Result<SessionContext, RedshiftError> {
     let state = lake.state();
     let mut config = state.config().clone();
     let options = config.options_mut();
@@ -60,12 +59,15 @@ pub(crate) fn session(lake: &SessionContext) -> SessionContext {
     options.sql_parser.default_null_ordering = "nulls_max".to_owned();
     // The catalogue is there already; a new one would hide it.
     options.catalog.create_default_catalog_and_schema = false;
+    let runtime = RuntimeEnvBuilder::from_runtime_env(state.runtime_env()).with_memory_limit(MEMORY_MAX_BYTES, 1.0);
     let state = SessionStateBuilder::new_from_existing(state)
         .with_config(config)
+        .with_runtime_env(runtime.build_arc()?)
+        .with_physical_optimizer_rule(Arc::new(PauseInJoins))
         .build();
     let context = SessionContext::new_with_state(state);
     functions::register(&context);
-    context
+    Ok(context)
 }
 
 /// Splits a statement and binds its parameters, without parsing it.
@@ -79,29 +81,6 @@ pub(crate) fn tokens(sql: &str, parameters: &[Parameter]) -> Result<Tokens, Reds
     parameters::bind(sql, parameters)
 }
 
-/// Parses tokens and refuses what is not one read-only statement.
-pub(crate) async fn parse(tokens: Vec<TokenWithSpan>) -> Result<Task, RedshiftError> {
-    on_deep_stack(async move { dialect::parse(tokens) }).await?
-}
-
-/// Parsing and planning recurse as deep as a statement is nested, in frames of several kilobytes: too much for the
-/// stack of a runtime's worker.
-async fn on_deep_stack<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, RedshiftError> {
-    let (sender, receiver) = oneshot::channel();
-    let runtime = Handle::current();
-    std::thread::Builder::new()
-        .name("redshift-plan".to_owned())
-        .stack_size(PLAN_STACK_BYTES)
-        .spawn(move || {
-            // Nobody listens any more when the statement was cancelled.
-            let _ = sender.send(runtime.block_on(work));
-        })
-        .map_err(|error| RedshiftError::Engine(format!("no thread to plan on: {error}")))?;
-    receiver
-        .await
-        .map_err(|_| RedshiftError::Engine("planning ended without an answer".to_owned()))
-}
-
 /// Runs a query; dropping the future ends it.
 pub(crate) async fn run(
     context: SessionContext,
@@ -110,13 +89,9 @@ pub(crate) async fn run(
     values: Vec<String>,
     limits: &Limits,
 ) -> Result<QueryResult, RedshiftError> {
-    let started = on_deep_stack(async move {
-        let plan = plan(&context, statement, &values).await?;
-        let columns = columns(&plan, labels);
-        let stream = context.execute_logical_plan(plan).await?.execute_stream().await?;
-        Ok::<_, RedshiftError>((columns, stream))
-    });
-    let (columns, mut stream) = started.await??;
+    let plan = plan(&context, statement, &values).await?;
+    let columns = columns(&plan, labels);
+    let mut stream = context.execute_logical_plan(plan).await?.execute_stream().await?;
     let mut batches = Vec::new();
     let mut bytes = 0;
     while let Some(batch) = stream.next().await {
@@ -136,11 +111,8 @@ pub(crate) async fn explain(
     statement: Statement,
     values: Vec<String>,
 ) -> Result<QueryResult, RedshiftError> {
-    let lines = on_deep_stack(async move {
-        let plan = plan(&context, statement, &values).await?;
-        Ok::<_, RedshiftError>(context.state().optimize(&plan)?.display_indent().to_string())
-    });
-    let lines = lines.await??;
+    let plan = plan(&context, statement, &values).await?;
+    let lines = context.state().optimize(&plan)?.display_indent().to_string();
     QueryResult::texts(
         &["QUERY PLAN"],
         lines.lines().map(|line| vec![Some(line.to_owned())]).collect(),
@@ -234,12 +206,15 @@ fn tables(plan: &LogicalPlan) -> HashMap<String, TableReference> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::result::Value;
+    use crate::{
+        dialect::{self, Task},
+        result::Value,
+        runtime::on_engine,
+    };
     use arrow::array::{
         ArrayRef, Date32Array, Decimal128Array, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray,
     };
     use datafusion::prelude::SessionConfig;
-    use std::sync::Arc;
 
     /// Three concerts: sold at 10, 15 and an unknown number; priced 10.50, 7.25 and nothing.
     fn context() -> SessionContext {
@@ -272,7 +247,7 @@ mod tests {
         ])
         .expect("a batch");
         context.register_batch("concerts", batch).expect("registers");
-        session(&context)
+        session(&context).expect("a session")
     }
 
     async fn ask(sql: &str, parameters: &[(&str, &str)]) -> Result<QueryResult, RedshiftError> {
@@ -284,12 +259,16 @@ mod tests {
             })
             .collect();
         let Tokens { tokens, values } = tokens(sql, &parameters)?;
-        let context = context();
-        match parse(tokens).await? {
-            Task::Query { statement, labels } => run(context, *statement, labels, values, &Limits::default()).await,
-            Task::Explain(statement) => explain(context, *statement, values).await,
-            _ => Err(RedshiftError::NotSupported("not tested here".to_owned())),
-        }
+        on_engine(async move {
+            match dialect::parse(tokens)? {
+                Task::Query { statement, labels } => {
+                    run(context(), *statement, labels, values, &Limits::default()).await
+                }
+                Task::Explain(statement) => explain(context(), *statement, values).await,
+                _ => Err(RedshiftError::NotSupported("not tested here".to_owned())),
+            }
+        })
+        .await?
     }
 
     /// Rows joined by `|`, values by `,`.
@@ -551,7 +530,7 @@ mod tests {
         let tokens = tokens("select a.name || b.name from concerts a, concerts b", &[])
             .expect("splits")
             .tokens;
-        let Task::Query { statement, labels } = parse(tokens).await.expect("parses") else {
+        let Task::Query { statement, labels } = dialect::parse(tokens).expect("parses") else {
             panic!("a query")
         };
         let limits = Limits {

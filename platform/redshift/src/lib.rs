@@ -10,6 +10,7 @@ mod error;
 mod functions;
 mod parameters;
 mod result;
+mod runtime;
 mod warehouse;
 
 pub use engine::Limits;

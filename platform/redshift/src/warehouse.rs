@@ -1,11 +1,12 @@
 //! The warehouse as its callers see it: a statement in, rows out, always on the newest published snapshot.
 
 use crate::{
-    dialect::Task,
+    dialect::{self, Task},
     engine::{self, Limits},
     error::RedshiftError,
     parameters::Tokens,
     result::{ColumnInfo, QueryResult},
+    runtime::on_engine,
 };
 use concert_contract::api::Parameter;
 use concert_lake::{CATALOG, Lake, Layer, Snapshot};
@@ -72,31 +73,41 @@ impl Warehouse {
     /// that do not match its text; the limits of time and size; tables that cannot be read.
     pub async fn execute(&self, sql: &str, parameters: &[Parameter]) -> Result<QueryResult, RedshiftError> {
         let Tokens { tokens, values } = engine::tokens(sql, parameters)?;
-        let limits = &self.limits;
-        let work = async {
-            match engine::parse(tokens).await? {
+        let (warehouse, timeout) = (self.clone(), self.limits.timeout);
+        let work = on_engine(async move {
+            match dialect::parse(tokens)? {
                 Task::Query { statement, labels } => {
-                    engine::run(self.session().await?, *statement, labels, values, limits).await
+                    engine::run(
+                        warehouse.session().await?,
+                        *statement,
+                        labels,
+                        values,
+                        &warehouse.limits,
+                    )
+                    .await
                 }
-                Task::Explain(statement) => engine::explain(self.session().await?, *statement, values).await,
-                Task::ShowTables { schema, like } => self.show_tables(schema.as_deref(), like.as_deref()).await,
-                Task::ShowColumns { table, like } => self.show_columns(&table, like.as_deref()).await,
+                Task::Explain(statement) => engine::explain(warehouse.session().await?, *statement, values).await,
+                Task::ShowTables { schema, like } => warehouse.show_tables(schema.as_deref(), like.as_deref()).await,
+                Task::ShowColumns { table, like } => warehouse.show_columns(&table, like.as_deref()).await,
                 Task::ShowSchemas { like } => {
-                    let rows = vec![vec![Some(self.database().to_owned()), Some(self.schema().to_owned())]];
-                    let rows = rows
-                        .into_iter()
-                        .filter(|_| matches(like.as_deref(), self.schema()))
-                        .collect();
+                    let row = [warehouse.database(), warehouse.schema()]
+                        .map(|name| Some(name.to_owned()))
+                        .to_vec();
+                    let rows = if matches(like.as_deref(), warehouse.schema()) {
+                        vec![row]
+                    } else {
+                        Vec::new()
+                    };
                     QueryResult::texts(&["database_name", "schema_name"], rows)
                 }
                 Task::ShowDatabases => {
-                    QueryResult::texts(&["database_name"], vec![vec![Some(self.database().to_owned())]])
+                    QueryResult::texts(&["database_name"], vec![vec![Some(warehouse.database().to_owned())]])
                 }
             }
-        };
-        tokio::time::timeout(limits.timeout, work)
+        });
+        tokio::time::timeout(timeout, work)
             .await
-            .unwrap_or(Err(RedshiftError::Timeout(limits.timeout)))
+            .unwrap_or(Ok(Err(RedshiftError::Timeout(timeout))))?
     }
 
     /// The published tables, by name.
@@ -195,7 +206,7 @@ impl Warehouse {
                 return Ok(session.clone());
             }
         }
-        let session = engine::session(&self.lake.session(&snapshot).await?);
+        let session = engine::session(&self.lake.session(&snapshot).await?)?;
         *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some((snapshot, session.clone()));
         Ok(session)
     }
@@ -234,7 +245,55 @@ pub fn matches(pattern: Option<&str>, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::*;
+    use std::time::Duration;
+
+    /// A product of 10^12 rows: nobody waits for its end.
+    const ENDLESS: &str = "with d as (select 0 as n union all select 1 union all select 2 union all select 3 union all
+        select 4 union all select 5 union all select 6 union all select 7 union all select 8 union all select 9),
+        k as (select a.n + 10 * b.n + 100 * c.n as n from d a, d b, d c)
+        select count(*) from k a, k b, k c, k d where a.n + b.n + c.n + d.n = 7";
+
+    #[tokio::test]
+    async fn statements_that_do_not_end_are_ended_and_leave_room_for_others() {
+        let home = tempfile::tempdir().expect("a folder");
+        let lake = Lake::open(home.path()).expect("a lake");
+        let limits = Limits {
+            timeout: Duration::from_millis(200),
+            ..Limits::default()
+        };
+        let hurried = Warehouse::with_limits(lake.clone(), limits);
+        // More of them than the engine has threads: each must really have ended for the last statement to run.
+        let threads = 2 * std::thread::available_parallelism().map_or(2, usize::from);
+        for _ in 0..=threads {
+            let error = hurried.execute(ENDLESS, &[]).await.expect_err("no end");
+            assert!(matches!(error, RedshiftError::Timeout(_)), "{error}");
+        }
+        let result = Warehouse::new(lake)
+            .execute("select 1 as one", &[])
+            .await
+            .expect("runs");
+        assert_eq!(result.row_count(), 1);
+    }
+
+    #[tokio::test]
+    async fn before_the_first_publication_the_tables_are_there_and_empty() {
+        let home = tempfile::tempdir().expect("a folder");
+        let warehouse = Warehouse::new(Lake::open(home.path()).expect("a lake"));
+        let result = warehouse
+            .execute("select count(*) from concert_dw.concerts", &[])
+            .await
+            .expect("runs");
+        assert_eq!(result.rows(0).collect::<Vec<_>>(), [[crate::Value::Long(0)]]);
+        let tables = warehouse.tables().await.expect("tables");
+        let concerts = tables.iter().find(|table| table.name == "concerts").expect("concerts");
+        assert_eq!(concerts.schema, "concert_dw");
+        let shown = warehouse
+            .execute("show columns from table concert_dw.concerts like 'rev%'", &[])
+            .await;
+        let shown: Vec<_> = shown.expect("runs").rows(0).collect();
+        assert_eq!(shown[0][2], crate::Value::Text("revenue".to_owned()));
+    }
 
     #[test]
     fn patterns_match_as_like_does() {
