@@ -2,8 +2,8 @@
 
 /// A question is at most 10,000 characters and a `Query` far less; this leaves room for escapes.
 pub const BODY_MAX_BYTES: usize = 256 * 1024;
-/// What one answer of an upstream service may hold in memory. A page of 200 rows is far below; the values of the
-/// catalogue come in pages of the Redshift Data API, which are at most 100 MB there and 1 MB from the local one.
+/// What one answer of an upstream service may hold in memory. A page of the Redshift Data API is about a megabyte; this
+/// is well above it and well below the 128 MB of a Worker.
 pub const UPSTREAM_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// The rows of a result that an answer carries; the page fetches more by cursor.
 pub const RESULT_MAX_ROWS: usize = 200;
