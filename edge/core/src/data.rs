@@ -8,10 +8,10 @@ use crate::{
     lock,
     statement::{StatementError, coerce, select},
     upstream::{Context, WAREHOUSE},
+    values::Values,
 };
 use concert_contract::{
     api::{DataState, PUBLICATION_SQL, VALUES_SQL, values_from_table},
-    catalogue::CatalogueValue,
     table::{ColumnType, Table},
 };
 use std::sync::Arc;
@@ -23,7 +23,7 @@ const PUBLICATION_MAX_ROWS: usize = 1_000;
 #[derive(Debug)]
 pub struct Data {
     pub state: DataState,
-    pub values: Vec<CatalogueValue>,
+    pub values: Values,
 }
 
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub async fn fresh(context: &Context) -> Result<Arc<Data>, Failure> {
                 context,
                 Data {
                     state: DataState::default(),
-                    values: Vec::new(),
+                    values: Values::default(),
                 },
                 read_at_ms,
             ));
@@ -88,6 +88,7 @@ pub async fn fresh(context: &Context) -> Result<Arc<Data>, Failure> {
         .map_err(|error| Failure::upstream_broken(WAREHOUSE, error.to_string()))?;
     let state = DataState::from_tables(&publication, &values, currency)
         .map_err(|error| Failure::upstream_broken(WAREHOUSE, error.to_string()))?;
+    let values = Values::new(values, &context.edge.catalogue);
     Ok(remember(context, Data { state, values }, read_at_ms))
 }
 

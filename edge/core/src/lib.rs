@@ -21,6 +21,7 @@ mod routes;
 mod settings;
 mod statement;
 mod upstream;
+mod values;
 
 pub use body::{Body, BodyError};
 pub use host::{Host, Level, SendError};

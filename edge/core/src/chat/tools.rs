@@ -4,7 +4,7 @@
 use super::Turn;
 use crate::{
     Level,
-    catalogue::{find, indexed},
+    catalogue::indexed,
     data,
     failure::Failure,
     limits::{MODEL_MAX_CELL_CHARS, MODEL_MAX_ROWS, SUGGEST_DEFAULT_ROWS},
@@ -358,7 +358,9 @@ async fn look_up(context: &Context, call: &ToolUse) -> Result<(ToolResult, Value
     let input: LookUp = input(call)?;
     indexed(&context.edge.catalogue, &input.dimension)?;
     let data = data::data(context).await?;
-    let found = find(&data.values, &input.text, Some(&input.dimension), SUGGEST_DEFAULT_ROWS);
+    let found = data
+        .values
+        .find(&input.text, Some(&input.dimension), SUGGEST_DEFAULT_ROWS);
     let labels: Vec<&str> = found.iter().map(|found| found.label).collect();
     let summary = if labels.is_empty() {
         format!("Nothing is like {:?}.", input.text)
