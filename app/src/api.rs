@@ -2,13 +2,15 @@
 
 use crate::{browser, sse, turn::Problem};
 use concert_contract::{
-    api::{CatalogueAnswer, QueryAnswer},
+    api::CatalogueAnswer,
     chat::{ChatEvent, ChatRequest},
     error::ErrorEnvelope,
     query::Query,
+    table::Table,
 };
 use gloo_net::http::{Request, Response};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, ReadableStreamDefaultReader};
@@ -20,11 +22,11 @@ pub async fn catalogue() -> Result<CatalogueAnswer, Problem> {
     read(response).await
 }
 
-/// The rows that follow a result's first ones.
+/// The rows that follow a result's first ones, and where to go on from there.
 ///
 /// # Errors
 /// As [`catalogue`]; `snapshot_changed` when the data was published anew in between.
-pub async fn more_rows(query: &Query, cursor: String) -> Result<QueryAnswer, Problem> {
+pub async fn more_rows(query: &Query, cursor: String) -> Result<(Table, Option<String>), Problem> {
     let query = Query {
         cursor: Some(cursor),
         ..query.clone()
@@ -35,7 +37,12 @@ pub async fn more_rows(query: &Query, cursor: String) -> Result<QueryAnswer, Pro
         .send()
         .await
         .map_err(unreached)?;
-    read(response).await
+    let mut answer: Value = read(response).await?;
+    // The rest of the answer is known already; the table's own fields stand beside it.
+    let next = answer
+        .get_mut("next_cursor")
+        .and_then(|next| next.take().as_str().map(str::to_owned));
+    Ok((decode_value(answer)?, next))
 }
 
 /// Asks, and hands over events as they come, several at a time where they came together.
@@ -117,13 +124,19 @@ async fn read<T: DeserializeOwned>(response: Response) -> Result<T, Problem> {
         return Err(refusal(response).await);
     }
     let text = response.text().await.map_err(unreached)?;
-    serde_json::from_str(&text).map_err(|error| Problem::Unreadable(error.to_string()))
+    decode_value(serde_json::from_str(&text).map_err(|error| Problem::Unreadable(error.to_string()))?)
+}
+
+/// Everything is read through [`Value`], as chat events are: reading each type from text as well would put a second
+/// copy of every reader into the program.
+fn decode_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    serde_json::from_value(value).map_err(|error| Problem::Unreadable(error.to_string()))
 }
 
 async fn refusal(response: Response) -> Problem {
     let status = response.status();
     let text = response.text().await.unwrap_or_default();
-    match serde_json::from_str::<ErrorEnvelope>(&text) {
+    match serde_json::from_str(&text).and_then(serde_json::from_value::<ErrorEnvelope>) {
         Ok(envelope) => Problem::Envelope(Box::new(envelope)),
         Err(_) => Problem::Unreadable(format!("status {status} without the error's description")),
     }

@@ -251,7 +251,7 @@ fn Composer() -> impl IntoView {
                     id="question"
                     node_ref=area
                     rows="1"
-                    placeholder="Ask about artists, venues, attendance, prices …"
+                    placeholder="Ask about artists, venues, prices …"
                     autocomplete="off"
                     enterkeyhint="send"
                     prop:value=move || text.get()

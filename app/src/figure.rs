@@ -436,13 +436,13 @@ fn MoreRows(
         problem.set(None);
         spawn_local(async move {
             match api::more_rows(&query, at).await {
-                Ok(answer) => {
+                Ok((more, next)) => {
                     let _ = table.try_update(|table| {
-                        table.rows.extend(answer.table.rows);
+                        table.rows.extend(more.rows);
                         table.row_count = table.rows.len() as u64;
-                        table.truncated = answer.table.truncated;
+                        table.truncated = more.truncated;
                     });
-                    cursor.try_set(answer.next_cursor);
+                    cursor.try_set(next);
                 }
                 Err(found) => {
                     problem.try_set(Some(words::problem(&found)));

@@ -14,8 +14,10 @@ use charming::{
 };
 use concert_contract::{
     chart::{Chart, ChartKind},
+    query::Grain,
     table::{Cell, ColumnType, Table},
 };
+use jiff::civil::Date;
 use serde_json::{Value, json};
 
 /// Bars that are drawn at most; the table has the others.
@@ -242,6 +244,7 @@ fn label_items(series: &mut Value, labels: &[String]) {
     }
 }
 
+// The longest bar is as long as the card is wide.
 fn bars(sheet: &Sheet, x: usize, y: &[usize], look: &Look) -> Drawing {
     let table = sheet.table;
     let rows = sorted_by_value(table, y[0]);
@@ -257,7 +260,7 @@ fn bars(sheet: &Sheet, x: usize, y: &[usize], look: &Look) -> Drawing {
     let mut option = base(look)
         .tooltip(Tooltip::new().trigger(Trigger::Item))
         .grid(Grid::new().left(left).right(right).top(4).bottom(4))
-        .x_axis(Axis::new().type_(AxisType::Value).show(false))
+        .x_axis(Axis::new().type_(AxisType::Value).show(false).max("dataMax"))
         .y_axis(
             silent_axis()
                 .type_(AxisType::Category)
@@ -470,7 +473,8 @@ fn lines(sheet: &Sheet, x: usize, y: &[usize], series: Option<usize>, look: &Loo
             .min(140.0)
             + 12.0
     } else {
-        20.0
+        // Half of the last name lies beyond the last point.
+        (names.last().map_or(0.0, |name| width_of(name)) / 2.0 + 4.0).max(12.0)
     };
     let mut option = base(look)
         .tooltip(
@@ -568,10 +572,38 @@ fn times(table: &Table, x: usize) -> Vec<Cell> {
         // Dates are written year first: the order of their letters is the order of time.
         _ => {
             times.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+            let grain = Grain::ALL
+                .into_iter()
+                .find(|grain| grain.name() == table.columns[x].name);
+            let mut times = grain.and_then(|grain| stretches(&times, grain)).unwrap_or(times);
             times.truncate(POINTS_MAX);
             times
         }
     }
+}
+
+/// From the first to the last of these days, each stretch of this length. None where a day is not the first day of
+/// such a stretch after the one before: then they are left as they are.
+fn stretches(times: &[Cell], grain: Grain) -> Option<Vec<Cell>> {
+    let day = |cell: &Cell| cell.as_str()?.parse::<Date>().ok();
+    let (mut at, last) = (day(times.first()?)?, day(times.last()?)?);
+    let mut found = Vec::new();
+    while at <= last && found.len() < POINTS_MAX {
+        found.push(Cell::Text(at.to_string()));
+        at = match grain {
+            Grain::Day => at.tomorrow().ok()?,
+            Grain::Week => (0..7).try_fold(at, |day, _| day.tomorrow().ok())?,
+            Grain::Month => months_later(at, 1)?,
+            Grain::Quarter => months_later(at, 3)?,
+            Grain::Year => months_later(at, 12)?,
+        };
+    }
+    times.iter().all(|time| found.contains(time)).then_some(found)
+}
+
+fn months_later(day: Date, months: i16) -> Option<Date> {
+    let month = i16::from(day.month()) - 1 + months;
+    Date::new(day.year() + month / 12, i8::try_from(month % 12 + 1).ok()?, day.day()).ok()
 }
 
 fn stacks(sheet: &Sheet, x: usize, y: usize, series: usize, look: &Look) -> Drawing {
@@ -901,6 +933,30 @@ mod tests {
         assert_eq!(drawing.option["xAxis"]["data"], json!(["1988", "1989", "1990"]));
         assert_eq!(drawing.option["series"][0]["data"], json!([4.0, null, 5000.0]));
         assert_eq!(drawing.tips[0][1], "1989\nno data");
+    }
+
+    #[test]
+    fn a_month_without_rows_is_a_gap_as_well() {
+        let months = ["1999-11-01", "2000-02-01"].map(|day| vec![text(day), Cell::Integer(4)]);
+        let months = table(
+            &[("month", ColumnType::Date), ("attendance", ColumnType::Integer)],
+            months.into(),
+        );
+        let styles = Styles::of(&months.columns, &nothing_known());
+        let drawing = draw(
+            &months,
+            &chart(ChartKind::Line, "month", "attendance"),
+            &styles,
+            &Look::default(),
+        )
+        .unwrap();
+        assert_eq!(
+            drawing.option["xAxis"]["data"],
+            json!(["Nov 1999", "Dec 1999", "Jan 2000", "Feb 2000"])
+        );
+        assert_eq!(drawing.option["series"][0]["data"], json!([4.0, null, null, 4.0]));
+        assert_eq!(stretches(&[text("1999-11-01"), text("1999-12-02")], Grain::Month), None);
+        assert_eq!(stretches(&[text("no day")], Grain::Week), None);
     }
 
     #[test]
