@@ -202,9 +202,11 @@ struct Case {
     expected: Expected,
 }
 
+type Check = Box<dyn Fn(&Seen) -> Result<()>>;
+
 enum Expected {
     /// A success, and what must hold of it.
-    Ok(Box<dyn Fn(&Seen) -> Result<()>>),
+    Ok(Check),
     /// Status, error code and a part of the message or of what to do.
     Refused(u16, &'static str, &'static str),
 }
