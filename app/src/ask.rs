@@ -116,10 +116,16 @@ fn Welcome() -> impl IntoView {
             let words = words::problem(problem);
             vec![
                 view! {
-                    <li class="problem" role="alert">
-                        <p><strong>{words.what}</strong></p>
-                        <p>"What data is loaded is not known. Check that the server is running, then try again."</p>
-                        <button type="button" class="btn" on:click=move |_| state.load_catalogue()>"Try again"</button>
+                    <li class="whole">
+                        <div class="problem" role="alert">
+                            <p><strong>{words.what}</strong></p>
+                            <p>
+                                "What data is loaded is not known. Check that the server is running, then try again."
+                            </p>
+                            <button type="button" class="btn" on:click=move |_| state.load_catalogue()>
+                                "Try again"
+                            </button>
+                        </div>
                     </li>
                 }
                 .into_any(),

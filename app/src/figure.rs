@@ -402,11 +402,8 @@ fn Rows(table: RwSignal<Table>) -> impl IntoView {
         order.read().iter().map(row).collect::<Vec<_>>()
     };
     view! {
-        <Show
-            when=move || !table.read().rows.is_empty()
-            fallback=|| view! { <p class="empty">"No rows match what was asked. The SQL shows what was looked for."</p> }
-        >
-            ""
+        <Show when=move || table.read().rows.is_empty()>
+            <p class="empty">"No rows match what was asked. The SQL shows what was looked for."</p>
         </Show>
         <div class="scroll" tabindex="0" role="group" aria-label="Rows" class:gone=move || table.read().rows.is_empty()>
             <table class:few=few>
