@@ -1,6 +1,9 @@
 //! `cargo xtask lint`: what must hold before each commit.
 
-use std::process::ExitCode;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -86,6 +89,7 @@ pub fn command(context: &Context, options: &Options) -> Result<ExitCode> {
             ]))
         })?;
     }
+    step("one build of DataFusion", || one_build(context))?;
     step("what the page carries", || page_dependencies(context))?;
     step("licences and duplicates", || deny(context))?;
     eprintln!("All checks passed. Next: `cargo xtask test`, then commit.");
@@ -125,6 +129,42 @@ pub fn page_dependencies(context: &Context) -> Result<()> {
         if name == "concert-contract" && features.split(',').any(|feature| feature == "compile") {
             bail!("the page enables the feature `compile` of concert-contract, which carries the SQL compiler");
         }
+    }
+    Ok(())
+}
+
+/// Whatever packages a command selects, what is under DataFusion has the same features, so that it is compiled once.
+fn one_build(context: &Context) -> Result<()> {
+    let tree = |selection: &[&str]| -> Result<BTreeMap<String, BTreeSet<String>>> {
+        let text = output(
+            cargo(context)
+                .args(["tree", "--quiet", "--prefix", "none", "--format", "{p}|{f}"])
+                .args(selection),
+        )?;
+        let mut features: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for line in text.lines() {
+            let Some((package, set)) = line.trim_end_matches(" (*)").split_once('|') else {
+                continue;
+            };
+            features.entry(package.to_owned()).or_default().insert(set.to_owned());
+        }
+        Ok(features)
+    };
+    let one = tree(&["--edges", "normal,build", "--package", "concert-lake"])?;
+    let all = tree(&["--edges", "normal,build,dev"])?;
+    let mut differing = Vec::new();
+    for (package, features) in &one {
+        // A path behind the name marks our own packages.
+        if !package.contains("(/") && all.get(package).is_some_and(|others| !features.is_subset(others)) {
+            differing.push(package.as_str());
+        }
+    }
+    if !differing.is_empty() {
+        bail!(
+            "`cargo test` and `cargo test -p concert-lake` would compile DataFusion twice: the features of {} differ; \
+             add what is missing to platform/features/Cargo.toml",
+            differing.join(", ")
+        );
     }
     Ok(())
 }
