@@ -39,6 +39,12 @@ enum Command {
     /// The records that broke a rule, and why
     #[command(subcommand)]
     Quarantine(commands::quarantine::Options),
+    /// What was loaded, when, and what became of its records
+    Runs(commands::runs::Options),
+    /// From a row back to the file, the line and the record that it was made from
+    Lineage(commands::lineage::Options),
+    /// What is loaded, how fresh it is, what is wrong and what to do
+    Status(commands::status::Options),
     /// Query the published tables
     Sql(commands::sql::Options),
     /// Ask in plain words
@@ -65,6 +71,9 @@ fn main() -> ExitCode {
                 Command::Generate(options) => commands::generate::run(&output, options),
                 Command::Ingest(options) => commands::ingest::run(&home, &output, options).await,
                 Command::Quarantine(options) => commands::quarantine::run(&home, &output, options).await,
+                Command::Runs(options) => commands::runs::run(&home, &output, options).await,
+                Command::Lineage(options) => commands::lineage::run(&home, &output, options).await,
+                Command::Status(options) => commands::status::run(&home, &output, options).await,
                 Command::Sql(options) => commands::sql::run(&home, &output, options).await,
                 Command::Ask(options) => commands::ask::run(&home, &output, options).await,
             }

@@ -108,10 +108,13 @@ fn plain(cell: &Cell, column_type: ColumnType) -> String {
         Cell::Decimal(value) => value.to_string(),
         Cell::Float(value) if column_type == ColumnType::Float => format!("{value:.4}"),
         Cell::Float(value) => value.to_string(),
-        // A terminal obeys control characters; data must not speak to it.
-        Cell::Text(value) => value
-            .chars()
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-            .collect(),
+        Cell::Text(value) => plain_text(value),
     }
+}
+
+/// Text of the data as a terminal may show it: a terminal obeys control characters, and data must not speak to it.
+pub fn plain_text(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }

@@ -55,6 +55,9 @@ pub enum Error {
     )]
     UnknownFile { file: String, tables: String },
 
+    #[error("standard input has no name that says which table it fills. Give --mapping")]
+    UnnamedInput,
+
     #[error("{}{}: {message}", path.display(), line.map(|n| format!(", line {n}")).unwrap_or_default())]
     Mapping {
         path: PathBuf,

@@ -38,7 +38,7 @@ use arrow::array::AsArray as _;
 use concert_contract::money::Currency;
 use concert_lake::{
     Lake, Layer, Writer, new_id,
-    schema::{MODEL, RAW_FILES, TableDef},
+    schema::{MODEL, RAW_FILES, RUNS, TableDef},
     time,
 };
 use jiff::{Timestamp, civil::Date};
@@ -358,6 +358,8 @@ impl Load {
                 .await?;
         }
         if written || self.quarantine.written || !self.raw_files.is_empty() {
+            let counts = sink::runs(&report.tables, &run)?;
+            writer.append(Layer::Clean, RUNS.name, vec![counts]).await?;
             writer.commit(Layer::Clean, run.id, now, BTreeMap::new())?;
         }
         Ok(report)
@@ -492,10 +494,7 @@ fn plan_by_name(files: Vec<DataFile>, note: &impl Fn(Progress)) -> Result<Vec<Pa
     let only = files.len() == 1;
     for file in files {
         if file.name == files::STANDARD_INPUT {
-            return Err(Error::UnknownFile {
-                file: "standard input".to_owned(),
-                tables: "the tables".to_owned(),
-            });
+            return Err(Error::UnnamedInput);
         }
         let stem = file.name.split('.').next().unwrap_or_default().to_owned();
         let is_data = input::format_of_name(&file.path).is_some();

@@ -1,7 +1,7 @@
 //! Collects what a load reads: typed rows per table, records put aside, and the records as received.
 
 use crate::{
-    Error, Result,
+    Error, Result, TableCounts,
     value::{Cell, Fault},
 };
 use arrow::{
@@ -14,10 +14,13 @@ use arrow::{
 };
 use concert_lake::{
     Layer, Writer,
-    schema::{Kind, MONEY_PRECISION, MONEY_SCALE, QUARANTINE, RAW_RECORDS, TableDef},
+    schema::{Kind, MONEY_PRECISION, MONEY_SCALE, QUARANTINE, RAW_RECORDS, RUNS, TableDef},
 };
 use sha2::{Digest as _, Sha256};
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 /// How much of a record the quarantine keeps, in bytes. The whole of it is in the raw layer.
 pub const MAX_ORIGINAL_BYTES: usize = 64 << 10;
@@ -366,6 +369,33 @@ pub fn raw_files(files: &[RawFile], run: &Run) -> Result<RecordBatch> {
     columns.extend(run.columns(files.len()));
     RecordBatch::try_new(concert_lake::schema::RAW_FILES.arrow_schema(), columns).map_err(|source| Error::Arrow {
         table: "raw_files",
+        source,
+    })
+}
+
+/// The batch of `runs` for what became of each table's records.
+///
+/// # Errors
+/// [`Error::Arrow`].
+pub fn runs(tables: &BTreeMap<String, TableCounts>, run: &Run) -> Result<RecordBatch> {
+    let number = |of: fn(&TableCounts) -> u64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(
+            tables
+                .values()
+                .map(|counts| i64::try_from(of(counts)).unwrap_or(i64::MAX)),
+        ))
+    };
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter_values(tables.keys())),
+        number(|c| c.records_in),
+        number(|c| c.clean),
+        number(|c| c.merged),
+        number(|c| c.quarantined),
+        number(|c| c.unchanged),
+    ];
+    columns.extend(run.columns(tables.len()));
+    RecordBatch::try_new(RUNS.arrow_schema(), columns).map_err(|source| Error::Arrow {
+        table: RUNS.name,
         source,
     })
 }

@@ -865,3 +865,67 @@ async fn artists_of_spotify_and_musicbrainz_load_whole() {
         ]
     );
 }
+
+#[tokio::test]
+async fn a_row_leads_back_to_its_run_its_file_and_its_record() {
+    let bench = Bench::new();
+    let file = bench.file(
+        "venues.csv",
+        format!("{VENUES_HEADER}v1,O'Neil's,Cork,100,\nv2,B,Ulm,many,\n"),
+    );
+    let first = bench.load(std::slice::from_ref(&file), None).await.expect("loads");
+    // The same name with other content is another file.
+    let file = bench.file("venues.csv", format!("{VENUES_HEADER}v3,C,Ulm,,\n"));
+    let second = bench.load(&[file], None).await.expect("loads");
+    let page = bench.file("page.json", NESTED_PAGE);
+    let mapping = bench.file("m.toml", NESTED);
+    bench.load(&[page], Some(&mapping)).await.expect("loads");
+
+    let runs = bench.lake.runs(10).await.expect("reads");
+    assert_eq!(runs.len(), 3);
+    assert_eq!((&runs[2].run_id, &runs[1].run_id), (&first.run_id, &second.run_id));
+    let of_first = &runs[2].tables["venues"];
+    assert_eq!((of_first.records_in, of_first.clean, of_first.quarantined), (2, 1, 1));
+    assert_eq!(
+        (runs[2].files[0].source.as_str(), runs[2].files[0].records),
+        ("venues.csv", 2)
+    );
+    assert_eq!(bench.lake.runs(1).await.expect("reads"), runs[..1]);
+
+    let trace = async |table: &str, key: &[&str]| {
+        let key: Vec<String> = key.iter().map(|part| (*part).to_owned()).collect();
+        bench.lake.lineage(table, &key).await.expect("reads")
+    };
+    let found = trace("venues", &["v1"]).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].source.as_str(), found[0].line), ("venues.csv", 2));
+    assert_eq!(found[0].original.as_deref(), Some("v1,O'Neil's,Cork,100,"));
+    assert_eq!(found[0].row["capacity"], 100);
+    assert_eq!(found[0].run_id, first.run_id);
+    let found = trace("venues", &["v3"]).await;
+    assert_eq!(found[0].original.as_deref(), Some("v3,C,Ulm,,"));
+    let found = trace("concerts", &["2"]).await;
+    assert_eq!((found[0].source.as_str(), found[0].line), ("page.json:page.shows[]", 2));
+    assert_eq!(
+        found[0].original.as_deref(),
+        Some(r#"{"id": 2, "acts": [{"id": "b", "name": "B"}], "when": {"day": "2024-05-30"}}"#)
+    );
+    assert_eq!(
+        trace("artist_genres", &["a"]).await.len(),
+        2,
+        "the key's first column alone"
+    );
+    assert_eq!(trace("artist_genres", &["a", "pop"]).await.len(), 1);
+    assert_eq!(trace("venues", &["' OR 1 = 1 --"]).await, []);
+    assert!(bench.lake.lineage("publication", &["x".to_owned()]).await.is_err());
+
+    let counts = bench.lake.quarantine_counts().await.expect("reads");
+    assert_eq!(counts.len(), 1);
+    assert_eq!(
+        (counts[0].table.as_str(), counts[0].rule.as_str(), counts[0].records),
+        ("venues", "number", 1)
+    );
+}
+
+/// Two records on one line, as services send them.
+const NESTED_PAGE: &str = r#"{"page": {"shows": [{"id": 1, "acts": [{"id": "a", "name": "A"}], "genres": ["rock", "pop"], "when": {"day": "2024-05-31"}}, {"id": 2, "acts": [{"id": "b", "name": "B"}], "when": {"day": "2024-05-30"}}]}}"#;

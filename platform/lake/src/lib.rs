@@ -10,12 +10,14 @@ pub mod schema;
 mod session;
 mod state;
 pub mod time;
+mod trace;
 mod writer;
 
 pub use error::{Error, Result};
 pub use pointer::Snapshot;
 pub use session::CATALOG;
 pub use state::{CURRENCY_DIMENSION, Quarantined};
+pub use trace::{QuarantineCount, Run, RunCounts, RunFile, Traced};
 pub use writer::{Writer, new_id};
 
 use deltalake::{DeltaTable, DeltaTableBuilder, kernel::engine::arrow_conversion::TryIntoKernel as _};

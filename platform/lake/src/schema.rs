@@ -398,7 +398,23 @@ pub const RAW_RECORDS: TableDef = table(
     ],
 );
 
-const CLEAN: [TableDef; 12] = [
+/// What became of the records of each run, by table: `records_in` is the sum of the others.
+pub const RUNS: TableDef = table(
+    "runs",
+    &["run_id", "table_name"],
+    &[
+        required("table_name", Kind::Text),
+        required("records_in", Kind::BigInt),
+        required("clean", Kind::BigInt),
+        required("merged", Kind::BigInt),
+        required("quarantined", Kind::BigInt),
+        required("unchanged", Kind::BigInt),
+        required("run_id", Kind::Text),
+        required("arrived_at", Kind::Timestamp),
+    ],
+);
+
+const CLEAN: [TableDef; 13] = [
     MODEL[0],
     MODEL[1],
     MODEL[2],
@@ -411,6 +427,7 @@ const CLEAN: [TableDef; 12] = [
     QUARANTINE,
     RAW_FILES,
     RAW_RECORDS,
+    RUNS,
 ];
 
 /// The values that dimensions take, for the planner and for suggestions.

@@ -161,12 +161,12 @@ impl Lake {
     }
 }
 
-fn text(batch: &RecordBatch, column: usize, row: usize) -> Option<String> {
+pub(crate) fn text(batch: &RecordBatch, column: usize, row: usize) -> Option<String> {
     let array = batch.column(column).as_string_opt::<i32>()?;
     array.is_valid(row).then(|| array.value(row).to_owned())
 }
 
-fn integer(batch: &RecordBatch, column: usize, row: usize) -> i64 {
+pub(crate) fn integer(batch: &RecordBatch, column: usize, row: usize) -> i64 {
     batch
         .column(column)
         .as_primitive_opt::<Int64Type>()
@@ -182,7 +182,7 @@ fn day(batch: &RecordBatch, column: usize, row: usize) -> Option<Date> {
     }
 }
 
-fn instant(batch: &RecordBatch, column: usize, row: usize) -> Option<String> {
+pub(crate) fn instant(batch: &RecordBatch, column: usize, row: usize) -> Option<String> {
     let array = batch.column(column).as_primitive_opt::<TimestampMicrosecondType>()?;
     if array.is_null(row) {
         return None;

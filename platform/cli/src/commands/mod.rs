@@ -4,8 +4,11 @@ pub mod ask;
 pub mod aws;
 pub mod generate;
 pub mod ingest;
+pub mod lineage;
 pub mod quarantine;
+pub mod runs;
 pub mod sql;
+pub mod status;
 pub mod up;
 
 use anyhow::{Context, Result};
@@ -39,4 +42,10 @@ pub async fn take_in(lake: &Lake, options: IngestOptions) -> Result<IngestReport
         .await
         .context("cannot publish")?;
     Ok(report)
+}
+
+/// Where a record stands, for people: `a.csv, line 3`, or `page.json:events[], record 3` where records have no lines.
+pub fn place(source: &str, line: u64) -> String {
+    let unit = if source.ends_with("[]") { "record" } else { "line" };
+    format!("{}, {unit} {line}", crate::output::plain_text(source))
 }
