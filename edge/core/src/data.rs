@@ -11,7 +11,7 @@ use crate::{
     values::Values,
 };
 use concert_contract::{
-    api::{DataState, PUBLICATION_SQL, VALUES_SQL, values_from_table},
+    api::{CatalogueAnswer, DataState, PUBLICATION_SQL, VALUES_SQL, values_from_table},
     table::{ColumnType, Table},
 };
 use std::sync::Arc;
@@ -24,6 +24,8 @@ const PUBLICATION_MAX_ROWS: usize = 1_000;
 pub struct Data {
     pub state: DataState,
     pub values: Values,
+    /// What can be asked of this snapshot.
+    pub offer: CatalogueAnswer,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,7 @@ pub async fn fresh(context: &Context) -> Result<Arc<Data>, Failure> {
                 Data {
                     state: DataState::default(),
                     values: Values::default(),
+                    offer: CatalogueAnswer::build(&context.edge.catalogue, &DataState::default(), &[]),
                 },
                 read_at_ms,
             ));
@@ -88,8 +91,9 @@ pub async fn fresh(context: &Context) -> Result<Arc<Data>, Failure> {
         .map_err(|error| Failure::upstream_broken(WAREHOUSE, error.to_string()))?;
     let state = DataState::from_tables(&publication, &values, currency)
         .map_err(|error| Failure::upstream_broken(WAREHOUSE, error.to_string()))?;
+    let offer = CatalogueAnswer::build(&context.edge.catalogue, &state, &values);
     let values = Values::new(values, &context.edge.catalogue);
-    Ok(remember(context, Data { state, values }, read_at_ms))
+    Ok(remember(context, Data { state, values, offer }, read_at_ms))
 }
 
 fn remember(context: &Context, data: Data, read_at_ms: u64) -> Arc<Data> {

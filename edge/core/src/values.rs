@@ -46,10 +46,6 @@ impl Values {
         Values(values.into_iter().map(entry).collect())
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &CatalogueValue> {
-        self.0.iter().map(|entry| &entry.value)
-    }
-
     /// The values that are, begin with or contain `text`, the best first and equal ones by weight; where those are too
     /// few, also those that nearly are.
     pub fn find(&self, text: &str, dimension: Option<&str>, limit: usize) -> Vec<Found<'_>> {
