@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use crate::{
     bundle,
     context::Context,
+    inputs,
     process::{cargo, run as run_command, seconds, step},
     setup::{self, Part},
 };
@@ -100,7 +101,7 @@ pub fn command(context: &Context, options: &Options) -> Result<ExitCode> {
 /// # Errors
 /// The first step that failed.
 pub fn start(context: &Context) -> Result<(Running, String)> {
-    let _ = fs::remove_dir_all(context.cache.join("demo-check"));
+    context.set_stamp("demo-check-data", "")?;
     let up = prepare(context, "demo-check", 0, 0)?;
     step("concert up", || Running::start(up))
 }
@@ -110,22 +111,23 @@ fn prepare(context: &Context, home: &str, port: u16, aws_port: u16) -> Result<Co
     setup::ensure(context, &[Part::Wasm, Part::Node])?;
     bundle::bundle(context)?;
     build_concert(context)?;
+    let stamp = format!("{home}-data");
     let home = context.cache.join(home);
     let data = home.join("generated");
-    if !data.is_dir() {
+    // Data of another generator would be mixed with what the home holds.
+    let key = inputs::hash(&inputs::sources(context, "concert-generate")?, &[])?;
+    if !data.is_dir() || context.stamp(&stamp) != key {
         step("generated data", || {
+            let _ = fs::remove_dir_all(&home);
             fs::create_dir_all(&home)?;
-            let made = home.join("generated.new");
-            let _ = fs::remove_dir_all(&made);
             run_command(
                 Command::new(context.concert())
                     .arg("generate")
                     .arg("--out")
-                    .arg(&made)
+                    .arg(&data)
                     .stdout(Stdio::null()),
             )?;
-            fs::rename(&made, &data)?;
-            Ok(())
+            context.set_stamp(&stamp, &key)
         })?;
     }
     let mut up = Command::new(context.concert());
