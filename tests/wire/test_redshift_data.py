@@ -243,6 +243,7 @@ def test_requests_that_cannot_be_are_refused(redshift):
         ({"Sql": "select 1", "WorkgroupName": "concert"}, "database"),
         ({**CONNECTION, "Sql": " "}, "empty"),
         ({**CONNECTION, "Sql": "select 1", "ResultFormat": "CSV"}, "CSV"),
+        ({**CONNECTION, "Sql": "select 1", "WaitTimeSeconds": 31}, "between 1 and 30"),
     ]:
         call = lambda: redshift.execute_statement(**request)  # noqa: B023, E731
         assert part in refused(call, "ValidationException")

@@ -14,6 +14,7 @@ use axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, State},
+    serve::ListenerExt as _,
 };
 use bedrock::Bedrock;
 use concert_contract::catalogue::Catalogue;
@@ -91,6 +92,10 @@ impl LocalAws {
     /// # Errors
     /// As `axum::serve`.
     pub async fn serve(&self, listener: TcpListener) -> std::io::Result<()> {
+        // Small frames leave when they are written; a model's words must not wait for acknowledgements.
+        let listener = listener.tap_io(|stream| {
+            let _ = stream.set_nodelay(true);
+        });
         axum::serve(
             listener,
             self.router().into_make_service_with_connect_info::<SocketAddr>(),

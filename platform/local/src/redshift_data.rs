@@ -100,16 +100,10 @@ impl Statement {
     }
 
     async fn wait(&self, seconds: Option<i64>) -> Result<Progress, AwsError> {
+        check_wait(seconds)?;
         let Some(seconds) = seconds else {
             return Ok(self.progress());
         };
-        if !(1..=WAIT_MAX_SECONDS).contains(&seconds) {
-            return Err(constraint(
-                "waitTimeSeconds",
-                &seconds.to_string(),
-                &format!("Member must have value between 1 and {WAIT_MAX_SECONDS}"),
-            ));
-        }
         let mut changes = self.progress.subscribe();
         let over = changes.wait_for(|progress| progress.status.is_over());
         // Time that runs out is no error: the answer then says how far the statement is.
@@ -303,6 +297,7 @@ impl RedshiftData {
                 "Member must have length between 1 and 64",
             ));
         }
+        check_wait(request.wait_time_seconds)?;
         let parameters: Vec<Parameter> = match &request.parameters {
             None => Vec::new(),
             Some(list) if list.is_empty() => {
@@ -717,6 +712,17 @@ impl RedshiftData {
             .and_then(|digits| String::from_utf8(digits).ok()?.parse().ok())
             .filter(|offset| self.token(*offset, subject) == token)
             .ok_or_else(|| AwsError::validation("NextToken is not one that was given out for this request."))
+    }
+}
+
+fn check_wait(seconds: Option<i64>) -> Result<(), AwsError> {
+    match seconds {
+        Some(seconds) if !(1..=WAIT_MAX_SECONDS).contains(&seconds) => Err(constraint(
+            "waitTimeSeconds",
+            &seconds.to_string(),
+            &format!("Member must have value between 1 and {WAIT_MAX_SECONDS}"),
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -430,67 +430,77 @@ mod tests {
             if context["normalize"] == false {
                 continue;
             }
-            let request = read("header-signed-request.txt");
-            let (head, body) = request.split_once("\n\n").unwrap_or((&request, ""));
-            let mut lines = head.lines();
-            let first = lines.next().expect("a request line");
-            let (method, rest) = first.split_once(' ').expect("a method");
-            // A space or a bare non-ASCII letter in a target, and folded headers, do not reach a server: http refuses
-            // them.
-            let Ok(uri) = rest.trim_end_matches(" HTTP/1.1").parse::<Uri>() else {
-                continue;
-            };
-            let lines: Vec<&str> = lines.collect();
-            if lines.iter().any(|line| line.starts_with([' ', '\t'])) {
-                continue;
-            }
-            let mut headers = HeaderMap::new();
-            for line in lines {
-                let (header, value) = line.split_once(':').expect("a header");
-                let header: http::HeaderName = header.parse().expect("a name");
-                headers.append(
-                    header,
-                    http::HeaderValue::from_bytes(value.as_bytes()).expect("a value"),
-                );
-            }
-            let method = method.parse::<Method>().expect("a method");
-            let text = |key: &str| context["credentials"][key].as_str().expect(key).to_owned();
-            let credentials = Credentials {
-                access_key: text("access_key_id"),
-                secret_key: text("secret_access_key"),
-                region: "us-east-1".to_owned(),
-            };
-            // One case signs everything but the token; a token that anyone may change is not accepted here.
-            let unsigned_token = context["omit_session_token"] == true;
-            let now: Timestamp = context["timestamp"].as_str().expect("a time").parse().expect("a time");
-            let check = |headers: &HeaderMap, body: &[u8], now: Timestamp| {
-                let received = Received {
-                    method: &method,
-                    uri: &uri,
-                    headers,
-                    body,
+            for (file, life_minutes) in [("header-signed-request.txt", 5), ("query-signed-request.txt", 60)] {
+                let request = read(file);
+                let (head, body) = request.split_once("\n\n").unwrap_or((&request, ""));
+                let mut lines = head.lines();
+                let first = lines.next().expect("a request line");
+                let (method, rest) = first.split_once(' ').expect("a method");
+                // A space or a bare non-ASCII letter in a target, and folded headers, do not reach a server: http refuses
+                // them.
+                let Ok(uri) = rest.trim_end_matches(" HTTP/1.1").parse::<Uri>() else {
+                    continue;
                 };
-                verify(&received, "service", Protocol::RestJson, &credentials, now).map_err(|error| error.message)
-            };
-            let answer = check(&headers, body.as_bytes(), now);
-            assert_eq!(answer.is_ok(), !unsigned_token, "{name}: {answer:?}");
-            assert!(
-                check(&headers, format!("{body}x").as_bytes(), now).is_err(),
-                "{name} with another body"
-            );
-            assert!(
-                check(&headers, body.as_bytes(), now + SignedDuration::from_mins(6)).is_err(),
-                "{name}, late"
-            );
-            assert!(
-                check(&headers, body.as_bytes(), now - SignedDuration::from_mins(6)).is_err(),
-                "{name}, early"
-            );
-            headers.insert("host", http::HeaderValue::from_static("elsewhere"));
-            assert!(check(&headers, body.as_bytes(), now).is_err(), "{name} to another host");
-            checked += 1;
+                let lines: Vec<&str> = lines.collect();
+                if lines.iter().any(|line| line.starts_with([' ', '\t'])) {
+                    continue;
+                }
+                let mut headers = HeaderMap::new();
+                for line in lines {
+                    let (header, value) = line.split_once(':').expect("a header");
+                    let header: http::HeaderName = header.parse().expect("a name");
+                    headers.append(
+                        header,
+                        http::HeaderValue::from_bytes(value.as_bytes()).expect("a value"),
+                    );
+                }
+                let method = method.parse::<Method>().expect("a method");
+                let text = |key: &str| context["credentials"][key].as_str().expect(key).to_owned();
+                let credentials = Credentials {
+                    access_key: text("access_key_id"),
+                    secret_key: text("secret_access_key"),
+                    region: "us-east-1".to_owned(),
+                };
+                // One case signs everything but the token; a token that anyone may change is not accepted here.
+                let unsigned_token = context["omit_session_token"] == true;
+                let now: Timestamp = context["timestamp"].as_str().expect("a time").parse().expect("a time");
+                let check = |headers: &HeaderMap, body: &[u8], now: Timestamp| {
+                    let received = Received {
+                        method: &method,
+                        uri: &uri,
+                        headers,
+                        body,
+                    };
+                    verify(&received, "service", Protocol::RestJson, &credentials, now).map_err(|error| error.message)
+                };
+                let answer = check(&headers, body.as_bytes(), now);
+                assert_eq!(answer.is_ok(), !unsigned_token, "{name} {file}: {answer:?}");
+                assert!(
+                    check(&headers, format!("{body}x").as_bytes(), now).is_err(),
+                    "{name} {file} with another body"
+                );
+                assert!(
+                    check(
+                        &headers,
+                        body.as_bytes(),
+                        now + SignedDuration::from_mins(life_minutes + 1)
+                    )
+                    .is_err(),
+                    "{name} {file}, late"
+                );
+                assert!(
+                    check(&headers, body.as_bytes(), now - SignedDuration::from_mins(6)).is_err(),
+                    "{name} {file}, early"
+                );
+                headers.insert("host", http::HeaderValue::from_static("elsewhere"));
+                assert!(
+                    check(&headers, body.as_bytes(), now).is_err(),
+                    "{name} {file} to another host"
+                );
+                checked += 1;
+            }
         }
-        assert!(checked >= 20, "only {checked} cases were checked");
+        assert!(checked >= 40, "only {checked} cases were checked");
     }
 
     #[test]

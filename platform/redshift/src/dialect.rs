@@ -711,4 +711,53 @@ mod tests {
         let deep = format!("select {}1{}", "(".repeat(5_000), ")".repeat(5_000));
         assert!(rewritten(&deep).is_err());
     }
+
+    /// Whatever is written, the answer is a task or an error.
+    #[test]
+    fn no_text_panics() {
+        let samples = [
+            "select a.b, count(*), x::numeric(14,2) from s.t a join u on a.id = u.id where n in (:p, 'it''s') group by 1",
+            "with t as (select top 3 decode(x, 1, 'a') d from u) select to_char(d, 'YYYY \"q\" MM') from t order by 1 limit 2",
+            "show tables from schema dev.concert_dw like 'c%'",
+            "explain select date_part(dow, dateadd(month, -1, getdate())) over (partition by a order by b)",
+            "select case when a is null then -1 else (b || 'é') end as \"Name\" -- :c \n /* x */ from t;",
+        ];
+        let mut state = 42_u64;
+        let mut random = |bound: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % bound.max(1)
+        };
+        let (mut tasks, mut errors) = (0, 0);
+        for _ in 0..5_000 {
+            let mut chars: Vec<char> = samples[random(samples.len())].chars().collect();
+            let other: Vec<char> = samples[random(samples.len())].chars().collect();
+            for _ in 0..=random(3) {
+                let at = random(chars.len());
+                match random(4) {
+                    0 => drop(chars.remove(at.min(chars.len() - 1))),
+                    1 => chars.insert(at, other[random(other.len())]),
+                    2 => chars.truncate(at + 1),
+                    _ => chars
+                        .splice(at..at, other[random(other.len())..].iter().copied())
+                        .for_each(drop),
+                }
+            }
+            let sql: String = chars.into_iter().collect();
+            let parameters = [concert_contract::api::Parameter {
+                name: "p".into(),
+                value: "v".into(),
+            }];
+            let parameters = if sql.contains(":p") { &parameters[..] } else { &[] };
+            match bind(&sql, parameters).and_then(|bound| parse(bound.tokens)) {
+                Ok(_) => tasks += 1,
+                Err(error) => {
+                    assert!(!error.to_string().is_empty());
+                    errors += 1;
+                }
+            }
+        }
+        assert!(tasks > 100 && errors > 100, "{tasks} tasks, {errors} errors");
+    }
 }
