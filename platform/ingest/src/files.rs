@@ -12,6 +12,7 @@ use crate::{
     value::Fault,
     xml,
 };
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::{
     borrow::Cow,
@@ -141,6 +142,8 @@ struct Nested {
     element: usize,
     seen: Vec<bool>,
     known: BTreeSet<String>,
+    /// Kept only for [`Rows::value`].
+    value: Option<Value>,
 }
 
 enum NestedReader {
@@ -230,6 +233,7 @@ impl Rows {
                 element: 0,
                 seen: Vec::new(),
                 known: BTreeSet::new(),
+                value: None,
             })),
         })
     }
@@ -527,6 +531,14 @@ impl Rows {
         }
     }
 
+    /// The current record as a value; none of CSV.
+    pub fn value(&self) -> Option<Value> {
+        match &self.body {
+            Body::Delimited { .. } => None,
+            Body::Nested(nested) => nested.value.clone(),
+        }
+    }
+
     fn hint(&self, name: &str) -> String {
         if let ([only], Body::Delimited { delimiter, .. }) = (self.columns.as_slice(), &self.body) {
             let likely = [b',', b';', b'\t', b'|']
@@ -583,6 +595,7 @@ impl Nested {
         self.line = cut.line;
         self.element = 0;
         self.found.clear();
+        self.value = None;
         let line = if format == Format::JsonLines {
             cut.line
         } else {
@@ -619,6 +632,7 @@ impl Nested {
         if self.number <= HINT_RECORDS && self.seen.contains(&false) {
             path::names(&value, &mut self.known, HINT_PATHS);
         }
+        self.value = Some(value);
         Ok(Some(Row::Fields { line }))
     }
 }

@@ -36,6 +36,17 @@ pub enum Format {
 impl Format {
     pub const NAMES: &'static str = "csv, json, jsonl, xml or parquet";
 
+    /// As a mapping writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Json => "json",
+            Format::JsonLines => "jsonl",
+            Format::Xml => "xml",
+            Format::Parquet => "parquet",
+        }
+    }
+
     pub fn of_name(name: &str) -> Option<Format> {
         match name {
             "csv" | "tsv" => Some(Format::Csv),

@@ -9,6 +9,7 @@ mod bind;
 mod columnar;
 mod error;
 mod files;
+mod infer;
 mod input;
 mod json;
 mod lookup;
@@ -21,6 +22,7 @@ mod value;
 mod xml;
 
 pub use error::{Error, Result};
+pub use infer::infer;
 pub use mapping::Mapping;
 pub use records::MAX_RECORD_BYTES;
 pub use sink::MAX_ORIGINAL_BYTES;

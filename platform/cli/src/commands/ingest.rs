@@ -20,8 +20,11 @@ pub const WRITER_WAIT: Duration = Duration::from_secs(30);
 #[derive(Args)]
 pub struct Options {
     /// Files, folders whose files are named after the tables, or - for standard input
-    #[arg(required = true, value_name = "FILES")]
+    #[arg(required_unless_present = "infer", value_name = "FILES")]
     files: Vec<PathBuf>,
+    /// Propose a mapping for this file, with its doubts as comments, and load nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "mapping"])]
+    infer: Option<PathBuf>,
     /// How the files' columns become the tables' columns
     #[arg(long, value_name = "M.toml")]
     mapping: Option<PathBuf>,
@@ -62,6 +65,10 @@ pub fn progress() -> OnProgress {
 }
 
 pub async fn run(home: &Path, output: &Output, options: Options) -> Result<()> {
+    if let Some(file) = options.infer {
+        let mapping = concert_ingest::infer(&file)?;
+        return output.print(&serde_json::json!({ "mapping": mapping }), |_| mapping.clone());
+    }
     let lake = open_lake(home)?;
     let report = take_in(
         &lake,
