@@ -8,7 +8,7 @@ use concert_lake::Lake;
 use concert_local::{LocalAws, LocalAwsOptions};
 use jiff::civil::Date;
 use std::path::Path;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// What the local endpoint accepts unless told otherwise. Nothing here is a secret: it is bound to this machine.
 pub const ACCESS_KEY: &str = "concert";
@@ -97,6 +97,12 @@ pub fn serve(
         today: shared.today,
     });
     Ok(async move { aws.serve(listener).await.context("the AWS endpoint stopped") })
+}
+
+/// Small pieces of an answer leave when they are written: a streamed word must not wait for the one before to be
+/// acknowledged. Where that cannot be set the answer is only slower.
+pub fn send_at_once(stream: &mut TcpStream) {
+    let _ = stream.set_nodelay(true);
 }
 
 /// Ctrl+C, or the signal that a supervisor sends.

@@ -10,8 +10,12 @@ use super::{
 };
 use crate::{home, output::write_line, page};
 use anyhow::{Context, Result, bail};
+use axum::serve::ListenerExt as _;
 use clap::Args;
-use concert_contract::money::Currency;
+use concert_contract::{
+    api::{HealthAnswer, HealthState},
+    money::Currency,
+};
 use concert_ingest::IngestOptions;
 use std::{
     collections::BTreeMap,
@@ -81,7 +85,8 @@ pub async fn run(home: &Path, options: Options) -> Result<()> {
         concert_edge_native::native_router(|name| settings.get(name).cloned()).context("cannot start the edge")?;
     let listener = aws::bind(&options.shared.host, options.port).await?;
     let url = aws::url_of(&listener)?;
-    let server = tokio::spawn(async move { axum::serve(listener, edge.fallback_service(page)).await });
+    let server =
+        tokio::spawn(async move { axum::serve(listener.tap_io(aws::send_at_once), edge.fallback_service(page)).await });
 
     healthy(&url).await?;
     write_line(&format!("AWS endpoint at {aws_url}"))?;
@@ -153,14 +158,25 @@ async fn healthy(url: &str) -> Result<()> {
     let client = reqwest::Client::builder().timeout(HEALTHY_TIMEOUT).no_proxy().build()?;
     let deadline = tokio::time::Instant::now() + HEALTHY_TIMEOUT;
     loop {
-        let last = match client.get(format!("{url}/api/health")).send().await {
-            Ok(answer) if answer.status().is_success() => return Ok(()),
-            Ok(answer) => answer.text().await.unwrap_or_default(),
-            Err(error) => error.to_string(),
+        let last = match health(&client, url).await {
+            Ok(answer) if answer.state == HealthState::Up => return Ok(()),
+            Ok(answer) => down(&answer),
+            Err(error) => format!("{error:#}"),
         };
         if tokio::time::Instant::now() > deadline {
             bail!("not healthy after {} s: {last}", HEALTHY_TIMEOUT.as_secs());
         }
         tokio::time::sleep(HEALTH_PAUSE).await;
     }
+}
+
+async fn health(client: &reqwest::Client, url: &str) -> Result<HealthAnswer> {
+    Ok(client.get(format!("{url}/api/health")).send().await?.json().await?)
+}
+
+/// What of it is not up, in words.
+fn down(answer: &HealthAnswer) -> String {
+    let parts = answer.dependencies.iter().filter(|part| part.state != HealthState::Up);
+    let words = parts.map(|part| format!("{}: {}", part.name, part.message.as_deref().unwrap_or("not up")));
+    words.collect::<Vec<_>>().join("; ")
 }
