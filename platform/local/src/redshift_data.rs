@@ -320,12 +320,12 @@ impl RedshiftData {
                 })
                 .collect(),
         };
-        match self.warehouse.check_parameters(sql, &parameters) {
-            Err(error) if error.is_parameter() => return Err(AwsError::validation(error.to_string())),
-            // Whatever else is wrong with the text is found by running it.
-            _ => {}
+        // Whatever else is wrong with the text is found by running it.
+        if let Err(error) = self.warehouse.check_parameters(sql, &parameters)
+            && error.is_parameter()
+        {
+            return Err(AwsError::validation(error.to_string()));
         }
-
         let (statement, new) = self.submit(&request)?;
         if new {
             self.start(&statement, sql.to_owned(), database.to_owned(), parameters);
