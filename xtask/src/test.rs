@@ -56,7 +56,8 @@ pub fn command(context: &Context, options: &Options) -> Result<ExitCode> {
     eprintln!("Everything is built after {}; now the tests.", seconds(start.elapsed()));
 
     let mut tests = cargo(context);
-    tests.arg("test").args(&options.arguments);
+    // One failure must not hide the next.
+    tests.args(["test", "--no-fail-fast"]).args(&options.arguments);
     for (name, value) in environment(context)? {
         tests.env(name, value);
     }
