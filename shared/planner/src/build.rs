@@ -4,7 +4,7 @@ use crate::{
     link::{Link, Match, Reading},
     text::Token,
     times::Time,
-    words::Key,
+    words::{Key, Lack},
 };
 use concert_contract::{
     api::DataState,
@@ -40,8 +40,10 @@ pub(crate) struct Draft {
     pub has_metrics: bool,
     /// Goes on from the turn before.
     pub goes_on: bool,
-    /// Asks for what no query gives.
-    pub beyond: Option<String>,
+    /// Asks for what no query gives: the words, and what is lacking.
+    pub beyond: Option<(String, Lack)>,
+    /// Words that are known but found no place, so that the query would answer another question.
+    pub misplaced: Vec<usize>,
     /// Words that were taken by their spelling, by part of a name, or for want of anything better.
     pub guesses: usize,
     /// Filters that the same words could mean as well.
@@ -333,6 +335,7 @@ impl<'a> Builder<'a> {
                 .iter()
                 .take(at)
                 .any(|l| matches!(l.key(), Some(Key::Grain(_))));
+        let is_every = before.is_some_and(|index| self.is_grouping_every(index));
         let has_metric = roles.contains(&Role::Metric);
         let ranks_before = self.links.iter().take(at).any(|l| {
             matches!(
@@ -346,9 +349,13 @@ impl<'a> Builder<'a> {
             return Role::Context;
         }
         match before.and_then(|index| self.links.get(index)).and_then(Link::key) {
+            Some(Key::Every) if is_every => return or_group,
             Some(Key::By | Key::RankBy(_)) if self.orders(link) => return Role::Order,
             Some(Key::Versus) if before.is_some_and(|index| self.before(index).is_some()) => return Role::None,
-            Some(Key::By) if metric.is_some() && has_group && ranks_before && !has_metric => return Role::Metric,
+            // "top 10 venues by concerts" ranks, "top genre per city" and "top artists by city" group.
+            Some(Key::By) if metric.is_some() && has_group && ranks_before && !has_metric && self.ranks_by(at) => {
+                return Role::Metric;
+            }
             Some(Key::By) => return or_group,
             Some(Key::SortBy) if self.is_grouped_before(at, dimension) => return Role::Order,
             Some(Key::SortBy) => return if metric.is_some() { Role::Metric } else { Role::Order },
@@ -393,7 +400,12 @@ impl<'a> Builder<'a> {
         if self.after(at).is_some_and(|index| self.is_compare(index)) {
             return Role::Group;
         }
-        let listed = before.is_some_and(|index| self.links.get(index).and_then(Link::key) == Some(Key::List));
+        let listed = before.is_some_and(|index| {
+            matches!(
+                self.links.get(index).and_then(Link::key),
+                Some(Key::List | Key::Every | Key::Only)
+            )
+        });
         if listed && role_before == Role::None {
             return Role::Group;
         }
@@ -419,6 +431,30 @@ impl<'a> Builder<'a> {
             (true, false, false) => Role::Metric,
             (false, _, _) => Role::Group,
         }
+    }
+
+    /// "every city" and "in all cities" group; "all concerts" are listed.
+    fn is_grouping_every(&self, at: usize) -> bool {
+        self.links.get(at).is_some_and(|link| {
+            link.key() == Some(Key::Every)
+                && (self.word(link.at) == Some("every")
+                    || self.word(link.end().saturating_sub(1)) == Some("every")
+                    || link.length > 1 && self.word(link.at) != Some("all"))
+        })
+    }
+
+    /// Whether "by" before a noun leads to what ranks: a figure, or things in the plural, which are counted.
+    fn ranks_by(&self, at: usize) -> bool {
+        let Some(link) = self.links.get(at) else { return false };
+        let says_by = self
+            .before(at)
+            .and_then(|index| self.links.get(index))
+            .is_some_and(|by| self.word(by.at) == Some("by"));
+        let is_plural = self
+            .tokens
+            .get(link.end().saturating_sub(1))
+            .is_some_and(Token::is_plural);
+        says_by && (link.dimension().is_none() || is_plural)
     }
 
     /// Whether a ranking is by this number of the things themselves: "largest arenas by capacity".
@@ -484,6 +520,81 @@ impl<'a> Builder<'a> {
                 || self.reading(index, |r| matches!(r, Reading::Rank(..)))
                 || matches!(self.links.get(index).and_then(Link::key), Some(Key::RankBy(_)))
         })
+    }
+
+    /// Whether no word stands between two links.
+    fn touches(&self, first: usize, second: usize) -> bool {
+        let ends = self.links.get(first).map(Link::end);
+        ends.is_some() && ends == self.links.get(second).map(|link| link.at)
+    }
+
+    fn word(&self, at: usize) -> Option<&str> {
+        self.tokens.get(at).map(|token| token.norm.as_str())
+    }
+
+    /// "did not play in Boston", "haven't played": not the place is negated but what happened there.
+    fn negates_verb(&self, at: usize) -> bool {
+        let Some(link) = self.links.get(at) else { return false };
+        let is_verb = |word: Option<&str>| {
+            matches!(
+                word,
+                Some("do" | "does" | "did" | "have" | "has" | "had" | "can" | "could" | "will")
+            )
+        };
+        let written = self.word(link.at).is_some_and(|word| {
+            matches!(
+                word,
+                "dont" | "doesnt" | "didnt" | "havent" | "hasnt" | "hadnt" | "without"
+            )
+        });
+        written && self.word(link.at) != Some("without") || is_verb(link.at.checked_sub(1).and_then(|at| self.word(at)))
+    }
+
+    /// Whether only words without a meaning stand before or after a link.
+    fn is_at_an_end(&self, at: usize) -> bool {
+        let is_light = |index: usize| {
+            self.links
+                .get(index)
+                .is_some_and(|link| matches!(link.key(), Some(Key::Filler | Key::List | Key::GoOn | Key::And)))
+        };
+        (0..at).all(is_light) || (at + 1..self.links.len()).all(is_light)
+    }
+
+    /// "artists who played in every city", "in all countries": what follows is no group but a condition.
+    fn holds_for_each(&self, at: usize) -> bool {
+        let things_before = (0..at).any(|index| self.links.get(index).is_some_and(|link| link.dimension().is_some()));
+        let thing_after = self
+            .after(at)
+            .and_then(|next| self.links.get(next))
+            .is_some_and(|link| link.dimension().is_some() || matches!(link.key(), Some(Key::Grain(_))));
+        let relative = (0..at).any(|index| {
+            self.links
+                .get(index)
+                .and_then(|link| self.word(link.at))
+                .is_some_and(|word| matches!(word, "who" | "that" | "which"))
+        });
+        things_before && thing_after && relative
+    }
+
+    /// "how many years": counting what no metric counts.
+    fn counts_nothing(&self, at: usize) -> bool {
+        self.after(at)
+            .and_then(|next| self.links.get(next))
+            .is_some_and(|link| {
+                link.metric().is_none() && (link.dimension().is_some() || matches!(link.key(), Some(Key::Grain(_))))
+            })
+    }
+
+    /// "revenue per seat", "revenue per ticket": a figure over another figure.
+    fn is_ratio(&self, at: usize) -> bool {
+        let says_per = self.links.get(at).and_then(|link| self.word(link.at)) == Some("per");
+        says_per
+            && self
+                .after(at)
+                .and_then(|next| self.links.get(next))
+                .is_some_and(|link| {
+                    self.numeric_dimension(link).is_some() || (link.metric().is_some() && link.dimension().is_none())
+                })
     }
 
     fn words(&self, link: &Link) -> String {
@@ -877,7 +988,7 @@ impl Assembly<'_, '_> {
         }
     }
 
-    /// "the best concert of each year" is more than one ranking can say: the ranking stays, the years are said back.
+    /// "the best concert of each year" is more than one ranking can say.
     fn best_of_each(&mut self) {
         let builder = self.builder;
         let is_entity = |name: &String| {
@@ -930,7 +1041,21 @@ impl Assembly<'_, '_> {
                 *used = false;
             }
             let words = link.map(|link| builder.words(link)).unwrap_or_default();
+            self.draft.beyond = Some((words.clone(), Lack::EachGroup));
             self.draft.understood.retain(|understood| understood.words != words);
+        }
+    }
+
+    /// "how many concerts cost more than 50": a condition on a figure holds for single things, which are then listed.
+    fn hold_for_single_things(&mut self) {
+        let builder = self.builder;
+        let query = &mut self.draft.query;
+        if query.having.is_empty() || !query.dimensions.is_empty() || query.grain.is_some() {
+            return;
+        }
+        if let Some(entity) = builder.entity().and_then(|index| builder.dimension(index)) {
+            query.dimensions.push(entity.name.clone());
+            self.draft.has_groups = true;
         }
     }
 
@@ -1280,6 +1405,11 @@ impl Assembly<'_, '_> {
             return;
         }
         let one_word = builder.links.get(rank.link).is_some_and(|link| link.length == 1);
+        // "sells the most tickets": the figure that follows is what it sells most of.
+        let one_word = one_word
+            || builder
+                .after(rank.link)
+                .is_some_and(|next| self.roles.get(next) == Some(&Role::Metric) && builder.touches(rank.link, next));
         let named = self.metrics.first().map(|(metric, _)| *metric);
         let of_having = !self.draft.query.having.is_empty() && !self.draft.has_metrics;
         let grouped = self.draft.has_groups;
@@ -1436,18 +1566,36 @@ impl Assembly<'_, '_> {
                 direction: Direction::Ascending,
             });
         }
+        self.hold_for_single_things();
         self.shown_anyway();
         self.best_of_each();
         self.draft.goes_on = builder.links.iter().any(|link| link.key() == Some(Key::GoOn))
             || builder.links.first().is_some_and(|link| link.key() == Some(Key::And));
-        let beyond = builder.links.iter().position(|link| link.key() == Some(Key::Beyond));
-        self.draft.beyond = beyond
-            .and_then(|at| builder.links.get(at))
-            .map(|link| builder.words(link));
+        self.change();
+        self.averages();
+        self.draft.beyond = self.draft.beyond.take().or_else(|| self.beyond());
     }
 
-    /// Every word that was not used is said back.
-    fn leftovers(&mut self) {
+    /// "how did revenue change" asks for its course, unless groups are named.
+    fn change(&mut self) {
+        let Some(at) = self.position(Key::Change) else { return };
+        let ranks = self.builder.links.iter().any(|link| {
+            matches!(link.key(), Some(Key::RankThings(_) | Key::RankBy(_)))
+                || link.readings.iter().any(|reading| matches!(reading, Reading::Rank(..)))
+        });
+        if ranks {
+            return;
+        }
+        if !self.draft.has_groups {
+            self.draft.query.grain = Some(self.trend_grain());
+            self.draft.has_groups = true;
+        }
+        let grain = self.draft.query.grain.map_or("group", Grain::name);
+        self.tell(at, format!("by {grain}"));
+    }
+
+    /// "average" before a figure that is an average anyway.
+    fn averages(&mut self) {
         let builder = self.builder;
         for (at, link) in builder.links.iter().enumerate() {
             let figure = builder
@@ -1464,6 +1612,113 @@ impl Assembly<'_, '_> {
                 self.quietly(at);
             }
         }
+    }
+
+    fn position(&self, key: Key) -> Option<usize> {
+        self.builder.links.iter().position(|link| link.key() == Some(key))
+    }
+
+    /// The words that ask for what no query gives, and what that is.
+    fn beyond(&self) -> Option<(String, Lack)> {
+        let builder = self.builder;
+        let told = |at: usize, lack: Lack| builder.links.get(at).map(|link| (builder.words(link), lack));
+        let query = &self.draft.query;
+        for (at, link) in builder.links.iter().enumerate() {
+            let lack = match link.key() {
+                Some(Key::Beyond(lack)) => Some(lack),
+                Some(Key::Will)
+                    if self
+                        .metrics
+                        .iter()
+                        .any(|(metric, _)| builder.metric(*metric).is_some_and(|m| m.complete_days)) =>
+                {
+                    Some(Lack::Forecast)
+                }
+                Some(Key::Change) if self.used.get(at) != Some(&true) => Some(Lack::Difference),
+                Some(Key::Not) if self.used.get(at) != Some(&true) => Some(Lack::Absence),
+                // "venues without any concerts": nothing names the value that is left out.
+                Some(Key::Not) if builder.after(at).is_some_and(|next| builder.is_noun(next)) => Some(Lack::Absence),
+                // "artists who did not play in Boston" are not those who played elsewhere.
+                Some(Key::Not) if builder.negates_verb(at) && self.groups_things() => Some(Lack::Absence),
+                // "artists who only played in Boston"
+                Some(Key::Only) if !builder.is_at_an_end(at) && self.groups_things() => Some(Lack::All),
+                // "artists who played in every city"
+                Some(Key::Every) if builder.holds_for_each(at) => Some(Lack::All),
+                Some(Key::Count) if builder.counts_nothing(at) => Some(Lack::Counting),
+                Some(Key::Average) if self.used.get(at) != Some(&true) => Some(Lack::Statistic),
+                Some(Key::By) if builder.is_ratio(at) => Some(Lack::Ratio),
+                _ => None,
+            };
+            if let Some(lack) = lack {
+                return told(at, lack);
+            }
+        }
+        // "in Chicago but not in Boston" is about two sets, not about one row.
+        let contradicts = query.filters.iter().any(|filter| {
+            filter.op == Operator::NotIn
+                && query
+                    .filters
+                    .iter()
+                    .any(|other| other.dimension == filter.dimension && other.op == Operator::In)
+        });
+        if contradicts && let Some(at) = self.position(Key::Not) {
+            return told(at, Lack::Absence);
+        }
+        // "in March and April 2025" with one month on its own would be none of both.
+        let is_short = query
+            .period
+            .as_ref()
+            .and_then(|period| period.resolve(builder.today).ok())
+            .and_then(|days| Some((days.from?, days.to?)))
+            .is_some_and(|(from, to)| from.first_of_month() == to.first_of_month());
+        let of_year = |name: &str| {
+            builder
+                .catalogue
+                .dimension(name)
+                .is_some_and(|d| matches!(d.part, Some(TimePart::MonthOfYear | TimePart::QuarterOfYear)))
+        };
+        if is_short && query.filters.iter().any(|filter| of_year(&filter.dimension)) {
+            let month = builder.links.iter().position(|link| {
+                link.readings
+                    .iter()
+                    .any(|reading| matches!(reading, Reading::Time(Time::Months(_) | Time::Quarters(_))))
+            });
+            if let Some(at) = month {
+                return told(at, Lack::Periods);
+            }
+        }
+        // "top 3 venues in each state"
+        let groups =
+            query.dimensions.iter().filter(|name| !self.orders_by(name)).count() + usize::from(query.grain.is_some());
+        if query.limit.is_some() && groups > 1 {
+            let by = (0..builder.links.len()).rev().find(|at| {
+                self.group_links.contains(at) && matches!(builder.key_before(*at), Some(Key::By | Key::Every))
+                    || matches!(builder.links.get(*at).and_then(Link::key), Some(Key::Grain(_)))
+            });
+            if let Some(at) = by {
+                return told(at, Lack::EachGroup);
+            }
+        }
+        None
+    }
+
+    fn orders_by(&self, name: &str) -> bool {
+        self.draft.query.order.iter().any(|order| order.by == name)
+    }
+
+    /// Whether things are listed that many rows belong to, such as artists, and not single rows.
+    fn groups_things(&self) -> bool {
+        self.draft.query.dimensions.iter().any(|name| {
+            self.builder
+                .catalogue
+                .dimension(name)
+                .is_some_and(|dimension| dimension.column.is_some())
+        })
+    }
+
+    /// Every word that was not used is said back.
+    fn leftovers(&mut self) {
+        let builder = self.builder;
         let mut known = vec![false; builder.tokens.len()];
         for (at, link) in builder.links.iter().enumerate() {
             // Words of the sentence itself say nothing that could be lost.
@@ -1478,6 +1733,9 @@ impl Assembly<'_, '_> {
                         | Key::And
                         | Key::With
                         | Key::GoOn
+                        | Key::Only
+                        | Key::Every
+                        | Key::Will
                         | Key::Preposition
                         | Key::Filler
                 )
@@ -1487,6 +1745,11 @@ impl Assembly<'_, '_> {
                 for slot in known.iter_mut().take(link.end()).skip(link.at) {
                     *slot = true;
                 }
+            }
+        }
+        for (at, link) in builder.links.iter().enumerate() {
+            if (link.at..link.end()).any(|token| known.get(token) == Some(&false)) && self.used.get(at) != Some(&true) {
+                self.draft.misplaced.extend(link.at..link.end());
             }
         }
         let is_linked = |at: &usize| builder.links.iter().any(|link| (link.at..link.end()).contains(at));

@@ -108,7 +108,7 @@ impl<'a> Planner<'a> {
             offset: 0,
         };
         if let Some(message) = self
-            .refusal(&draft, &plan, context)
+            .refusal(&draft, &plan, &tokens, context)
             .or_else(|| self.unknown_name(&draft, &tokens))
         {
             plan.message = Some(message);
@@ -139,12 +139,12 @@ impl<'a> Planner<'a> {
     }
 
     /// Why a question is not answered at all, instead of in part.
-    fn refusal(&self, draft: &Draft, plan: &Plan, context: &PlanContext<'_>) -> Option<String> {
+    fn refusal(&self, draft: &Draft, plan: &Plan, tokens: &[text::Token], context: &PlanContext<'_>) -> Option<String> {
         let unknown = plan.not_understood.join(", ");
-        if let Some(word) = &draft.beyond {
+        if let Some((words, lack)) = &draft.beyond {
             return Some(format!(
-                "“{word}” asks for more than this: the built-in planner reads figures from the data, and does not \
-                 explain, forecast, recommend or work out shares. {}",
+                "“{words}” asks for more than this: the built-in planner does not {}. {}",
+                lack.text(),
                 self.offer(context)
             ));
         }
@@ -158,6 +158,21 @@ impl<'a> Planner<'a> {
         }
         if names_nothing && !draft.has_scope && !goes_on {
             return Some(self.offer(context));
+        }
+        // A word that means something here, with nothing to attach to: the query would answer another question.
+        if !draft.misplaced.is_empty() && !goes_on {
+            let words: Vec<&str> = draft
+                .misplaced
+                .iter()
+                .filter_map(|at| tokens.get(*at))
+                .map(|token| token.text.as_str())
+                .collect();
+            return Some(format!(
+                "I do not see what “{}” belongs to in this question, and without it the answer would be one to another \
+                 question. {}",
+                words.join(" "),
+                self.offer(context)
+            ));
         }
         // Someone or something by a name that only a question word points at.
         if !draft.is_explicit && !plan.not_understood.is_empty() && !draft.has_scope {
@@ -266,8 +281,15 @@ fn confidence(draft: &Draft, plan: &Plan) -> f64 {
     const UNKNOWN: f64 = 0.2;
     const UNNAMED: f64 = 0.25;
     const LEAST: f64 = 0.05;
+    // A word that was left out may be the one that matters.
+    const MOST_WITH_UNKNOWN: f64 = 0.45;
     let guesses = GUESS * draft.guesses as f64;
     let unknown = UNKNOWN * plan.not_understood.len() as f64;
     let unnamed = if draft.is_explicit { 0.0 } else { UNNAMED };
-    (1.0 - guesses - unknown - unnamed).max(LEAST)
+    let most = if plan.not_understood.is_empty() {
+        1.0
+    } else {
+        MOST_WITH_UNKNOWN
+    };
+    (1.0 - guesses - unknown - unnamed).clamp(LEAST, most)
 }
