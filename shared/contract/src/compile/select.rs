@@ -901,7 +901,8 @@ impl<'a> Compiler<'a> {
     }
 
     fn period_conditions(&mut self, base: &str, needed: &mut Vec<String>) -> Result<Vec<String>, QueryError> {
-        if self.query.period.is_none() {
+        // A course over time has the end that a period would have: days to come are no gaps in it.
+        if self.query.period.is_none() && self.query.grain.is_none() {
             return Ok(Vec::new());
         }
         let Some((time, holds)) = self.time_column(base) else {
@@ -937,7 +938,14 @@ impl<'a> Compiler<'a> {
         let Some(last) = own.or(self.context.state.last_complete_day).filter(|_| complete) else {
             return days;
         };
-        let Some(to) = days.to else { return days };
+        // "Since March" runs to the end of what is known; it says nothing of days to come.
+        let Some(to) = days.to else {
+            if days.from.is_none_or(|from| from <= last) {
+                days.to = Some(last);
+                self.days.to = days.to;
+            }
+            return days;
+        };
         if to <= last {
             return days;
         }
