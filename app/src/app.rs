@@ -46,7 +46,8 @@ pub fn App() -> impl IntoView {
     set_interval(
         move || {
             state.minutes.update(|minutes| *minutes += 1);
-            if state.minutes.get_untracked().is_multiple_of(CATALOGUE_MINUTES) {
+            // While there is no data somebody is about to bring it.
+            if state.is_empty() || state.minutes.get_untracked().is_multiple_of(CATALOGUE_MINUTES) {
                 state.load_catalogue();
             }
         },

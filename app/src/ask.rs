@@ -164,9 +164,12 @@ fn Welcome() -> impl IntoView {
                 fallback=|| {
                     view! {
                         <div class="note">
-                            <p><strong>"No data is loaded yet."</strong> " Bring a file with "
+                            <p>
+                                <strong>"No data is loaded yet."</strong> " Bring a file with "
                                 <code>"concert ingest FILES --mapping M.toml"</code> ", or make some with "
-                                <code>"concert generate"</code> ". This page then shows what can be asked."</p>
+                                <code>"concert generate"</code> " and ingest the folder that it names. "
+                                "This page shows within a minute what can be asked."
+                            </p>
                         </div>
                     }
                 }
@@ -319,6 +322,7 @@ fn hint(chars: usize, online: bool) -> AnyView {
 
 fn data_name(state: State) -> String {
     match &*state.catalogue.read() {
+        Loaded::Ready(catalogue) if catalogue.data.snapshot_id.is_empty() => "none yet".to_owned(),
         Loaded::Ready(catalogue) => {
             let [loaded, ..] = frame::data_words(&catalogue.data, crate::browser::now_ms());
             loaded

@@ -139,7 +139,7 @@ pub fn DataLine() -> impl IntoView {
                     let dot = if catalogue.data.snapshot_id.is_empty() { "dot warn" } else { "dot" };
                     view! {
                         <span class=dot></span>
-                        <span>{loaded} " " {until} <br /> {fresh}</span>
+                        <span class="facts"><span>{loaded}</span> " " <span>{until}</span> " " <span>{fresh}</span></span>
                     }
                         .into_any()
                 }

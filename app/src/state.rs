@@ -81,6 +81,11 @@ impl State {
         id
     }
 
+    /// Whether the catalogue says that nothing is loaded.
+    pub fn is_empty(self) -> bool {
+        matches!(&*self.catalogue.read_untracked(), Loaded::Ready(answer) if answer.data.snapshot_id.is_empty())
+    }
+
     pub fn load_catalogue(self) {
         if !matches!(self.catalogue.get_untracked(), Loaded::Ready(_)) {
             self.catalogue.set(Loaded::Loading);
