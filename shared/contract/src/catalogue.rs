@@ -2,7 +2,7 @@
 //! the TOML file with one for their own schema.
 
 use crate::{
-    query::{Direction, Filter, Grain},
+    query::{Direction, Filter, Grain, Operator, Value},
     table::ColumnType,
 };
 use serde::{Deserialize, Serialize};
@@ -109,6 +109,9 @@ pub struct Metric {
     /// Words that rank by this metric: `"best attended" = "desc"`, `"cheapest" = "asc"`.
     #[serde(default)]
     pub ranks: BTreeMap<String, Direction>,
+    /// Words that say how much of it a single row has: `"sold out"` is an attendance rate of at least 1.
+    #[serde(default)]
+    pub conditions: BTreeMap<String, Condition>,
     #[serde(default)]
     pub unit: Unit,
     #[serde(default)]
@@ -117,6 +120,14 @@ pub struct Metric {
     #[serde(default)]
     pub complete_days: bool,
     pub sources: Vec<MetricSource>,
+}
+
+/// A comparison that a word stands for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    pub op: Operator,
+    pub values: Vec<Value>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -179,6 +190,9 @@ pub struct Dimension {
     /// Whether its values are codes, which the first of their aliases spells out: DE is Germany.
     #[serde(default)]
     pub coded: bool,
+    /// Words that rank the things it belongs to by it: the `"largest"` venue is that of the most capacity.
+    #[serde(default)]
+    pub ranks: BTreeMap<String, Direction>,
     /// Other words for values: `"US" = ["usa", "america", "united states"]`.
     #[serde(default)]
     pub aliases: BTreeMap<String, Vec<String>>,

@@ -413,6 +413,8 @@ struct Teller<'a> {
     at: usize,
     /// Where the groups stand in a row.
     groups: Vec<usize>,
+    /// The column of a number of the things themselves that they are ranked by: the capacity of venues.
+    own: Option<usize>,
     scope: String,
     is_future: bool,
     today: Date,
@@ -433,7 +435,13 @@ impl<'a> Teller<'a> {
         let name = ranked_by.or(query.metrics.first())?;
         let metric = catalogue.metric(name)?;
         let at = table.column_index(name)?;
+        let own = query.order.first().and_then(|order| {
+            let dimension = catalogue.dimension(&order.by)?;
+            let is_number = dimension.column.is_some() && dimension.column_type.is_number();
+            table.column_index(&order.by).filter(|_| is_number)
+        });
         let groups = (0..table.columns.len())
+            .filter(|at| Some(*at) != own)
             .filter(|at| {
                 table
                     .columns
@@ -471,6 +479,7 @@ impl<'a> Teller<'a> {
             metric,
             at,
             groups,
+            own,
             scope,
             is_future,
             today: context.today,
@@ -492,6 +501,11 @@ impl<'a> Teller<'a> {
         {
             return vec![self.listing(entity)];
         }
+        if let Some(own) = self.own
+            && let Some(told) = self.by_own_number(own)
+        {
+            return vec![told];
+        }
         if !self.table.rows.iter().any(is_known) {
             return vec![self.nothing()];
         }
@@ -508,6 +522,32 @@ impl<'a> Teller<'a> {
             return self.course();
         }
         self.ranking()
+    }
+
+    /// "**Civic Arena** has the highest capacity: **20,000**, ahead of …".
+    fn by_own_number(&self, own: usize) -> Option<String> {
+        let mut known = self
+            .table
+            .rows
+            .iter()
+            .filter(|row| row.get(own).is_some_and(|cell| !cell.is_null()));
+        let best = known.next()?;
+        let ascending = self.query.order.first()?.direction == Direction::Ascending;
+        let label = lower(&label_of(&self.query.order.first()?.by, self.catalogue));
+        let (most, gap) = if ascending {
+            ("lowest", "followed by")
+        } else {
+            ("highest", "ahead of")
+        };
+        let then = known.next().map_or(String::new(), |row| {
+            format!(", {gap} **{}** with {}", self.row_name(row), self.figure(own, row))
+        });
+        Some(format!(
+            "**{}** has the {most} {label}{}: **{}**{then}.",
+            self.row_name(best),
+            self.scope,
+            self.figure(own, best)
+        ))
     }
 
     /// The dimension that stands for single things, where the rows are those.
@@ -595,18 +635,7 @@ impl<'a> Teller<'a> {
             .noun
             .as_ref()
             .map_or_else(|| lower(&self.metric.label), |[_, many]| many.clone());
-        let having: Vec<String> = self
-            .query
-            .having
-            .iter()
-            .map(|having| {
-                format!(
-                    "{} {}",
-                    having_text(having),
-                    lower(&label_of_metric(&having.metric, self.catalogue))
-                )
-            })
-            .collect();
+        let having = self.conditions();
         if !having.is_empty() {
             let plural = self
                 .query
@@ -702,6 +731,32 @@ impl<'a> Teller<'a> {
         format!("{}{} was {}.", self.metric.label, self.scope, join_and(told, "and"))
     }
 
+    /// "more than 20 concerts", "an attendance rate of at least 100 %", "revenue of more than $5,000".
+    fn conditions(&self) -> Vec<String> {
+        let told = |having: &MetricFilter| {
+            let metric = self.catalogue.metric(&having.metric);
+            if let Some(Metric {
+                noun: Some([_, many]), ..
+            }) = metric
+            {
+                return format!("{} {many}", having_text(having));
+            }
+            let column = self
+                .table
+                .column_index(&having.metric)
+                .and_then(|at| self.table.columns.get(at));
+            let style = column.map_or(Style::Decimal, |column| Style::of(column, self.catalogue));
+            let show = |value: &Value| match (style, value) {
+                (Style::Percent, Value::Integer(n)) => format::percent(*n as f64),
+                (Style::Percent, Value::Number(n)) => format::percent(*n),
+                _ => value_text(value, None),
+            };
+            let what = metric.map_or_else(|| article(&having.metric), named);
+            format!("{what} of {}", values_text(having.op, &having.values, show))
+        };
+        self.query.having.iter().map(told).collect()
+    }
+
     /// "**3 cities** had more than 20 concerts: …".
     fn those_that(&self) -> String {
         const MOST_NAMED: usize = 5;
@@ -713,24 +768,7 @@ impl<'a> Teller<'a> {
             (None, 1) => "row".to_owned(),
             (None, _) => "rows".to_owned(),
         };
-        let conditions: Vec<String> = self
-            .query
-            .having
-            .iter()
-            .map(|having| {
-                let metric = self.catalogue.metric(&having.metric);
-                let what = match metric {
-                    Some(Metric {
-                        noun: Some([_, many]), ..
-                    }) => many.clone(),
-                    _ => lower(&label_of_metric(&having.metric, self.catalogue)),
-                };
-                match metric.and_then(|m| m.noun.as_ref()) {
-                    Some(_) => format!("{} {what}", having_text(having)),
-                    None => format!("{} of {}", article(&what), having_text(having)),
-                }
-            })
-            .collect();
+        let conditions = self.conditions();
         let mut named: Vec<String> = rows
             .iter()
             .take(MOST_NAMED)
@@ -777,7 +815,11 @@ impl<'a> Teller<'a> {
             if counted { "with" } else { "at" },
             self.bold(peak)
         )];
-        let over: Vec<&Vec<Cell>> = known.iter().copied().filter(|row| !self.is_running(row)).collect();
+        let mut over: Vec<&Vec<Cell>> = known.iter().copied().filter(|row| !self.is_open(row)).collect();
+        // Nobody knows whether the data begins with the stretch, so that the first may be a part of one.
+        if over.len() > 2 && self.may_begin_late() {
+            over.remove(0);
+        }
         if let (Some(first), Some(last)) = (over.first(), over.last())
             && over.len() > 1
         {
@@ -795,7 +837,12 @@ impl<'a> Teller<'a> {
             ));
         }
         if let Some(running) = known.iter().find(|row| self.is_running(row)) {
-            sentences.push(format!("{} is not over yet.", upper(&self.row_name(running))));
+            let ahead = if known.iter().any(|row| self.is_ahead(row)) {
+                ", and what comes after it is only what is planned so far"
+            } else {
+                ""
+            };
+            sentences.push(format!("{} is not over yet{ahead}.", upper(&self.row_name(running))));
         }
         let unknown = self.table.rows.len() - known.len();
         if unknown > 0 {
@@ -1004,25 +1051,60 @@ impl<'a> Teller<'a> {
                 .is_some_and(|d| d.part == Some(TimePart::Year))
     }
 
+    /// The first and the last day of a row's stretch of time.
+    fn stretch(&self, row: &[Cell]) -> Option<(Date, Date)> {
+        let cell = self.groups.first().and_then(|at| row.get(*at))?;
+        let (grain, first) = match cell {
+            Cell::Integer(year) => (Grain::Year, Date::new(i16::try_from(*year).ok()?, 1, 1).ok()?),
+            Cell::Text(text) => (self.query.grain?, text.parse::<Date>().ok()?),
+            _ => return None,
+        };
+        Some((first, grain.add(first, 1)?.yesterday().ok()?))
+    }
+
     /// Whether a row's stretch of time holds today, and so has only part of its figure.
     fn is_running(&self, row: &[Cell]) -> bool {
-        let Some(cell) = self
-            .groups
-            .first()
-            .and_then(|at| row.get(*at))
-            .filter(|_| self.metric.complete_days)
-        else {
-            return false;
-        };
-        match cell {
-            Cell::Integer(year) => *year == i64::from(self.today.year()),
-            Cell::Text(text) => self
-                .query
-                .grain
-                .zip(text.parse::<Date>().ok())
-                .is_some_and(|(grain, first)| grain != Grain::Day && grain.start_of(self.today) == Some(first)),
-            _ => false,
-        }
+        self.stretch(row)
+            .is_some_and(|(first, last)| first < last && first <= self.today && self.today <= last)
+    }
+
+    /// Whether a row's stretch of time has not begun.
+    fn is_ahead(&self, row: &[Cell]) -> bool {
+        self.stretch(row).is_some_and(|(first, _)| first > self.today)
+    }
+
+    /// Whether a row's stretch of time is not over, or reaches past what was asked for, so that its figure is no end
+    /// of a course.
+    fn is_open(&self, row: &[Cell]) -> bool {
+        let days = self.days();
+        self.stretch(row).is_some_and(|(first, last)| {
+            self.is_running(row)
+                || first > self.today
+                || days.from.is_some_and(|from| first < from)
+                || days.to.is_some_and(|to| to < last)
+        })
+    }
+
+    /// Whether the first row is where the data begins, and not where the question does.
+    fn may_begin_late(&self) -> bool {
+        let is_coarse = self
+            .query
+            .grain
+            .is_none_or(|grain| !matches!(grain, Grain::Day | Grain::Week));
+        let has_years = self.query.filters.iter().any(|filter| {
+            self.catalogue
+                .dimension(&filter.dimension)
+                .is_some_and(|d| d.part == Some(TimePart::Year))
+        });
+        is_coarse && !has_years && self.days().from.is_none()
+    }
+
+    fn days(&self) -> Days {
+        self.query
+            .period
+            .as_ref()
+            .and_then(|period| period.resolve(self.today).ok())
+            .unwrap_or_default()
     }
 
     /// What a row is called: its groups, without those that are only shown beside and the same in every row.

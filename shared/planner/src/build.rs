@@ -10,7 +10,7 @@ use concert_contract::{
     api::DataState,
     catalogue::{Aggregate, Catalogue, Dimension, Metric, TimePart, Unit},
     chat::Understood,
-    compile::{CompileContext, compile},
+    compile::{CompileContext, compile, filled_dimension},
     query::{Direction, Filter, Grain, MetricFilter, Operator, Order, Period, Query, Value},
 };
 use jiff::civil::Date;
@@ -253,6 +253,14 @@ impl<'a> Builder<'a> {
         })
     }
 
+    /// Whether one metric is money and the other one counts things.
+    fn prices(&self, money: usize, counted: usize) -> bool {
+        self.metric(money).is_some_and(|metric| metric.unit == Unit::Currency)
+            && self
+                .metric(counted)
+                .is_some_and(|metric| metric.unit == Unit::Count && metric.noun.is_some())
+    }
+
     /// What is counted unless something else is named.
     fn counted(&self) -> Option<(usize, &'a Metric)> {
         self.catalogue
@@ -348,7 +356,19 @@ impl<'a> Builder<'a> {
         if dimension.is_some() && self.names_neighbour(at) {
             return Role::Context;
         }
-        match before.and_then(|index| self.links.get(index)).and_then(Link::key) {
+        // "the total capacity" asks for a figure; a number of things groups only where that is said.
+        let is_number = metric.is_none() && self.numeric_dimension(link).is_some();
+        let key = before.and_then(|index| self.links.get(index)).and_then(Link::key);
+        if is_number
+            && !matches!(
+                key,
+                Some(Key::By | Key::SortBy | Key::RankBy(_) | Key::Which | Key::And | Key::List)
+            )
+            && !self.orders(link)
+        {
+            return Role::None;
+        }
+        match key {
             Some(Key::Every) if is_every => return or_group,
             Some(Key::By | Key::RankBy(_)) if self.orders(link) => return Role::Order,
             Some(Key::Versus) if before.is_some_and(|index| self.before(index).is_some()) => return Role::None,
@@ -398,7 +418,13 @@ impl<'a> Builder<'a> {
             _ => {}
         }
         if self.after(at).is_some_and(|index| self.is_compare(index)) {
-            return Role::Group;
+            // "artists with shows in more than 10 cities": the shows are those of the artists.
+            let is_entity = dimension.is_some_and(|index| self.is_entity(index));
+            return if is_entity && roles.contains(&Role::Group) && key == Some(Key::With) {
+                Role::Context
+            } else {
+                Role::Group
+            };
         }
         let listed = before.is_some_and(|index| {
             matches!(
@@ -1056,6 +1082,12 @@ impl Assembly<'_, '_> {
         if let Some(entity) = builder.entity().and_then(|index| builder.dimension(index)) {
             query.dimensions.push(entity.name.clone());
             self.draft.has_groups = true;
+            // Of single things a count says nothing; the figure of the condition does.
+            let counted = builder.counted().map(|(_, metric)| metric.name.clone());
+            if query.metrics.iter().map(Some).eq([counted.as_ref()]) {
+                query.metrics = query.having.iter().map(|having| having.metric.clone()).collect();
+                query.metrics.dedup();
+            }
         }
     }
 
@@ -1189,6 +1221,7 @@ impl Assembly<'_, '_> {
 
     fn compares(&mut self) {
         let builder = self.builder;
+        self.conditions();
         for (at, link) in builder.links.iter().enumerate() {
             let Some((op, values)) = link.readings.iter().find_map(|reading| match reading {
                 Reading::Compare(op, values) => Some((*op, values.clone())),
@@ -1201,6 +1234,16 @@ impl Assembly<'_, '_> {
                 .into_iter()
                 .flatten()
                 .find(|index| self.roles.get(*index) == Some(&Role::Target))
+                .or_else(|| {
+                    // "more than 5 and less than 10 concerts"
+                    let and = builder
+                        .after(at)
+                        .filter(|index| builder.links.get(*index).and_then(Link::key) == Some(Key::And))?;
+                    let next = builder.after(and).filter(|index| builder.is_compare(*index))?;
+                    builder
+                        .after(next)
+                        .filter(|index| self.roles.get(*index) == Some(&Role::Target))
+                })
                 .or_else(|| {
                     // With a "with" between: "a capacity of more than 500", "attendance was over 1000".
                     (0..at)
@@ -1286,6 +1329,46 @@ impl Assembly<'_, '_> {
                 self.draft.has_scope = true;
                 self.draft.is_explicit = true;
             }
+        }
+    }
+
+    /// "sold out": said of single things, which are then listed; of anything else it has no place.
+    fn conditions(&mut self) {
+        let builder = self.builder;
+        for (at, link) in builder.links.iter().enumerate() {
+            let Some((index, condition)) = link.readings.iter().find_map(|reading| match reading {
+                Reading::Condition(index, condition) => Some((*index, condition)),
+                _ => None,
+            }) else {
+                continue;
+            };
+            let only_single = self.draft.query.dimensions.iter().all(|name| {
+                builder
+                    .entity()
+                    .and_then(|i| builder.dimension(i))
+                    .is_some_and(|d| d.name == *name)
+            });
+            let counted = builder.counted().map(|(index, _)| index);
+            let only_counted = self.metrics.iter().all(|(metric, _)| Some(*metric) == counted);
+            let negated = matches!(builder.key_before(at), Some(Key::Not));
+            let Some(metric) = builder.metric(index).filter(|_| {
+                only_single
+                    && only_counted
+                    && !negated
+                    && self.draft.query.grain.is_none()
+                    && builder.is_available(index)
+            }) else {
+                continue;
+            };
+            self.metrics.clear();
+            self.metrics.push((index, at));
+            self.draft.query.having.push(MetricFilter {
+                metric: metric.name.clone(),
+                op: condition.op,
+                values: condition.values.clone(),
+            });
+            self.draft.is_explicit = true;
+            self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
         }
     }
 
@@ -1404,6 +1487,9 @@ impl Assembly<'_, '_> {
             }
             return;
         }
+        if self.rank_by_own_number(rank, limit) {
+            return;
+        }
         let one_word = builder.links.get(rank.link).is_some_and(|link| link.length == 1);
         // "sells the most tickets": the figure that follows is what it sells most of.
         let one_word = one_word
@@ -1414,6 +1500,11 @@ impl Assembly<'_, '_> {
         let of_having = !self.draft.query.having.is_empty() && !self.draft.has_metrics;
         let grouped = self.draft.has_groups;
         let metric = match (rank.metric, named) {
+            // "the cheapest tickets": money and what is counted are two figures, and the word says which.
+            (Some(own), Some(named)) if one_word && !grouped && builder.prices(own, named) => {
+                self.metrics.retain(|(other, _)| *other != named);
+                own
+            }
             (Some(_), Some(named)) if one_word && !of_having => named,
             (Some(metric), _) => metric,
             (None, Some(named)) => named,
@@ -1465,6 +1556,48 @@ impl Assembly<'_, '_> {
                 self.quietly(other.link);
             }
         }
+    }
+
+    /// "the largest venues": by what they hold themselves, where the data has it and no other figure is named.
+    fn rank_by_own_number(&mut self, rank: &Rank, limit: Option<(usize, u32)>) -> bool {
+        let builder = self.builder;
+        let [thing] = self.draft.query.dimensions.as_slice() else {
+            return false;
+        };
+        if !self.metrics.is_empty() || !self.draft.query.having.is_empty() || self.draft.query.grain.is_some() {
+            return false;
+        }
+        let table = builder
+            .catalogue
+            .dimension(thing)
+            .and_then(|dimension| dimension.key.as_deref()?.split('.').next());
+        let own = builder.links.get(rank.link).and_then(|link| {
+            link.readings.iter().find_map(|reading| match reading {
+                Reading::RankOf(index, direction) => builder.dimension(*index).map(|d| (d, *direction)),
+                _ => None,
+            })
+        });
+        let Some((dimension, direction)) = own.filter(|(dimension, _)| {
+            let of = dimension.column.as_deref().and_then(|column| column.split('.').next());
+            of.is_some() && of == table && filled_dimension(dimension, builder.catalogue, builder.state)
+        }) else {
+            return false;
+        };
+        self.draft.query.dimensions.push(dimension.name.clone());
+        self.draft.query.order.push(Order {
+            by: dimension.name.clone(),
+            direction,
+        });
+        let rows = limit.map_or_else(|| self.rows_of(rank.link), |(_, rows)| rows);
+        self.draft.query.limit = Some(rows);
+        self.tell(
+            rank.link,
+            format!("the first {rows} by {}", dimension.label.to_lowercase()),
+        );
+        if let Some((at, rows)) = limit {
+            self.tell(at, format!("{rows} rows"));
+        }
+        true
     }
 
     fn order_by(&mut self, metric: usize, direction: Direction) {

@@ -5,7 +5,7 @@ use crate::{
     words::{FILLERS, KEYS, Key},
 };
 use concert_contract::{
-    catalogue::{Catalogue, CatalogueValue},
+    catalogue::{Catalogue, CatalogueValue, Condition},
     query::Direction,
 };
 use std::{
@@ -176,6 +176,10 @@ pub(crate) enum Meaning {
     Metric(usize),
     Dimension(usize),
     Rank(usize, Direction),
+    /// A ranking of things by a number that they have themselves.
+    RankOf(usize, Direction),
+    /// A comparison with a metric.
+    Condition(usize, Condition),
     Value {
         dimension: usize,
         value: String,
@@ -244,6 +248,9 @@ impl Lexicon {
             for (phrase, direction) in &metric.ranks {
                 lexicon.own.add(phrase, Meaning::Rank(at, *direction));
             }
+            for (phrase, condition) in &metric.conditions {
+                lexicon.own.add(phrase, Meaning::Condition(at, condition.clone()));
+            }
             if let Some([most, least]) = &metric.superlative {
                 lexicon.own.add(most, Meaning::Rank(at, Direction::Descending));
                 lexicon.own.add(least, Meaning::Rank(at, Direction::Ascending));
@@ -253,6 +260,9 @@ impl Lexicon {
             // What a metric is for one row goes by the metric's words.
             if dimension.of_metric.is_some() {
                 continue;
+            }
+            for (phrase, direction) in &dimension.ranks {
+                lexicon.own.add(phrase, Meaning::RankOf(at, *direction));
             }
             let own = [
                 dimension.name.replace('_', " "),
@@ -317,7 +327,12 @@ impl Lexicon {
             .iter()
             .filter(|(first, _)| first.starts_with(letter))
             .flat_map(|(_, phrases)| phrases)
-            .filter(|phrase| !matches!(phrase.meaning, Meaning::Rank(..) | Meaning::Key(_)))
+            .filter(|phrase| {
+                matches!(
+                    phrase.meaning,
+                    Meaning::Metric(_) | Meaning::Dimension(_) | Meaning::Value { .. }
+                )
+            })
             .filter_map(|phrase| match phrase.stems.as_slice() {
                 [only] => Some((phrase, strsim::damerau_levenshtein(only, &word.stem))),
                 _ => None,

@@ -8,7 +8,7 @@ use crate::{
     words::{COMPARISONS, COMPARISONS_BEHIND, Key},
 };
 use concert_contract::{
-    catalogue::Catalogue,
+    catalogue::{Catalogue, Condition},
     query::{Direction, Operator, Value},
 };
 use jiff::civil::Date;
@@ -19,6 +19,9 @@ pub(crate) enum Reading {
     Metric(usize),
     Dimension(usize),
     Rank(usize, Direction),
+    /// Ranks the things of a dimension's table by it.
+    RankOf(usize, Direction),
+    Condition(usize, Condition),
     Value {
         dimension: usize,
         value: String,
@@ -170,6 +173,10 @@ impl Linker<'_> {
                     Meaning::Metric(index) => add(length, Reading::Metric(*index), 3),
                     Meaning::Dimension(index) => add(length, Reading::Dimension(*index), 3),
                     Meaning::Rank(index, direction) => add(length, Reading::Rank(*index, *direction), 3),
+                    Meaning::RankOf(index, direction) => add(length, Reading::RankOf(*index, *direction), 3),
+                    Meaning::Condition(index, condition) => {
+                        add(length, Reading::Condition(*index, condition.clone()), 3)
+                    }
                     Meaning::Key(Key::Filler) => add(length, Reading::Key(Key::Filler), -2),
                     Meaning::Key(Key::Preposition) => add(length, Reading::Key(Key::Preposition), -1),
                     Meaning::Key(key) => add(length, Reading::Key(*key), 2),
@@ -191,7 +198,7 @@ impl Linker<'_> {
                 }
             }
             for (entry, length) in self.values.exact(rest) {
-                if !self.may_be_name(tokens, at, length) {
+                if !self.may_be_name(tokens, at, length) && !self.stands_beside(tokens, at, length, &entry.dimension) {
                     continue;
                 }
                 let Some(dimension) = self.dimension_at(&entry.dimension) else {
@@ -235,6 +242,25 @@ impl Linker<'_> {
         let is_shouted = tokens.iter().all(Token::is_upper);
         let is_code = word.is_upper() && word.norm.chars().count() <= CODE_CHARS && !is_shouted && word.norm != "i";
         is_code || (word.is_capital() && at > 0 && !is_titled(tokens) && !is_number)
+    }
+
+    /// Whether another value of the dimension stands beside it: in "rock vs country" the country is a genre.
+    fn stands_beside(&self, tokens: &[Token], at: usize, length: usize, dimension: &str) -> bool {
+        let joins = |index: usize| {
+            tokens
+                .get(index)
+                .is_some_and(|token| matches!(token.norm.as_str(), "vs" | "versus" | "and" | "or" | "to" | "with"))
+        };
+        let is_value = |from: usize, to: usize| {
+            self.values
+                .exact(tokens.get(from..to).unwrap_or_default())
+                .any(|(entry, taken)| entry.dimension == dimension && taken == to - from)
+        };
+        let end = at + length;
+        let behind = joins(end) && (end + 2..=tokens.len().min(end + 1 + MOST_WORDS)).any(|to| is_value(end + 1, to));
+        let ahead =
+            at > 1 && joins(at - 1) && (at.saturating_sub(1 + MOST_WORDS)..at - 1).any(|from| is_value(from, at - 1));
+        behind || ahead
     }
 
     /// The best way to cut the question into links: dynamic programming from its end.
@@ -321,7 +347,7 @@ impl Linker<'_> {
                     weight: *weight,
                     how: Match::Spelling,
                 }),
-                Meaning::Rank(..) | Meaning::Key(_) => None,
+                Meaning::Rank(..) | Meaning::RankOf(..) | Meaning::Condition(..) | Meaning::Key(_) => None,
             })
             .collect();
         (!readings.is_empty()).then_some(Link {

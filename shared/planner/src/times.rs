@@ -50,15 +50,19 @@ pub(crate) fn time_at(tokens: &[Token], at: usize, today: Date) -> Option<(Time,
     let (first, length) = parser.point(start, lead > 0)?;
     let mut end = start + length;
     // The other end, where there is one.
-    let joined = match (edge, tokens.get(end).map(|t| t.norm.as_str())) {
+    let goes_on = match (edge, tokens.get(end).map(|t| t.norm.as_str())) {
         (Edge::Between, Some("and" | "to"))
-        | (Edge::From | Edge::In, Some("to" | "until" | "till" | "through" | "thru")) => {
-            let skip = 1 + usize::from(tokens.get(end + 1).is_some_and(|t| t.norm == "the"));
-            parser
-                .point(end + skip, true)
-                .map(|(second, length)| (second, skip + length))
-        }
-        _ => None,
+        | (Edge::From | Edge::In, Some("to" | "until" | "till" | "through" | "thru")) => true,
+        (Edge::In, Some("and" | "or")) => parser.is_month_before(start, end),
+        _ => false,
+    };
+    let joined = if goes_on {
+        let skip = 1 + usize::from(tokens.get(end + 1).is_some_and(|t| t.norm == "the"));
+        parser
+            .point(end + skip, true)
+            .map(|(second, length)| (second, skip + length))
+    } else {
+        None
     };
     let period = if let Some((second, length)) = joined {
         end += length;
@@ -174,6 +178,11 @@ impl Point {
     }
 }
 
+/// Which day of the week is meant: from Monday as 1.
+fn weekday_of(day: Date) -> i64 {
+    i64::from(day.weekday().to_monday_one_offset())
+}
+
 struct Parser<'a> {
     tokens: &'a [Token],
     today: Date,
@@ -235,7 +244,51 @@ impl Parser<'_> {
             months.push(next);
             length += skip;
         }
+        // "March and April 2025": the year is said once, and `point` reads it.
+        let last_is_dated = self
+            .joined(at + length, |parser, at| {
+                let month = parser.month(at, true)?;
+                parser.year(at + 1).map(|_| (i64::from(month), 1))
+            })
+            .is_some();
+        if last_is_dated {
+            return None;
+        }
         Some((Time::Months(months), length))
+    }
+
+    /// Whether "March and April 2025" stands here: two months side by side, of which the later has the year.
+    fn is_month_before(&self, at: usize, and: usize) -> bool {
+        let (Some(first), Some(second)) = (self.month(at, true), self.month(and + 1, true)) else {
+            return false;
+        };
+        and == at + 1 && second == first + 1 && self.year(and + 2).is_some()
+    }
+
+    /// "next Friday", "last weekend": the nearest one after, or before, today.
+    fn coming(&self, at: usize, is_past: bool, is_next: bool) -> Option<(Point, usize)> {
+        const WEEK_DAYS: i64 = 7;
+        let today = weekday_of(self.today);
+        let day = |days: i64| self.today.checked_add(jiff::Span::new().try_days(days).ok()?).ok();
+        if matches!(self.word(at), Some("weekend")) {
+            // That of the week that holds today, the one before or the one after.
+            let weeks = i64::from(is_next) - i64::from(is_past);
+            let saturday = day(6 - today + weeks * WEEK_DAYS)?;
+            return Some((Point::Fixed(saturday, saturday.tomorrow().ok()?), 2));
+        }
+        let (wanted, length) = self.weekday(at, true)?;
+        let ahead = (wanted - today).rem_euclid(WEEK_DAYS);
+        let days = if is_past {
+            ahead - WEEK_DAYS
+        } else if is_next && ahead == 0 {
+            WEEK_DAYS
+        } else if is_next {
+            ahead
+        } else {
+            wanted - today
+        };
+        let day = day(days)?;
+        Some((Point::Fixed(day, day), 1 + length))
     }
 
     /// One more of the same after "and", "or" or nothing (a comma is no token).
@@ -328,6 +381,11 @@ impl Parser<'_> {
         }
         if let Some(unit) = self.unit(at + 1) {
             return relative(unit, if is_past { -1 } else { i32::from(is_next) }, 1, 2);
+        }
+        // "on the last Fridays" are many.
+        let is_one = self.tokens.get(at + 1).is_some_and(|token| !token.is_plural());
+        if is_one && let Some(found) = self.coming(at + 1, is_past, is_next) {
+            return Some(found);
         }
         let (count, length) = number_at(self.tokens, at + 1)?;
         let unit = self.unit(at + 1 + length)?;

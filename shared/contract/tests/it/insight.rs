@@ -87,8 +87,34 @@ fn the_sentence_holds_the_number_that_matters() {
                 &sparse(),
                 &["1987|1335", "1988|-", "1993|172215", "2002|25900"],
             ),
-            "Attendance peaked in **1993** at **172,215**. Between 1987 and 2002 it rose, from 1,335 to 25,900. \
+            "Attendance peaked in **1993** at **172,215**. Between 1993 and 2002 it fell, from 172,215 to 25,900. \
              1 year has no known value.",
+        ),
+        // Neither where the data begins nor what is only planned ends a course.
+        (
+            told(
+                r#"{"metrics": ["concerts"], "grain": "year"}"#,
+                &full(),
+                &["2023|60", "2024|100", "2025|110", "2026|90", "2027|5"],
+            ),
+            "Concerts peaked in **2025** with **110 concerts**. Between 2024 and 2025 they rose, from 100 to 110. 2026 is \
+             not over yet, and what comes after it is only what is planned so far.",
+        ),
+        (
+            told(
+                r#"{"metrics": ["concerts"], "dimensions": ["venue", "capacity"], "order": [{"by": "capacity", "direction": "desc"}], "limit": 10}"#,
+                &full(),
+                &["Mill Field|Austin|58700|1", "Riverside|Chicago|32000|4"],
+            ),
+            "**Mill Field, Austin** has the highest capacity: **58,700**, ahead of **Riverside, Chicago** with 32,000.",
+        ),
+        (
+            told(
+                r#"{"metrics": ["attendance_rate"], "dimensions": ["concert"], "having": [{"metric": "attendance_rate", "op": ">=", "values": [100]}]}"#,
+                &full(),
+                &[],
+            ),
+            "No concerts had an attendance rate of at least 100.0\u{2009}%.",
         ),
         (
             told(

@@ -178,7 +178,7 @@ pub fn promoter() -> World {
                     "ticket_sales",
                     50_000,
                     days,
-                    "sale_id concert_id quantity unit_price currency channel price_tier purchase_timestamp",
+                    "sale_id concert_id customer_id quantity unit_price currency channel price_tier purchase_timestamp",
                 ),
             ],
             currencies: vec!["USD".to_owned()],
