@@ -19,6 +19,8 @@ use jiff::civil::Date;
 const RANKED_ROWS: u32 = 10;
 /// The longest ranking that is asked for at once.
 const MOST_RANKED_ROWS: f64 = 1000.0;
+/// How much "from" lowers the confidence where it may speak of an origin: below one half.
+const ORIGIN_GUESSES: usize = 4;
 /// From how many years of data a course of time is told by year.
 const YEARS_FOR_YEARLY: i16 = 2;
 
@@ -117,7 +119,7 @@ impl<'a> Builder<'a> {
             }
             let is_ranked = self
                 .key_before(at)
-                .is_some_and(|key| matches!(key, Key::RankThings(_) | Key::InTime(_)));
+                .is_some_and(|key| matches!(key, Key::RankThings(_) | Key::InTime(_) | Key::Next));
             if let Some(link) = self.links.get_mut(at)
                 && link.readings.len() > 1
                 && link
@@ -234,9 +236,15 @@ impl<'a> Builder<'a> {
 
     /// Whether the data can tell a metric at all.
     fn is_available(&self, index: usize) -> bool {
+        self.is_available_by(index, None)
+    }
+
+    /// Whether the data can tell a metric by a dimension.
+    fn is_available_by(&self, index: usize, dimension: Option<&Dimension>) -> bool {
         self.metric(index).is_some_and(|metric| {
             let query = Query {
                 metrics: vec![metric.name.clone()],
+                dimensions: dimension.map(|dimension| dimension.name.clone()).into_iter().collect(),
                 ..Query::default()
             };
             compile(
@@ -272,7 +280,10 @@ impl<'a> Builder<'a> {
 
     /// The metric of rows that nobody named one for: of single things an amount, of groups the first.
     fn default_metric(&self, for_entity: bool) -> usize {
-        let amount = |index: &usize| self.metric(*index).is_some_and(|m| m.noun.is_none()) && self.is_available(*index);
+        let entity = self.entity().and_then(|index| self.dimension(index));
+        let amount = |index: &usize| {
+            self.metric(*index).is_some_and(|m| m.noun.is_none()) && self.is_available_by(*index, entity)
+        };
         let any = (0..self.catalogue.metrics.len())
             .find(|index| self.is_available(*index))
             .unwrap_or(0);
@@ -371,6 +382,7 @@ impl<'a> Builder<'a> {
         match key {
             Some(Key::Every) if is_every => return or_group,
             Some(Key::By | Key::RankBy(_)) if self.orders(link) => return Role::Order,
+            Some(Key::Versus) if metric.is_some() && dimension.is_none() => return Role::Metric,
             Some(Key::Versus) if before.is_some_and(|index| self.before(index).is_some()) => return Role::None,
             // "top 10 venues by concerts" ranks, "top genre per city" and "top artists by city" group.
             Some(Key::By) if metric.is_some() && has_group && ranks_before && !has_metric && self.ranks_by(at) => {
@@ -382,7 +394,7 @@ impl<'a> Builder<'a> {
             Some(Key::Count | Key::Often) => return or_metric,
             Some(Key::RankBy(_)) => return or_metric,
             Some(Key::Which) if before.is_some_and(|index| !self.is_gapless(index, at)) => {}
-            Some(Key::RankThings(_) | Key::InTime(_) | Key::Which) => return or_group,
+            Some(Key::RankThings(_) | Key::InTime(_) | Key::Next | Key::Which) => return or_group,
             Some(Key::Grain(_)) => return or_metric,
             Some(Key::And) => {
                 let earlier = before.and_then(|index| self.before(index));
@@ -546,6 +558,67 @@ impl<'a> Builder<'a> {
                 || self.reading(index, |r| matches!(r, Reading::Rank(..)))
                 || matches!(self.links.get(index).and_then(Link::key), Some(Key::RankBy(_)))
         })
+    }
+
+    /// "top customers": things that are only counted, and have no names to be listed by.
+    fn ranks_uncounted(&self, at: usize) -> bool {
+        self.after(at)
+            .and_then(|next| self.links.get(next))
+            .is_some_and(|link| {
+                link.dimension().is_none()
+                    && link
+                        .metric()
+                        .and_then(|index| self.metric(index))
+                        .is_some_and(|metric| metric.noun.is_some())
+            })
+    }
+
+    /// "artists from Texas" may be those who come from there, and not those who played there.
+    fn may_be_origin(&self, at: usize, dimension: &Dimension) -> bool {
+        let Some(from) = at.checked_sub(1).filter(|from| {
+            self.links
+                .get(*from)
+                .is_some_and(|link| self.word(link.at) == Some("from"))
+        }) else {
+            return false;
+        };
+        let table = |column: &Option<String>| column.as_deref().and_then(|c| c.split('.').next()).map(str::to_owned);
+        let of = table(&dimension.column);
+        from.checked_sub(1)
+            .and_then(|thing| self.links.get(thing)?.dimension())
+            .and_then(|index| self.dimension(index))
+            .is_some_and(|thing| thing.key.is_some() && thing.column.is_some() && table(&thing.key) != of)
+    }
+
+    fn is_scope(&self, link: &Link) -> bool {
+        link.is_value() || link.readings.iter().any(|reading| matches!(reading, Reading::Time(_)))
+    }
+
+    /// "the highest attendance in each country": a ranking before, within what follows.
+    fn is_best_within(&self, at: usize) -> bool {
+        let says_each = self.links.get(at).is_some_and(|link| {
+            (link.at..link.end()).any(|token| matches!(self.word(token), Some("each" | "every" | "per")))
+        });
+        let ranked = self.links.iter().take(at).any(|link| {
+            matches!(link.key(), Some(Key::RankThings(_) | Key::RankBy(_)))
+                || link.readings.iter().any(|reading| matches!(reading, Reading::Rank(..)))
+        });
+        says_each && ranked
+    }
+
+    /// Whether both sides of a comparison name something: two values, two times or two figures.
+    fn has_two_sides(&self, at: usize) -> bool {
+        if self.before(at).is_none() {
+            return true;
+        }
+        let names = |link: &Link| self.is_scope(link);
+        let figures = [self.before(at), self.after(at)].into_iter().all(|side| {
+            side.and_then(|index| self.links.get(index))
+                .is_some_and(|link| link.metric().is_some())
+        });
+        figures
+            || self.links.iter().take(at).any(names) && self.links.iter().skip(at + 1).any(names)
+            || self.links.iter().skip(at + 1).filter(|link| names(link)).count() > 1
     }
 
     /// Whether no word stands between two links.
@@ -736,6 +809,9 @@ impl Assembly<'_, '_> {
                 let position = merge_filter(&mut filters, filter);
                 for rival in rivals {
                     self.draft.alternatives.push((position, rival));
+                }
+                if builder.may_be_origin(at, of) {
+                    self.draft.guesses += ORIGIN_GUESSES;
                 }
                 let is = if negated { "is not" } else { "is" };
                 self.tell(at, format!("{} {is} {told}", of.label));
@@ -998,6 +1074,10 @@ impl Assembly<'_, '_> {
                 Reading::Value { dimension, value, .. } if is_plural => Some((builder.dimension(*dimension)?, value)),
                 _ => None,
             })?;
+            // "Texas" is no plural of TX.
+            if of.coded {
+                return None;
+            }
             let table = of.column.as_deref()?.split('.').next()?;
             let thing = builder.catalogue.dimensions.iter().find(|d| {
                 let keyed = d.key.as_deref().and_then(|key| key.split('.').next()) == Some(table);
@@ -1176,7 +1256,7 @@ impl Assembly<'_, '_> {
                         || self.builder.catalogue.dimension(name).is_some_and(|d| d.part.is_none())
                 })
                 .collect();
-            if !several.is_empty() || self.draft.query.grain.is_some() {
+            if !several.is_empty() || self.draft.query.grain.is_some() || self.metrics.len() > 1 {
                 self.tell(at, "side by side".to_owned());
             }
             for name in several {
@@ -1413,6 +1493,12 @@ impl Assembly<'_, '_> {
                         metric: None,
                         in_time: true,
                     }),
+                    Reading::Key(Key::Next) => Some(Rank {
+                        link,
+                        direction: Direction::Ascending,
+                        metric: None,
+                        in_time: true,
+                    }),
                     _ => None,
                 })
             })
@@ -1454,7 +1540,14 @@ impl Assembly<'_, '_> {
             });
             let rows = limit.map_or_else(|| self.rows_of(rank.link), |(_, rows)| rows);
             self.draft.query.limit = Some(rows);
-            // The latest concert is the latest that has been.
+            // The next concert is the first that is to come, the latest is the latest that has been.
+            if builder.links.get(rank.link).and_then(Link::key) == Some(Key::Next) && self.draft.query.period.is_none()
+            {
+                self.draft.query.period = Some(Period::Between {
+                    from: Some(builder.today),
+                    to: None,
+                });
+            }
             if rank.direction == Direction::Descending && self.draft.query.period.is_none() {
                 self.draft.query.period = Some(Period::Between {
                     from: None,
@@ -1780,6 +1873,9 @@ impl Assembly<'_, '_> {
                 Some(Key::Count) if builder.counts_nothing(at) => Some(Lack::Counting),
                 Some(Key::Average) if self.used.get(at) != Some(&true) => Some(Lack::Statistic),
                 Some(Key::By) if builder.is_ratio(at) => Some(Lack::Ratio),
+                Some(Key::By) if query.limit.is_some() && builder.is_best_within(at) => Some(Lack::EachGroup),
+                Some(Key::RankThings(_)) if builder.ranks_uncounted(at) => Some(Lack::Listing),
+                Some(Key::Versus) if !builder.has_two_sides(at) => Some(Lack::Difference),
                 _ => None,
             };
             if let Some(lack) = lack {
@@ -1819,6 +1915,19 @@ impl Assembly<'_, '_> {
             if let Some(at) = month {
                 return told(at, Lack::Periods);
             }
+        }
+        // "in London in 1990 and in Paris in 1991" is not both cities in both years.
+        let scopes: Vec<bool> = builder
+            .links
+            .iter()
+            .filter(|link| builder.is_scope(link))
+            .map(Link::is_value)
+            .collect();
+        if let Some(at) = self.position(Key::And)
+            && scopes.len() > 3
+            && scopes.windows(2).all(|pair| pair.first() != pair.get(1))
+        {
+            return told(at, Lack::Periods);
         }
         // "top 3 venues in each state"
         let groups =

@@ -360,6 +360,11 @@ impl Parser<'_> {
             ("yesterday", ..) => return relative(Grain::Day, -1, 1, 1),
             ("tomorrow", ..) => return relative(Grain::Day, 1, 1, 1),
             ("year", Some("to"), Some("date")) => return relative(Grain::Year, 0, 1, 3),
+            ("quarter", Some("to"), Some("date")) => return relative(Grain::Quarter, 0, 1, 3),
+            ("month", Some("to"), Some("date")) => return relative(Grain::Month, 0, 1, 3),
+            ("week", Some("to"), Some("date")) => return relative(Grain::Week, 0, 1, 3),
+            ("qtd", ..) => return relative(Grain::Quarter, 0, 1, 1),
+            ("mtd", ..) => return relative(Grain::Month, 0, 1, 1),
             ("ytd", ..) => return relative(Grain::Year, 0, 1, 1),
             ("so", Some("far"), Some("this")) => {
                 let (point, length) = self.relative(at + 2)?;

@@ -23,6 +23,8 @@ pub(crate) enum Key {
     RankBy(Direction),
     /// "first", "latest": ranks by time.
     InTime(Direction),
+    /// "next": the first in time of those to come.
+    Next,
     /// "except", "not in".
     Not,
     /// "and", "or", "&".
@@ -70,6 +72,7 @@ pub(crate) enum Lack {
     EachGroup,
     Ratio,
     Counting,
+    Listing,
     Periods,
 }
 
@@ -98,6 +101,7 @@ impl Lack {
             Lack::Periods => {
                 "take several stretches of time that do not touch; ask for one of them, or for whole years"
             }
+            Lack::Listing => "list these one by one; it can count them",
             Lack::Counting => "count these; it can list them",
         }
     }
@@ -201,6 +205,9 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("newest", InTime(Direction::Descending)),
     ("most recent", InTime(Direction::Descending)),
     ("recent", InTime(Direction::Descending)),
+    ("next", Next),
+    ("of all time", Filler),
+    ("all time", Filler),
     ("not", Not),
     ("not in", Not),
     ("not at", Not),
@@ -252,6 +259,7 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("comparison of", Versus),
     ("versus", Versus),
     ("vs", Versus),
+    ("v", Versus),
     ("ascending", Sorted(Direction::Ascending)),
     ("in ascending order", Sorted(Direction::Ascending)),
     ("descending", Sorted(Direction::Descending)),

@@ -302,7 +302,10 @@ impl<'a> Compiler<'a> {
             None => QueryError::new(
                 QueryErrorCode::NotInData,
                 at,
-                format!("There is no {label} in the data at hand."),
+                format!(
+                    "There {} no {label} in the data at hand.",
+                    if metric.noun.is_some() { "are" } else { "is" }
+                ),
             )
             .suggest("Ask for another metric, or bring in data that has it."),
         })
