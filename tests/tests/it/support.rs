@@ -31,16 +31,25 @@ pub fn concert() -> Result<Command> {
         return Ok(Command::new(path));
     }
     let here = std::env::current_exe()?;
-    let path = here.ancestors().nth(2).context("the test binary has no target folder")?.join("concert");
+    let path = here
+        .ancestors()
+        .nth(2)
+        .context("the test binary has no target folder")?
+        .join("concert");
     if !path.exists() {
-        bail!("{} does not exist: run `cargo build -p concert-cli` or `cargo xtask test`", path.display());
+        bail!(
+            "{} does not exist: run `cargo build -p concert-cli` or `cargo xtask test`",
+            path.display()
+        );
     }
     Ok(Command::new(path))
 }
 
 /// Real data beside the repository, for the tests that can use it.
 pub fn real_data(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/data")
+        .join(name);
     if path.exists() {
         return Some(path);
     }
@@ -69,7 +78,10 @@ impl Process {
             .spawn()
             .with_context(|| format!("cannot start {name}: {command:?}"))?;
         let stdout = child.stdout.take().context("standard output is piped")?;
-        let process = Process { child, name: name.to_owned() };
+        let process = Process {
+            child,
+            name: name.to_owned(),
+        };
         let (sender, receiver) = mpsc::channel();
         let label = name.to_owned();
         std::thread::spawn(move || {
@@ -83,7 +95,11 @@ impl Process {
         });
         match receiver.recv_timeout(READY_TIMEOUT) {
             Ok(value) => Ok((process, value)),
-            Err(_) => bail!("{} did not say that it is ready within {} s", process.name, READY_TIMEOUT.as_secs()),
+            Err(_) => bail!(
+                "{} did not say that it is ready within {} s",
+                process.name,
+                READY_TIMEOUT.as_secs()
+            ),
         }
     }
 
@@ -114,7 +130,9 @@ impl Stack {
     pub fn start(data: &[PathBuf], mapping: Option<&Path>, today: &str) -> Result<Stack> {
         let home = tempfile::tempdir()?;
         let mut command = concert()?;
-        command.args(["up", "--port", "0", "--aws-port", "0", "--today", today, "--home"]).arg(home.path());
+        command
+            .args(["up", "--port", "0", "--aws-port", "0", "--today", today, "--home"])
+            .arg(home.path());
         if !data.is_empty() {
             command.arg("--data").args(data);
         }
@@ -132,6 +150,11 @@ impl Stack {
             let url = line.strip_prefix("Concert is ready at ")?;
             Some((aws.lock().ok()?.clone(), url.trim().to_owned()))
         })?;
-        Ok(Stack { home, base_url, aws_url, process })
+        Ok(Stack {
+            home,
+            base_url,
+            aws_url,
+            process,
+        })
     }
 }
