@@ -125,7 +125,10 @@ pub fn with_node(context: &Context, name: impl AsRef<OsStr>) -> Result<Command> 
     let mut command = program(name);
     let mut folders = vec![context.cache.join("node/bin"), context.node_modules().join(".bin")];
     folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
-    command.env("PATH", env::join_paths(folders)?);
+    // `wrangler dev` would ask the internet where this machine is.
+    command
+        .env("PATH", env::join_paths(folders)?)
+        .env("CLOUDFLARE_CF_FETCH_ENABLED", "false");
     Ok(command)
 }
 
