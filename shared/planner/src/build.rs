@@ -590,6 +590,13 @@ impl<'a> Builder<'a> {
             .is_some_and(|thing| thing.key.is_some() && thing.column.is_some() && table(&thing.key) != of)
     }
 
+    /// Whether a number is written with the sign of a currency.
+    fn says_money(&self, link: &Link) -> bool {
+        self.tokens
+            .get(link.at..link.end())
+            .is_some_and(|tokens| tokens.iter().any(|token| token.text.contains(['$', '€', '£', '¥'])))
+    }
+
     fn is_scope(&self, link: &Link) -> bool {
         link.is_value() || link.readings.iter().any(|reading| matches!(reading, Reading::Time(_)))
     }
@@ -1159,6 +1166,27 @@ impl Assembly<'_, '_> {
         if query.having.is_empty() || !query.dimensions.is_empty() || query.grain.is_some() {
             return;
         }
+        // "how many artists have more than 20 concerts": the artists are those that the condition holds for.
+        let counted = builder.counted().map(|(index, _)| index);
+        let noun = self.metrics.iter().find_map(|(metric, at)| {
+            let is_counted = Some(*metric) == counted || self.roles.get(*at) == Some(&Role::Target);
+            let of = builder.metric(*metric)?;
+            let is_distinct = of.sources.iter().all(|s| s.aggregate == Aggregate::CountDistinct);
+            (!is_counted && is_distinct).then_some((*at, of.noun.as_ref()?))
+        });
+        let things = noun.and_then(|(_, [_, many])| builder.catalogue.dimensions.iter().find(|d| d.plural == *many));
+        if let (Some((at, _)), None) = (noun, things) {
+            let words = builder.links.get(at).map(|link| builder.words(link));
+            self.draft.beyond = words.map(|words| (words, Lack::Listing));
+            return;
+        }
+        if let Some(things) = things {
+            query.dimensions.push(things.name.clone());
+            query.metrics = query.having.iter().map(|having| having.metric.clone()).collect();
+            query.metrics.dedup();
+            self.draft.has_groups = true;
+            return;
+        }
         if let Some(entity) = builder.entity().and_then(|index| builder.dimension(index)) {
             query.dimensions.push(entity.name.clone());
             self.draft.has_groups = true;
@@ -1221,7 +1249,7 @@ impl Assembly<'_, '_> {
                         Grain::Year | Grain::Week | Grain::Day => None,
                     };
                     let of_year = part
-                        .filter(|_| asked && !self.is_one_year())
+                        .filter(|_| asked && !self.is_one_year() && !builder.tokens.iter().any(|t| t.norm == "ever"))
                         .and_then(|part| builder.dimension_of_part(part));
                     match of_year {
                         Some(index) => self.group(at, index),
@@ -1355,6 +1383,7 @@ impl Assembly<'_, '_> {
                 if let Some((metric, _)) = self.metrics.first().copied()
                     && self.draft.has_groups
                     && let Some(metric) = builder.metric(metric)
+                    && (metric.unit == Unit::Currency || !builder.says_money(link))
                 {
                     self.draft.query.having.push(MetricFilter {
                         metric: metric.name.clone(),
@@ -1367,14 +1396,21 @@ impl Assembly<'_, '_> {
             };
             let Some(of) = builder.links.get(target) else { continue };
             if let Some(metric) = of.metric().and_then(|index| builder.metric(index)) {
+                if builder.says_money(link) && metric.unit != Unit::Currency {
+                    continue;
+                }
                 let single = builder
                     .catalogue
                     .dimensions
                     .iter()
                     .find(|d| d.of_metric.as_deref() == Some(metric.name.as_str()));
                 let grouped = !self.draft.query.dimensions.is_empty() || self.draft.query.grain.is_some();
+                let of_rows = grouped && self.holds_for_rows(at, of);
+                if of_rows && single.is_none() {
+                    continue;
+                }
                 match single {
-                    Some(single) if !grouped => {
+                    Some(single) if !grouped || of_rows => {
                         self.draft.query.filters.push(Filter {
                             dimension: single.name.clone(),
                             op,
@@ -1410,6 +1446,39 @@ impl Assembly<'_, '_> {
                 self.draft.is_explicit = true;
             }
         }
+    }
+
+    /// "concerts with revenue over a million by year": the condition is one on each concert, not on each year.
+    fn holds_for_rows(&self, at: usize, target: &Link) -> bool {
+        let builder = self.builder;
+        let counted = builder.counted().map(|(index, _)| index);
+        let is_entity = |link: &Link| {
+            link.dimension().is_some_and(|index| builder.is_entity(index))
+                || (link.metric().is_some() && link.metric() == counted)
+        };
+        // A number of different things is never one of a single row.
+        let counts = target
+            .metric()
+            .and_then(|index| builder.metric(index))
+            .is_some_and(|metric| {
+                metric
+                    .sources
+                    .iter()
+                    .all(|s| matches!(s.aggregate, Aggregate::Count | Aggregate::CountDistinct))
+            });
+        let names_entity = builder
+            .links
+            .iter()
+            .zip(&self.roles)
+            .take(at)
+            .any(|(link, role)| *role != Role::Target && is_entity(link));
+        let grouped_by_it = self.draft.query.dimensions.iter().any(|name| {
+            builder
+                .entity()
+                .and_then(|i| builder.dimension(i))
+                .is_some_and(|d| d.name == *name)
+        });
+        !grouped_by_it && !counts && names_entity
     }
 
     /// "sold out": said of single things, which are then listed; of anything else it has no place.

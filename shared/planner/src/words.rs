@@ -223,6 +223,7 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("havent", Not),
     ("hasnt", Not),
     ("hadnt", Not),
+    ("besides", Not),
     ("except", Not),
     ("except for", Not),
     ("except in", Not),
