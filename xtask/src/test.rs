@@ -51,13 +51,18 @@ pub fn command(context: &Context, options: &Options) -> Result<ExitCode> {
     })?;
     step("concert-aws on wasm", || aws_on_wasm(context))?;
     step("the tests, compiled", || {
-        run(cargo(context).args(["test", "--no-run"]).args(&options.arguments))
+        run(cargo(context)
+            .args(["test", "--no-run", "--tests"])
+            .args(&options.arguments))
     })?;
     eprintln!("Everything is built after {}; now the tests.", seconds(start.elapsed()));
 
     let mut tests = cargo(context);
-    // One failure must not hide the next.
-    tests.args(["test", "--no-fail-fast"]).args(&options.arguments);
+    // One failure must not hide the next. `--tests` is all but the documentation's examples, of which there are none:
+    // the runner then closes on what it ran.
+    tests
+        .args(["test", "--no-fail-fast", "--tests"])
+        .args(&options.arguments);
     for (name, value) in environment(context)? {
         tests.env(name, value);
     }
