@@ -121,7 +121,8 @@ pub struct Rows {
 enum Body {
     Delimited {
         reader: RecordReader<Text>,
-        splitter: Splitter,
+        // The CSV machine holds its tables in itself.
+        splitter: Box<Splitter>,
         delimiter: u8,
     },
     Nested(Box<Nested>),
@@ -194,7 +195,7 @@ impl Rows {
                     encoding: source.encoding,
                     body: Body::Delimited {
                         reader: RecordReader::new(input.text, source.delimiter),
-                        splitter: Splitter::new(source.delimiter),
+                        splitter: Box::new(Splitter::new(source.delimiter)),
                         delimiter: source.delimiter,
                     },
                 };

@@ -6,7 +6,6 @@ use anyhow::{Context, Result, bail, ensure};
 use fantoccini::{
     Client, ClientBuilder, Locator,
     actions::{InputSource, MouseActions, PointerAction},
-    error::CmdError,
     key::Key,
     wd::WebDriverCompatibleCommand,
 };

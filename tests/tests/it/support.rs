@@ -45,18 +45,6 @@ pub fn concert() -> Result<Command> {
     Ok(Command::new(path))
 }
 
-/// Real data beside the repository, for the tests that can use it.
-pub fn real_data(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared/data")
-        .join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: {name} is not at {}", path.display());
-    None
-}
-
 /// A process that ends with this value.
 pub struct Process {
     child: Child,
@@ -102,10 +90,6 @@ impl Process {
             ),
         }
     }
-
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
 }
 
 impl Drop for Process {
@@ -117,12 +101,13 @@ impl Drop for Process {
 
 /// `concert up` with a home of its own.
 pub struct Stack {
-    pub home: tempfile::TempDir,
     /// The page and `/api`, without a slash at the end.
     pub base_url: String,
     /// The AWS-compatible endpoint.
     pub aws_url: String,
-    pub process: Process,
+    _process: Process,
+    /// Removed after the process has ended: fields are dropped in their order.
+    _home: tempfile::TempDir,
 }
 
 impl Stack {
@@ -151,10 +136,10 @@ impl Stack {
             Some((aws.lock().ok()?.clone(), url.trim().to_owned()))
         })?;
         Ok(Stack {
-            home,
+            _home: home,
             base_url,
             aws_url,
-            process,
+            _process: process,
         })
     }
 }
