@@ -399,7 +399,9 @@ mod tests {
 
     #[test]
     fn records_are_the_elements_that_the_path_leads_to() {
-        let cases: [(&str, &[&str], &[(u64, &str)]); 9] = [
+        /// A document, the path to its records, and what comes of it with its lines.
+        type Case<'a> = (&'a str, &'a [&'a str], &'a [(u64, &'a str)]);
+        let cases: [Case<'_>; 9] = [
             (
                 "[1, {\"a\": \"]\\\"\"},\n [2]]",
                 &[],
