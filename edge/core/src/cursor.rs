@@ -73,7 +73,6 @@ fn digest(query: &Query) -> Result<String, Failure> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -104,7 +104,6 @@ fn is_plain_loopback(uri: &Uri, headers: &HeaderMap) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -280,7 +280,6 @@ pub fn coerce(cell: Cell, to: ColumnType) -> Cell {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -124,7 +124,6 @@ fn fold(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use concert_contract::catalogue::CONCERT_DW;

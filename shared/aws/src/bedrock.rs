@@ -407,7 +407,6 @@ fn exception(code: &str, payload: &[u8]) -> ServiceError {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::eventstream::{Header, HeaderValue};

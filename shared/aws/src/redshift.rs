@@ -229,7 +229,6 @@ pub struct Cancelled {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

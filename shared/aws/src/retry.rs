@@ -66,7 +66,6 @@ pub fn backoff_ms(attempt: u32, random: u32, retry_after_s: Option<u32>) -> u64 
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -147,7 +147,6 @@ fn origin(endpoint: &str) -> Result<String, EndpointError> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -68,7 +68,6 @@ fn describe(catalogue: &Catalogue, text: &mut String) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

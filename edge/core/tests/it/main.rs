@@ -1,7 +1,5 @@
 //! The edge against a scripted world: real decoding of canned upstream bytes, virtual time, no socket.
 
-#![allow(clippy::unwrap_used)]
-
 mod chat;
 mod health;
 mod query;

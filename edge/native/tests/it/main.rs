@@ -1,7 +1,5 @@
 //! The native edge over real sockets: its router on a free port, and an AWS in this process that answers as it is told.
 
-#![allow(clippy::unwrap_used)]
-
 use axum::{
     Router,
     body::{Body, Bytes},

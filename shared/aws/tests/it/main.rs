@@ -2,8 +2,6 @@
 //! they are (skipped with a line where not); the vectors under `tests/data` are always there and are compiled in, so
 //! that they hold on wasm as well.
 
-#![allow(clippy::unwrap_used)]
-
 mod eventstream;
 mod paths;
 mod suite;
