@@ -12,6 +12,7 @@ pub mod chat;
 #[cfg(feature = "compile")]
 pub mod compile;
 pub mod error;
+pub mod explain;
 pub mod format;
 pub mod insight;
 pub mod money;

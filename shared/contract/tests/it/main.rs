@@ -1,4 +1,5 @@
 mod catalogue;
+mod explain;
 mod insight;
 mod support;
 
