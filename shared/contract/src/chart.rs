@@ -50,12 +50,12 @@ pub fn choose(query: &Query, catalogue: &Catalogue, table: &Table) -> Option<Cha
     let metrics: Vec<&Column> = table
         .columns
         .iter()
-        .filter(|column| query.metrics.contains(&column.name) && column.column_type.is_number())
+        .filter(|column| query.has_metric(&column.name) && column.column_type.is_number())
         .collect();
     let groups: Vec<&Column> = table
         .columns
         .iter()
-        .filter(|column| !query.metrics.contains(&column.name))
+        .filter(|column| !query.has_metric(&column.name))
         .collect();
     let first = metrics.first()?;
     let known = |name: &str| {
@@ -126,10 +126,7 @@ pub fn choose(query: &Query, catalogue: &Catalogue, table: &Table) -> Option<Cha
         seen.len()
     };
     // A ranking of years is about which is first, not about the course of time.
-    let ranked = query
-        .order
-        .first()
-        .is_some_and(|order| query.metrics.contains(&order.by));
+    let ranked = query.order.first().is_some_and(|order| query.has_metric(&order.by));
     if let Some(time) = groups.iter().find(|column| in_time(column)).filter(|_| !ranked) {
         let others: Vec<&&Column> = groups.iter().filter(|column| column.name != time.name).collect();
         let x = Some(time.name.clone());

@@ -5,7 +5,7 @@ use crate::{
     api::CatalogueAnswer,
     catalogue::{Aggregate, Catalogue, Dimension, Metric, TimePart, Unit},
     format::{self, Style},
-    query::{Days, Direction, Filter, Grain, MetricFilter, Operator, Period, Query, Value},
+    query::{Days, Direction, Filter, Grain, HavingClause, MetricFilter, Operator, Period, Query, Value},
     table::{Cell, Column, ColumnType, Table},
 };
 use jiff::civil::Date;
@@ -112,7 +112,11 @@ impl Words for CatalogueAnswer {
 /// "Attendance by year", "Top 10 concerts by attendance in 1999".
 pub fn title(query: &Query, words: &impl Words) -> String {
     let metrics = join_and(
-        query.metrics.iter().map(|name| label_of_metric(name, words)).collect(),
+        query
+            .metrics
+            .iter()
+            .map(|metric| label_of_metric(&metric.metric, words))
+            .collect(),
         "and",
     );
     let mut dimensions: Vec<String> = query
@@ -123,7 +127,7 @@ pub fn title(query: &Query, words: &impl Words) -> String {
     if let Some(grain) = query.grain {
         dimensions.push(grain.name().to_owned());
     }
-    let by_metric = query.order.first().filter(|order| query.metrics.contains(&order.by));
+    let by_metric = query.order.first().filter(|order| query.has_metric(&order.by));
     let mut title = match (query.limit, by_metric, query.dimensions.as_slice(), query.grain) {
         (Some(limit), Some(order), [dimension], None) => {
             let rank = if order.direction == Direction::Descending {
@@ -142,7 +146,7 @@ pub fn title(query: &Query, words: &impl Words) -> String {
         _ if dimensions.is_empty() => metrics,
         _ => format!("{metrics} by {}", join_and(dimensions, "and")),
     };
-    for filter in &query.filters {
+    for filter in query.conditions() {
         title.push(' ');
         title.push_str(&filter_phrase(filter, words));
     }
@@ -150,7 +154,7 @@ pub fn title(query: &Query, words: &impl Words) -> String {
         title.push(' ');
         title.push_str(&period_phrase(period));
     }
-    for having in &query.having {
+    for having in query.having.iter().filter_map(HavingClause::single) {
         let connect = if title.contains(" with ") { "and" } else { "with" };
         title.push_str(&format!(
             " {connect} {} {}",
@@ -172,7 +176,7 @@ pub fn describe(query: &Query, words: &impl Words) -> Vec<Chip> {
         })
     };
     for metric in &query.metrics {
-        add(ChipKind::Metric, "Metric", label_of_metric(metric, words));
+        add(ChipKind::Metric, "Metric", label_of_metric(&metric.metric, words));
     }
     for dimension in &query.dimensions {
         add(ChipKind::Dimension, "By", label_of(dimension, words));
@@ -180,7 +184,7 @@ pub fn describe(query: &Query, words: &impl Words) -> Vec<Chip> {
     if let Some(grain) = query.grain {
         add(ChipKind::Dimension, "By", upper(grain.name()));
     }
-    for filter in &query.filters {
+    for filter in query.conditions() {
         let show = |value: &Value| filter_value(&filter.dimension, value, words);
         add(
             ChipKind::Filter,
@@ -188,7 +192,7 @@ pub fn describe(query: &Query, words: &impl Words) -> Vec<Chip> {
             values_text(filter.op, &filter.values, show),
         );
     }
-    for having in &query.having {
+    for having in query.having.iter().filter_map(HavingClause::single) {
         add(
             ChipKind::Having,
             &label_of_metric(&having.metric, words),
@@ -199,7 +203,7 @@ pub fn describe(query: &Query, words: &impl Words) -> Vec<Chip> {
         add(ChipKind::Period, "Period", upper(&period_text(period)));
     }
     if let Some(limit) = query.limit {
-        let value = match query.order.first().filter(|order| query.metrics.contains(&order.by)) {
+        let value = match query.order.first().filter(|order| query.has_metric(&order.by)) {
             Some(order) if order.direction == Direction::Descending => format!("Top {limit}"),
             Some(_) => format!("Bottom {limit}"),
             None => format!("First {limit}"),
@@ -227,7 +231,9 @@ fn filter_phrase(filter: &Filter, words: &impl Words) -> String {
     let show = |value: &Value| filter_value(&filter.dimension, value, words);
     match (known.phrase, filter.op) {
         (Some(phrase), Operator::Equal | Operator::In) => phrase.replace("{}", &value_list(&filter.values, show)),
-        (Some(phrase), Operator::NotIn) => format!("not {}", phrase.replace("{}", &value_list(&filter.values, show))),
+        (Some(phrase), Operator::NotEqual | Operator::NotIn) => {
+            format!("not {}", phrase.replace("{}", &value_list(&filter.values, show)))
+        }
         _ => {
             let text = values_text(filter.op, &filter.values, show);
             format!("with {} {text}", lower(&label_of(&filter.dimension, words)))
@@ -261,13 +267,14 @@ fn values_text(op: Operator, values: &[Value], show: impl Fn(&Value) -> String) 
     match op {
         Operator::Equal => first,
         Operator::In => value_list(values, show),
-        Operator::NotIn => format!("not {}", value_list(values, show)),
+        Operator::NotEqual | Operator::NotIn => format!("not {}", value_list(values, show)),
         Operator::Between => format!("{first} to {}", values.get(1).map(show).unwrap_or_default()),
         Operator::Greater => format!("more than {first}"),
         Operator::GreaterOrEqual => format!("at least {first}"),
         Operator::Less => format!("under {first}"),
         Operator::LessOrEqual => format!("at most {first}"),
         Operator::Contains => format!("containing “{first}”"),
+        Operator::StartsWith => format!("beginning with “{first}”"),
         Operator::IsNull => "unknown".to_owned(),
         Operator::IsNotNull => "known".to_owned(),
     }
@@ -330,6 +337,23 @@ pub fn period_text(period: &Period) -> String {
             }
         }
         Period::Between { from: None, to: None } => "all time".to_owned(),
+        Period::Since {
+            dimension,
+            unit,
+            offset,
+            count,
+        } => {
+            let unit = unit.name();
+            let since = dimension.replace('_', " ");
+            match (offset, count) {
+                (0, 1) => format!("first {unit} since {since}"),
+                (0, _) => format!("first {count} {unit}s since {since}"),
+                _ => format!(
+                    "{unit}s {offset} to {} since {since}",
+                    i64::from(*offset) + i64::from(*count)
+                ),
+            }
+        }
         Period::Relative { unit, offset, count } => {
             let unit = unit.name();
             match (offset, count) {
@@ -378,6 +402,7 @@ fn period_phrase(period: &Period) -> String {
         } => format!("in {text}"),
         Period::Between { from: None, to: None } => String::new(),
         Period::Between { .. } => text,
+        Period::Since { .. } => period_text(period),
         Period::Relative { count, .. } if *count > 1 => format!("in the {text}"),
         Period::Relative { .. } => text,
     }
@@ -431,10 +456,10 @@ impl<'a> Teller<'a> {
             .order
             .iter()
             .map(|order| &order.by)
-            .find(|by| query.metrics.contains(by));
-        let name = ranked_by.or(query.metrics.first())?;
-        let metric = catalogue.metric(name)?;
-        let at = table.column_index(name)?;
+            .find_map(|by| query.metrics.iter().find(|metric| metric.name() == *by));
+        let asked = ranked_by.or(query.metrics.first())?;
+        let metric = catalogue.metric(&asked.metric)?;
+        let at = table.column_index(&asked.name())?;
         let own = query.order.first().and_then(|order| {
             let dimension = catalogue.dimension(&order.by)?;
             let is_number = dimension.column.is_some() && dimension.column_type.is_number();
@@ -446,12 +471,12 @@ impl<'a> Teller<'a> {
                 table
                     .columns
                     .get(*at)
-                    .is_some_and(|column| !query.metrics.contains(&column.name))
+                    .is_some_and(|column| !query.has_metric(&column.name))
             })
             .collect();
         let mut parts: Vec<String> = query
-            .filters
-            .iter()
+            .conditions()
+            .into_iter()
             .map(|filter| filter_phrase(filter, catalogue))
             .collect();
         parts.extend(
@@ -492,7 +517,7 @@ impl<'a> Teller<'a> {
             .query
             .order
             .first()
-            .is_some_and(|order| self.query.metrics.contains(&order.by));
+            .is_some_and(|order| self.query.has_metric(&order.by));
         let all = !self.table.truncated && self.query.grain.is_none() && self.query.limit.is_none();
         if let Some(entity) = self.entity()
             && !ranked
@@ -661,8 +686,11 @@ impl<'a> Teller<'a> {
             return self.nothing();
         };
         let mut facts = Vec::new();
-        for name in &self.query.metrics {
-            let (Some(metric), Some(at)) = (self.catalogue.metric(name), self.table.column_index(name)) else {
+        for asked in &self.query.metrics {
+            let (Some(metric), Some(at)) = (
+                self.catalogue.metric(&asked.metric),
+                self.table.column_index(&asked.name()),
+            ) else {
                 continue;
             };
             let Some(cell) = row.get(at) else { continue };
@@ -754,7 +782,12 @@ impl<'a> Teller<'a> {
             let what = metric.map_or_else(|| article(&having.metric), named);
             format!("{what} of {}", values_text(having.op, &having.values, show))
         };
-        self.query.having.iter().map(told).collect()
+        self.query
+            .having
+            .iter()
+            .filter_map(HavingClause::single)
+            .map(told)
+            .collect()
     }
 
     /// "**3 cities** had more than 20 concerts: …".
@@ -1091,7 +1124,7 @@ impl<'a> Teller<'a> {
             .query
             .grain
             .is_none_or(|grain| !matches!(grain, Grain::Day | Grain::Week));
-        let has_years = self.query.filters.iter().any(|filter| {
+        let has_years = self.query.conditions().iter().any(|filter| {
             self.catalogue
                 .dimension(&filter.dimension)
                 .is_some_and(|d| d.part == Some(TimePart::Year))

@@ -1,43 +1,70 @@
 //! The semantic query: the only way the product asks for data. Cards, chat answers, links and exports all carry one.
 //!
 //! A `Query` names things of the [`crate::catalogue::Catalogue`] and nothing else: it holds no table, no column and
-//! no SQL. Fields that this version does not know are refused, never ignored.
+//! no SQL. Fields that this version does not know are refused, never ignored. `docs/query.md` shows each construct.
 
-use jiff::{
-    ToSpan,
-    civil::{Date, Weekday},
-};
+mod clause;
+mod compact;
+mod error;
+mod metric;
+mod period;
+
+pub use clause::{Exists, Filter, FilterClause, HavingClause, MetricFilter};
+pub use error::{QueryError, QueryErrorCode};
+pub use metric::{QueryMetric, Statistic, Window};
+pub use period::{Days, Grain, Period};
+
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// The version that this build writes and reads.
 pub const QUERY_VERSION: u32 = 1;
+
+/// The JSON schema of [`Query`], made from its types and checked in.
+pub const QUERY_SCHEMA: &str = include_str!("../schema/query.json");
 
 fn version() -> u32 {
     QUERY_VERSION
 }
 
+/// What is asked for.
+///
+/// An answer is made in this order: rows by `filters` and `period`; groups by `grain` and `dimensions`; metrics;
+/// comparisons and windows over all groups; `having` and `focus` choose rows; `top` keeps the first of each group;
+/// `order` and `limit`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Query {
     #[serde(default = "version")]
     pub version: u32,
-    /// Names of metrics, at least one.
-    pub metrics: Vec<String>,
+    /// At least one.
+    pub metrics: Vec<QueryMetric>,
     /// Names of dimensions to group by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dimensions: Vec<String>,
     /// All of them must hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub filters: Vec<Filter>,
-    /// Conditions on metrics, after grouping (HAVING). All of them must hold.
+    pub filters: Vec<FilterClause>,
+    /// Conditions on the query's own dimensions that choose which rows are shown; the others still count in totals,
+    /// ranks and averages. How one city ranks among all is asked with a focus on it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub having: Vec<MetricFilter>,
+    pub focus: Vec<FilterClause>,
+    /// Conditions on numbers of the answer (HAVING). All of them must hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub having: Vec<HavingClause>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<Period>,
+    /// The dimension that `period`, `grain` and parts of time mean, where it is not the metric's usual time: `announced`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
     /// One row for each stretch of time, in order of time: a column named like the grain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grain: Option<Grain>,
+    /// Each adds columns for every metric.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compare: Vec<Comparison>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top: Option<Top>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub order: Vec<Order>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,9 +81,13 @@ impl Default for Query {
             metrics: Vec::new(),
             dimensions: Vec::new(),
             filters: Vec::new(),
+            focus: Vec::new(),
             having: Vec::new(),
             period: None,
+            time: None,
             grain: None,
+            compare: Vec::new(),
+            top: None,
             order: Vec::new(),
             limit: None,
             cursor: None,
@@ -66,6 +97,7 @@ impl Default for Query {
 
 /// A value to compare with. Dates are written `YYYY-MM-DD`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Value {
     Boolean(bool),
@@ -75,9 +107,12 @@ pub enum Value {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Operator {
     #[serde(rename = "=")]
     Equal,
+    #[serde(rename = "!=")]
+    NotEqual,
     #[serde(rename = "in")]
     In,
     #[serde(rename = "not in")]
@@ -96,6 +131,9 @@ pub enum Operator {
     /// One text, anywhere in the value, case aside.
     #[serde(rename = "contains")]
     Contains,
+    /// One text, at the beginning of the value, case aside.
+    #[serde(rename = "starts with")]
+    StartsWith,
     /// No value.
     #[serde(rename = "is null")]
     IsNull,
@@ -104,66 +142,44 @@ pub enum Operator {
     IsNotNull,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Filter {
-    pub dimension: String,
-    pub op: Operator,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub values: Vec<Value>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MetricFilter {
-    pub metric: String,
-    pub op: Operator,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub values: Vec<Value>,
-}
-
-/// A stretch of days, both ends included.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Period {
-    /// Fixed days; an open end is absent.
-    Between {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        from: Option<Date>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        to: Option<Date>,
-    },
-    /// `count` whole units, the first of which lies `offset` units from the current one: this year is
-    /// `{unit: year, offset: 0, count: 1}`, the last three months are `{unit: month, offset: -3, count: 3}`, the next
-    /// ninety days `{unit: day, offset: 1, count: 90}`. It stays relative; the clock of whoever runs it resolves it.
-    Relative { unit: Grain, offset: i32, count: u32 },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// What to set beside each metric. The columns that it adds are named after the metric's: `revenue_before`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum Grain {
-    Day,
-    Week,
-    Month,
-    Quarter,
-    Year,
+pub enum Comparison {
+    /// The stretch of the grain before, or the period before where there is no grain: `_before`, `_change`,
+    /// `_change_percent`. A period that is not over is compared with the same part of the one before.
+    PreviousPeriod,
+    /// A year earlier (52 weeks for weeks): `_last_year`, `_last_year_change`, `_last_year_change_percent`.
+    SamePeriodLastYear,
+    /// Percent of the sum over all rows, or over those of the same stretch of time: `_share`.
+    ShareOfTotal,
+    /// 1 for the most, among the same rows as the share: `_rank`.
+    Rank,
+    /// The mean of the other rows, and how far this one lies above it: `_peers`, `_peers_difference`.
+    AverageOfPeers,
 }
 
-impl Grain {
-    pub const ALL: [Grain; 5] = [Grain::Day, Grain::Week, Grain::Month, Grain::Quarter, Grain::Year];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Grain::Day => "day",
-            Grain::Week => "week",
-            Grain::Month => "month",
-            Grain::Quarter => "quarter",
-            Grain::Year => "year",
-        }
-    }
+/// The first `n` rows of each group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Top {
+    pub n: u32,
+    /// A number of the answer; the first metric where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Dimensions of the query, or its grain, within each of which the rows are counted anew: the top 3 artists per
+    /// city. None: over all rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub per: Vec<String>,
+    /// `desc`, the largest, where it is absent.
+    #[serde(default = "Direction::descending", skip_serializing_if = "Direction::is_descending")]
+    pub direction: Direction,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     #[serde(rename = "asc")]
@@ -172,96 +188,28 @@ pub enum Direction {
     Descending,
 }
 
+impl Direction {
+    fn descending() -> Direction {
+        Direction::Descending
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+    fn is_descending(&self) -> bool {
+        *self == Direction::Descending
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Order {
-    /// A metric, a dimension or the grain of the same query.
+    /// A metric, a dimension, the grain or an added column of the same query.
     pub by: String,
     pub direction: Direction,
 }
 
 /// The longest `Query` in JSON text that is read, in bytes.
 pub const QUERY_MAX_BYTES: usize = 64 * 1024;
-
-/// What is wrong with a `Query`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueryErrorCode {
-    /// Not JSON, or not of a `Query`'s shape.
-    BadQuery,
-    UnsupportedVersion,
-    UnknownMetric,
-    UnknownDimension,
-    WrongType,
-    BadPeriod,
-    BadOrder,
-    BadLimit,
-    /// The metric's rows cannot be split or filtered by that dimension.
-    NoJoin,
-    /// The catalogue knows it, the published data does not hold it.
-    NotInData,
-    /// The catalogue itself is wrong.
-    BadCatalogue,
-}
-
-impl QueryErrorCode {
-    /// The stable name on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            QueryErrorCode::BadQuery => "bad_query",
-            QueryErrorCode::UnsupportedVersion => "unsupported_version",
-            QueryErrorCode::UnknownMetric => "unknown_metric",
-            QueryErrorCode::UnknownDimension => "unknown_dimension",
-            QueryErrorCode::WrongType => "wrong_type",
-            QueryErrorCode::BadPeriod => "bad_period",
-            QueryErrorCode::BadOrder => "bad_order",
-            QueryErrorCode::BadLimit => "bad_limit",
-            QueryErrorCode::NoJoin => "no_join",
-            QueryErrorCode::NotInData => "not_in_data",
-            QueryErrorCode::BadCatalogue => "bad_catalogue",
-        }
-    }
-}
-
-/// Why a `Query` cannot be answered, for a person and for a program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueryError {
-    pub code: QueryErrorCode,
-    /// A sentence for a person.
-    pub message: String,
-    /// Where: `filters[0].dimension`; empty where the whole `Query` is meant.
-    pub path: String,
-    /// What to do about it.
-    pub suggested_action: Option<String>,
-}
-
-impl QueryError {
-    pub fn new(code: QueryErrorCode, path: impl Into<String>, message: impl Into<String>) -> Self {
-        QueryError {
-            code,
-            message: message.into(),
-            path: path.into(),
-            suggested_action: None,
-        }
-    }
-
-    #[must_use]
-    pub fn suggest(mut self, action: impl Into<String>) -> Self {
-        self.suggested_action = Some(action.into());
-        self
-    }
-}
-
-impl fmt::Display for QueryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() {
-            f.write_str(&self.message)
-        } else {
-            write!(f, "{}: {}", self.path, self.message)
-        }
-    }
-}
-
-impl std::error::Error for QueryError {}
 
 impl Query {
     /// Reads a `Query` from JSON text.
@@ -288,6 +236,32 @@ impl Query {
         Ok(query)
     }
 
+    /// The names of its metrics' columns, in order.
+    pub fn metric_names(&self) -> Vec<String> {
+        self.metrics.iter().map(QueryMetric::name).collect()
+    }
+
+    /// Whether one of its metrics' columns has this name.
+    pub fn has_metric(&self, name: &str) -> bool {
+        self.metrics.iter().any(|metric| metric.name() == name)
+    }
+
+    /// The single conditions among its filters that must hold: those at the top, and inside `all`.
+    pub fn conditions(&self) -> Vec<&Filter> {
+        fn collect<'a>(clauses: &'a [FilterClause], found: &mut Vec<&'a Filter>) {
+            for clause in clauses {
+                match clause {
+                    FilterClause::Is(filter) => found.push(filter),
+                    FilterClause::All { all } => collect(all, found),
+                    _ => {}
+                }
+            }
+        }
+        let mut found = Vec::new();
+        collect(&self.filters, &mut found);
+        found
+    }
+
     pub(crate) fn check_version(&self) -> Result<(), QueryError> {
         if self.version == QUERY_VERSION {
             return Ok(());
@@ -300,79 +274,5 @@ impl Query {
                 self.version
             ),
         ))
-    }
-}
-
-/// A stretch of days, both ends included; an absent end is open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Days {
-    pub from: Option<Date>,
-    pub to: Option<Date>,
-}
-
-impl Period {
-    /// The days that this period means on the day `today`.
-    ///
-    /// # Errors
-    /// `bad_period` if it ends before it begins, is empty, or leaves the calendar.
-    pub fn resolve(&self, today: Date) -> Result<Days, QueryError> {
-        let bad = |message: String| QueryError::new(QueryErrorCode::BadPeriod, "period", message);
-        match *self {
-            Period::Between { from, to } => {
-                if let (Some(from), Some(to)) = (from, to)
-                    && from > to
-                {
-                    return Err(bad(format!("The period ends on {to}, before it begins on {from}."))
-                        .suggest("Put the earlier day first."));
-                }
-                Ok(Days { from, to })
-            }
-            Period::Relative { count: 0, .. } => {
-                Err(bad("A period of no days holds nothing.".to_owned()).suggest("Make count at least 1."))
-            }
-            Period::Relative { unit, offset, count } => {
-                let beyond = || bad("The period reaches beyond the calendar.".to_owned());
-                let first = unit.start_of(today).ok_or_else(beyond)?;
-                let from = unit.add(first, i64::from(offset)).ok_or_else(beyond)?;
-                let end = unit.add(from, i64::from(count)).ok_or_else(beyond)?;
-                Ok(Days {
-                    from: Some(from),
-                    to: Some(end.yesterday().map_err(|_| beyond())?),
-                })
-            }
-        }
-    }
-}
-
-impl Grain {
-    /// The first day of the stretch that `day` lies in; weeks begin on Monday.
-    pub fn start_of(self, day: Date) -> Option<Date> {
-        match self {
-            Grain::Day => Some(day),
-            Grain::Week => day
-                .checked_sub(i64::from(day.weekday().since(Weekday::Monday)).days())
-                .ok(),
-            Grain::Month => Some(day.first_of_month()),
-            Grain::Quarter => Date::new(day.year(), (day.month() - 1) / 3 * 3 + 1, 1).ok(),
-            Grain::Year => Some(day.first_of_year()),
-        }
-    }
-
-    /// `count` stretches later, or earlier where it is negative.
-    pub fn add(self, day: Date, count: i64) -> Option<Date> {
-        // jiff's span constructors panic beyond its limits, which these bounds lie well within.
-        const MOST_UNITS: i64 = 4_000_000;
-        if count.abs() > MOST_UNITS {
-            return None;
-        }
-        let span = jiff::Span::new();
-        let span = match self {
-            Grain::Day => span.try_days(count),
-            Grain::Week => span.try_weeks(count),
-            Grain::Month => span.try_months(count),
-            Grain::Quarter => span.try_months(count * 3),
-            Grain::Year => span.try_years(count),
-        };
-        day.checked_add(span.ok()?).ok()
     }
 }

@@ -11,7 +11,10 @@ use concert_contract::{
     catalogue::{Aggregate, Catalogue, Dimension, Metric, TimePart, Unit},
     chat::Understood,
     compile::{CompileContext, compile, filled_dimension},
-    query::{Direction, Filter, Grain, MetricFilter, Operator, Order, Period, Query, Value},
+    query::{
+        Direction, Filter, FilterClause, Grain, HavingClause, MetricFilter, Operator, Order, Period, Query,
+        QueryMetric, Value,
+    },
 };
 use jiff::civil::Date;
 
@@ -243,7 +246,7 @@ impl<'a> Builder<'a> {
     fn is_available_by(&self, index: usize, dimension: Option<&Dimension>) -> bool {
         self.metric(index).is_some_and(|metric| {
             let query = Query {
-                metrics: vec![metric.name.clone()],
+                metrics: vec![QueryMetric::from(&metric.name)],
                 dimensions: dimension.map(|dimension| dimension.name.clone()).into_iter().collect(),
                 ..Query::default()
             };
@@ -864,7 +867,7 @@ impl Assembly<'_, '_> {
             self.tell(at, of.label.clone());
             self.draft.has_scope = true;
         }
-        self.draft.query.filters = filters;
+        self.draft.query.filters = filters.into_iter().map(Into::into).collect();
         self.periods();
     }
 
@@ -952,11 +955,11 @@ impl Assembly<'_, '_> {
                     distinct.sort_unstable();
                     distinct.dedup();
                     let values = distinct.into_iter().map(Value::Integer).collect();
-                    self.draft.query.filters.push(Filter {
+                    self.draft.query.filters.push(FilterClause::Is(Filter {
                         dimension: year.name.clone(),
                         op: Operator::In,
                         values,
-                    });
+                    }));
                     let versus = self.builder.links.iter().any(|link| link.key() == Some(Key::Versus));
                     if versus {
                         self.draft.query.grain = Some(Grain::Year);
@@ -1182,7 +1185,7 @@ impl Assembly<'_, '_> {
         }
         if let Some(things) = things {
             query.dimensions.push(things.name.clone());
-            query.metrics = query.having.iter().map(|having| having.metric.clone()).collect();
+            query.metrics = metrics_of(&query.having);
             query.metrics.dedup();
             self.draft.has_groups = true;
             return;
@@ -1192,8 +1195,13 @@ impl Assembly<'_, '_> {
             self.draft.has_groups = true;
             // Of single things a count says nothing; the figure of the condition does.
             let counted = builder.counted().map(|(_, metric)| metric.name.clone());
-            if query.metrics.iter().map(Some).eq([counted.as_ref()]) {
-                query.metrics = query.having.iter().map(|having| having.metric.clone()).collect();
+            if query
+                .metrics
+                .iter()
+                .map(|metric| Some(&metric.metric))
+                .eq([counted.as_ref()])
+            {
+                query.metrics = metrics_of(&query.having);
                 query.metrics.dedup();
             }
         }
@@ -1275,8 +1283,8 @@ impl Assembly<'_, '_> {
             let several: Vec<String> = self
                 .draft
                 .query
-                .filters
-                .iter()
+                .conditions()
+                .into_iter()
                 .filter(|f| f.op == Operator::In && f.values.len() > 1)
                 .map(|f| f.dimension.clone())
                 .filter(|name| {
@@ -1367,11 +1375,11 @@ impl Assembly<'_, '_> {
                     && let Some((index, metric)) = builder.counted()
                     && self.draft.has_groups
                 {
-                    self.draft.query.having.push(MetricFilter {
+                    self.draft.query.having.push(HavingClause::Is(MetricFilter {
                         metric: metric.name.clone(),
                         op,
                         values,
-                    });
+                    }));
                     if self.metrics.is_empty() {
                         self.metrics.push((index, often));
                     }
@@ -1385,11 +1393,11 @@ impl Assembly<'_, '_> {
                     && let Some(metric) = builder.metric(metric)
                     && (metric.unit == Unit::Currency || !builder.says_money(link))
                 {
-                    self.draft.query.having.push(MetricFilter {
+                    self.draft.query.having.push(HavingClause::Is(MetricFilter {
                         metric: metric.name.clone(),
                         op,
                         values,
-                    });
+                    }));
                     self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
                 }
                 continue;
@@ -1411,19 +1419,19 @@ impl Assembly<'_, '_> {
                 }
                 match single {
                     Some(single) if !grouped || of_rows => {
-                        self.draft.query.filters.push(Filter {
+                        self.draft.query.filters.push(FilterClause::Is(Filter {
                             dimension: single.name.clone(),
                             op,
                             values,
-                        });
+                        }));
                         self.draft.has_scope = true;
                     }
                     _ => {
-                        self.draft.query.having.push(MetricFilter {
+                        self.draft.query.having.push(HavingClause::Is(MetricFilter {
                             metric: metric.name.clone(),
                             op,
                             values,
-                        });
+                        }));
                         if let Some(index) = of.metric()
                             && self.metrics.is_empty()
                         {
@@ -1435,11 +1443,11 @@ impl Assembly<'_, '_> {
                 self.tell(target, format!("metric {}", metric.label));
                 self.draft.is_explicit = true;
             } else if let Some(dimension) = builder.numeric_dimension(of).and_then(|index| builder.dimension(index)) {
-                self.draft.query.filters.push(Filter {
+                self.draft.query.filters.push(FilterClause::Is(Filter {
                     dimension: dimension.name.clone(),
                     op,
                     values,
-                });
+                }));
                 self.tell(at, "condition".to_owned());
                 self.tell(target, dimension.label.clone());
                 self.draft.has_scope = true;
@@ -1511,11 +1519,11 @@ impl Assembly<'_, '_> {
             };
             self.metrics.clear();
             self.metrics.push((index, at));
-            self.draft.query.having.push(MetricFilter {
+            self.draft.query.having.push(HavingClause::Is(MetricFilter {
                 metric: metric.name.clone(),
                 op: condition.op,
                 values: condition.values.clone(),
-            });
+            }));
             self.draft.is_explicit = true;
             self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
         }
@@ -1848,7 +1856,7 @@ impl Assembly<'_, '_> {
             .metrics
             .iter()
             .filter_map(|(index, _)| builder.metric(*index))
-            .map(|metric| metric.name.clone())
+            .map(|metric| QueryMetric::from(&metric.name))
             .collect();
         // Things listed without a ranking come in their own order, which is that of time.
         if lists_entity
@@ -1952,10 +1960,10 @@ impl Assembly<'_, '_> {
             }
         }
         // "in Chicago but not in Boston" is about two sets, not about one row.
-        let contradicts = query.filters.iter().any(|filter| {
+        let contradicts = query.conditions().iter().any(|filter| {
             filter.op == Operator::NotIn
                 && query
-                    .filters
+                    .conditions()
                     .iter()
                     .any(|other| other.dimension == filter.dimension && other.op == Operator::In)
         });
@@ -1975,7 +1983,7 @@ impl Assembly<'_, '_> {
                 .dimension(name)
                 .is_some_and(|d| matches!(d.part, Some(TimePart::MonthOfYear | TimePart::QuarterOfYear)))
         };
-        if is_short && query.filters.iter().any(|filter| of_year(&filter.dimension)) {
+        if is_short && query.conditions().iter().any(|filter| of_year(&filter.dimension)) {
             let month = builder.links.iter().position(|link| {
                 link.readings
                     .iter()
@@ -2110,6 +2118,15 @@ fn merge_filter(filters: &mut Vec<Filter>, filter: Filter) -> usize {
             filters.len() - 1
         }
     }
+}
+
+/// The metrics that conditions name.
+fn metrics_of(having: &[HavingClause]) -> Vec<QueryMetric> {
+    having
+        .iter()
+        .flat_map(HavingClause::singles)
+        .map(|condition| QueryMetric::from(&condition.metric))
+        .collect()
 }
 
 /// The year that a period is, whole.

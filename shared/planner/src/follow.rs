@@ -6,7 +6,7 @@ use concert_contract::{
     chat::Suggestion,
     compile::{CompileContext, compile},
     insight,
-    query::{Direction, Grain, Operator, Order, Query},
+    query::{Direction, FilterClause, Grain, Operator, Order, Query, QueryMetric},
 };
 
 const MOST_FOLLOW_UPS: usize = 3;
@@ -19,9 +19,13 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft) -> Query {
         ..previous.clone()
     };
     let new = &draft.query;
-    for filter in &new.filters {
-        query.filters.retain(|other| other.dimension != filter.dimension);
-        query.filters.push(filter.clone());
+    for clause in &new.filters {
+        if let Some(filter) = clause.single() {
+            query
+                .filters
+                .retain(|other| other.single().is_none_or(|other| other.dimension != filter.dimension));
+        }
+        query.filters.push(clause.clone());
     }
     if new.period.is_some() {
         query.period.clone_from(&new.period);
@@ -45,8 +49,9 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft) -> Query {
     if !new.having.is_empty() {
         query.having.clone_from(&new.having);
     }
+    let metrics = query.metric_names();
     query.order.retain(|order| {
-        query.metrics.contains(&order.by)
+        metrics.contains(&order.by)
             || query.dimensions.contains(&order.by)
             || query.grain.is_some_and(|grain| grain.name() == order.by)
     });
@@ -63,7 +68,7 @@ pub(crate) fn suggestions(
     let mut candidates: Vec<Query> = Vec::new();
     for (at, filter) in &draft.alternatives {
         let mut other = query.clone();
-        if let Some(slot) = other.filters.get_mut(*at) {
+        if let Some(slot) = other.filters.get_mut(*at).and_then(FilterClause::single_mut) {
             *slot = filter.clone();
             if filter.values.len() == 1 {
                 slot.op = Operator::Equal;
@@ -79,7 +84,7 @@ pub(crate) fn suggestions(
         grain: None,
         ..query.clone()
     };
-    let metric = query.metrics.first().cloned().unwrap_or_default();
+    let metric = query.metrics.first().map(QueryMetric::name).unwrap_or_default();
     let one_year = query
         .period
         .as_ref()
@@ -103,7 +108,7 @@ pub(crate) fn suggestions(
     };
     let single = |name: &str| {
         query
-            .filters
+            .conditions()
             .iter()
             .any(|f| f.dimension == name && f.op == Operator::Equal)
     };

@@ -21,7 +21,7 @@ use concert_contract::{
     chat::{Clarify, Suggestion, Understood},
     compile::{CompileContext, compile},
     insight,
-    query::{Operator, Query},
+    query::{FilterClause, Operator, Query, QueryMetric},
 };
 use index::Lexicon;
 use jiff::civil::Date;
@@ -120,7 +120,7 @@ impl<'a> Planner<'a> {
             Some(previous) => follow::go_on(previous, &draft),
             None => draft.query.clone(),
         };
-        for filter in &mut query.filters {
+        for filter in query.filters.iter_mut().filter_map(FilterClause::single_mut) {
             if filter.op == Operator::In && filter.values.len() == 1 {
                 filter.op = Operator::Equal;
             }
@@ -235,7 +235,7 @@ impl<'a> Planner<'a> {
             .iter()
             .filter(|metric| {
                 let query = Query {
-                    metrics: vec![metric.name.clone()],
+                    metrics: vec![QueryMetric::from(&metric.name)],
                     ..Query::default()
                 };
                 compile(&query, self.catalogue, &compile_context).is_ok()

@@ -435,6 +435,8 @@ impl Check<'_> {
 pub(super) fn values_wanted(op: Operator) -> std::ops::RangeInclusive<usize> {
     match op {
         Operator::Equal
+        | Operator::NotEqual
+        | Operator::StartsWith
         | Operator::Greater
         | Operator::GreaterOrEqual
         | Operator::Less

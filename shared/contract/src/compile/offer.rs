@@ -72,7 +72,7 @@ fn context(state: &DataState) -> CompileContext<'_> {
 
 fn of_metric(metric: &Metric) -> Query {
     Query {
-        metrics: vec![metric.name.clone()],
+        metrics: vec![metric.name.as_str().into()],
         ..Query::default()
     }
 }
@@ -144,7 +144,7 @@ fn questions(catalogue: &Catalogue, state: &DataState, values: &[CatalogueValue]
                 values: vec![Value::Text(value.value.clone())],
             };
             let inside = |metric: &&Metric| Query {
-                filters: vec![filter.clone()],
+                filters: vec![filter.clone().into()],
                 ..ranked(metric, finer)
             };
             offered.push(counts.iter().map(inside).collect());

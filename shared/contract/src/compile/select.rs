@@ -87,9 +87,11 @@ impl<'a> Compiler<'a> {
     ) -> Result<Self, QueryError> {
         query.check_version()?;
         check_sizes(query)?;
+        check_plain(query)?;
         let dimensions = named_dimensions(query, catalogue)?;
         let mut filters = Vec::new();
-        for (index, filter) in query.filters.iter().enumerate() {
+        for (index, clause) in query.filters.iter().enumerate() {
+            let filter = clause.single().ok_or_else(|| not_yet(&format!("filters[{index}]")))?;
             let dimension = find_dimension(catalogue, &filter.dimension, &format!("filters[{index}].dimension"))?;
             if dimension.column.is_none() && dimension.part.is_none() {
                 return Err(QueryError::new(
@@ -182,9 +184,9 @@ impl<'a> Compiler<'a> {
 
     fn choose_metrics(&mut self) -> Result<(), QueryError> {
         let mut wanted: Vec<(&'a Metric, String)> = Vec::new();
-        for (index, name) in self.query.metrics.iter().enumerate() {
+        for (index, asked) in self.query.metrics.iter().enumerate() {
             let path = format!("metrics[{index}]");
-            let metric = find_metric(self.catalogue, name, &path)?;
+            let metric = find_metric(self.catalogue, &asked.metric, &path)?;
             if wanted.iter().any(|(other, _)| other.name == metric.name) {
                 return Err(QueryError::new(
                     QueryErrorCode::BadQuery,
@@ -194,7 +196,8 @@ impl<'a> Compiler<'a> {
             }
             wanted.push((metric, path));
         }
-        for (index, filter) in self.query.having.iter().enumerate() {
+        for (index, clause) in self.query.having.iter().enumerate() {
+            let filter = clause.single().ok_or_else(|| not_yet(&format!("having[{index}]")))?;
             let path = format!("having[{index}].metric");
             let metric = find_metric(self.catalogue, &filter.metric, &path)?;
             if !wanted.iter().any(|(other, _)| other.name == metric.name) {
@@ -1012,7 +1015,8 @@ impl<'a> Compiler<'a> {
 
     fn having(&mut self, metrics: &[String]) -> Result<Vec<String>, QueryError> {
         let mut having = Vec::new();
-        for (index, filter) in self.query.having.iter().enumerate() {
+        for (index, clause) in self.query.having.iter().enumerate() {
+            let filter = clause.single().ok_or_else(|| not_yet(&format!("having[{index}]")))?;
             let Some(at) = self.metrics.iter().position(|m| m.metric.name == filter.metric) else {
                 continue;
             };
@@ -1107,7 +1111,7 @@ impl<'a> Compiler<'a> {
             }
         };
         for (index, by) in self.query.order.iter().enumerate() {
-            let known = self.query.metrics.contains(&by.by)
+            let known = self.query.has_metric(&by.by)
                 || self.query.grain.is_some_and(|grain| grain.name() == by.by)
                 || self.groups.iter().any(|g| g.name.as_deref() == Some(by.by.as_str()));
             if known {
@@ -1121,13 +1125,8 @@ impl<'a> Compiler<'a> {
                     .filter(|name| self.groups.iter().any(|g| g.name.as_ref() == Some(name)))
                     .for_each(|name| add(name, by.direction)),
                 None => {
-                    let names: Vec<&str> = self
-                        .query
-                        .metrics
-                        .iter()
-                        .map(String::as_str)
-                        .chain(self.groups.iter().filter_map(|g| g.name.as_deref()))
-                        .collect();
+                    let mut names = self.query.metric_names();
+                    names.extend(self.groups.iter().filter_map(|g| g.name.clone()));
                     return Err(QueryError::new(
                         QueryErrorCode::BadOrder,
                         format!("order[{index}].by"),
@@ -1160,7 +1159,7 @@ impl<'a> Compiler<'a> {
                 && !self.groups.is_empty()
                 && let Some(metric) = self.query.metrics.first()
             {
-                add(metric, Direction::Descending);
+                add(&metric.name(), Direction::Descending);
             }
         }
         for (index, group) in self.groups.iter().enumerate() {
@@ -1255,6 +1254,29 @@ fn check_sizes(query: &Query) -> Result<(), QueryError> {
         );
     }
     Ok(())
+}
+
+fn not_yet(path: &str) -> QueryError {
+    QueryError::new(QueryErrorCode::BadQuery, path, "This cannot be compiled yet.")
+}
+
+/// The parts of the model that are read but not compiled yet.
+fn check_plain(query: &Query) -> Result<(), QueryError> {
+    let plain = [
+        ("metrics", query.metrics.iter().all(crate::query::QueryMetric::is_plain)),
+        ("focus", query.focus.is_empty()),
+        ("time", query.time.is_none()),
+        ("compare", query.compare.is_empty()),
+        ("top", query.top.is_none()),
+        (
+            "period",
+            !matches!(query.period, Some(crate::query::Period::Since { .. })),
+        ),
+    ];
+    match plain.iter().find(|(_, plain)| !plain) {
+        Some((path, _)) => Err(not_yet(path)),
+        None => Ok(()),
+    }
 }
 
 fn named_dimensions<'a>(query: &Query, catalogue: &'a Catalogue) -> Result<Vec<&'a Dimension>, QueryError> {

@@ -78,11 +78,14 @@ pub(super) fn condition(
     match op {
         Operator::IsNull => return Ok(format!("{sql} IS NULL")),
         Operator::IsNotNull => return Ok(format!("{sql} IS NOT NULL")),
-        Operator::Contains if operand.holds != ColumnType::Text => {
+        Operator::Contains | Operator::StartsWith if operand.holds != ColumnType::Text => {
             return Err(QueryError::new(
                 QueryErrorCode::WrongType,
                 format!("{}.op", operand.path),
-                format!("Only text can contain something, and {} is not text.", operand.label),
+                format!(
+                    "Only text can contain or begin with something, and {} is not text.",
+                    operand.label
+                ),
             ));
         }
         _ => {}
@@ -94,6 +97,7 @@ pub(super) fn condition(
     let first = written.first().cloned().unwrap_or_default();
     Ok(match op {
         Operator::Equal => format!("{sql} = {first}"),
+        Operator::NotEqual => format!("{sql} <> {first}"),
         Operator::In if written.len() == 1 => format!("{sql} = {first}"),
         Operator::In => format!("{sql} IN ({})", written.join(", ")),
         Operator::NotIn if written.len() == 1 => format!("{sql} <> {first}"),
@@ -108,6 +112,7 @@ pub(super) fn condition(
         Operator::LessOrEqual => format!("{sql} <= {first}"),
         // STRPOS takes the text as it is, where a pattern of ILIKE would need its % and _ escaped.
         Operator::Contains => format!("STRPOS(LOWER({sql}), LOWER({first})) > 0"),
+        Operator::StartsWith => format!("STRPOS(LOWER({sql}), LOWER({first})) = 1"),
         Operator::IsNull | Operator::IsNotNull => String::new(),
     })
 }

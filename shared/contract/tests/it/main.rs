@@ -1,6 +1,7 @@
 mod catalogue;
 mod explain;
 mod insight;
+mod query;
 mod support;
 
 mod sql;

@@ -361,10 +361,10 @@ fn a_query() -> impl Strategy<Value = Query> {
     )
         .prop_map(
             |(metrics, dimensions, filters, having, period, grain, order, limit)| Query {
-                metrics,
+                metrics: metrics.into_iter().map(Into::into).collect(),
                 dimensions,
-                filters,
-                having,
+                filters: filters.into_iter().map(Into::into).collect(),
+                having: having.into_iter().map(Into::into).collect(),
                 period,
                 grain,
                 order,

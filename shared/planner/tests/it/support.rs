@@ -4,7 +4,7 @@ use concert_contract::{
     api::{DataState, TableState},
     catalogue::{CONCERT_DW, Catalogue, CatalogueValue},
     insight::period_text,
-    query::{Direction, Operator, Query, Value},
+    query::{Direction, HavingClause, Operator, Query, Value},
 };
 use concert_planner::ValueIndex;
 use jiff::civil::{Date, date};
@@ -232,13 +232,13 @@ fn operator(op: Operator) -> String {
 
 /// A query on one line.
 pub fn line(query: &Query) -> String {
-    let mut parts = vec![query.metrics.join(" + ")];
+    let mut parts = vec![query.metric_names().join(" + ")];
     let mut groups = query.dimensions.clone();
     groups.extend(query.grain.map(|grain| format!("@{}", grain.name())));
     if !groups.is_empty() {
         parts.push(format!("by {}", groups.join(", ")));
     }
-    for filter in &query.filters {
+    for filter in query.conditions() {
         let values: Vec<String> = filter.values.iter().map(value).collect();
         parts.push(format!(
             "{} {} {}",
@@ -247,7 +247,7 @@ pub fn line(query: &Query) -> String {
             values.join(" / ")
         ));
     }
-    for having in &query.having {
+    for having in query.having.iter().filter_map(HavingClause::single) {
         let values: Vec<String> = having.values.iter().map(value).collect();
         parts.push(format!(
             "having {} {} {}",
