@@ -3,12 +3,14 @@
 //! A `Query` names things of the [`crate::catalogue::Catalogue`] and nothing else: it holds no table, no column and
 //! no SQL. Fields that this version does not know are refused, never ignored. `docs/query.md` shows each construct.
 
+mod added;
 mod clause;
 mod compact;
 mod error;
 mod metric;
 mod period;
 
+pub use added::{Added, AddedColumn};
 pub use clause::{Exists, Filter, FilterClause, HavingClause, MetricFilter};
 pub use error::{QueryError, QueryErrorCode};
 pub use metric::{QueryMetric, Statistic, Window};
