@@ -27,6 +27,9 @@ pub struct MetricInfo {
     pub label: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// What it counts, for one and for many: `["concert", "concerts"]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noun: Option<[String; 2]>,
     pub unit: Unit,
     pub format: Format,
 }

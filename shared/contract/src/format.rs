@@ -4,7 +4,7 @@
 use crate::{
     api::CatalogueAnswer,
     catalogue::{Catalogue, Format, TimePart, Unit},
-    query::Grain,
+    query::{Added, Grain},
     table::{Cell, Column, ColumnType, Decimal},
 };
 use jiff::civil::Date;
@@ -65,24 +65,46 @@ pub enum Style {
 impl Style {
     /// The style of a result's column, by the whole catalogue.
     pub fn of(column: &Column, catalogue: &Catalogue) -> Style {
-        if let Some(metric) = catalogue.metric(&column.name) {
-            return Style::of_metric(column, metric.unit, metric.format);
-        }
-        let part = catalogue.dimension(&column.name).and_then(|dimension| dimension.part);
-        Style::of_dimension(column, part)
+        let metrics = catalogue.metrics.iter().map(|m| (m.name.as_str(), m.unit, m.format));
+        Style::of_column(column, metrics, catalogue.dimension(&column.name).map(|d| d.part))
     }
 
     /// The style of a result's column, by what the API says of the catalogue.
     pub fn of_answer(column: &Column, catalogue: &CatalogueAnswer) -> Style {
-        if let Some(metric) = catalogue.metrics.iter().find(|metric| metric.name == column.name) {
-            return Style::of_metric(column, metric.unit, metric.format);
-        }
-        let part = catalogue
+        let metrics = catalogue.metrics.iter().map(|m| (m.name.as_str(), m.unit, m.format));
+        let dimension = catalogue
             .dimensions
             .iter()
-            .find(|dimension| dimension.name == column.name)
-            .and_then(|d| d.part);
-        Style::of_dimension(column, part)
+            .find(|dimension| dimension.name == column.name);
+        Style::of_column(column, metrics, dimension.map(|d| d.part))
+    }
+
+    /// What is made of a metric is named after it (`revenue_median`, `revenue_before`) and looks like it, unless it is
+    /// a percentage or a place.
+    fn of_column<'a>(
+        column: &Column,
+        metrics: impl Iterator<Item = (&'a str, Unit, Format)>,
+        dimension: Option<Option<TimePart>>,
+    ) -> Style {
+        let mut metrics = metrics.collect::<Vec<_>>();
+        if let Some(part) = dimension.filter(|_| !metrics.iter().any(|(name, ..)| *name == column.name)) {
+            return Style::of_dimension(column, part);
+        }
+        if column.unit.as_deref() == Some("percent") {
+            return Style::Percent;
+        }
+        let derived = |name: &str| column.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
+        metrics.retain(|(name, ..)| *name == column.name || (column.column_type.is_number() && derived(name)));
+        let Some((name, unit, format)) = metrics.into_iter().max_by_key(|(name, ..)| name.len()) else {
+            return Style::of_dimension(column, None);
+        };
+        let made = column.name.strip_prefix(name).unwrap_or_default();
+        let made = Added::ALL.into_iter().find(|added| made.ends_with(added.suffix()));
+        match made {
+            Some(added) if !added.has_unit_of_metric() && column.column_type == ColumnType::Integer => Style::Integer,
+            Some(added) if !added.has_unit_of_metric() => Style::Percent,
+            _ => Style::of_metric(column, unit, format),
+        }
     }
 
     fn of_metric(column: &Column, unit: Unit, format: Format) -> Style {
@@ -223,6 +245,18 @@ pub fn percent(number: f64) -> String {
 pub fn delta_percent(number: f64) -> String {
     let sign = if number > 0.0 { "+" } else { "" };
     format!("{sign}{}{THIN_SPACE}%", decimal(number, 0))
+}
+
+/// A place in an order: `1st`, `22nd`, `113th`.
+pub fn ordinal(place: i64) -> String {
+    let ending = match (place.unsigned_abs() % 10, place.unsigned_abs() % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{}{ending}", integer(place))
 }
 
 /// An exact amount: `$1,840.50`, `SEK 120.00`. Without a currency the number alone.

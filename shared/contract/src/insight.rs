@@ -1,6 +1,7 @@
 //! The words that go with a result, made by rules: its title, the chips that say what was asked, and the sentence with
 //! the number that matters. Nothing here names a metric; the catalogue brings the words.
 
+mod compared;
 mod sentence;
 mod text;
 mod title;
@@ -39,8 +40,11 @@ pub enum ChipKind {
     Metric,
     Dimension,
     Filter,
+    /// What is shown of all that was counted.
+    Focus,
     Having,
     Period,
+    Comparison,
     Limit,
 }
 
@@ -56,6 +60,8 @@ pub struct DimensionWords<'a> {
 /// The words of a catalogue, whole or as the API tells it.
 pub trait Words {
     fn metric_label(&self, name: &str) -> Option<&str>;
+    /// What it counts, for one and for many.
+    fn metric_noun(&self, name: &str) -> Option<&[String; 2]>;
     fn dimension_words(&self, name: &str) -> Option<DimensionWords<'_>>;
     /// What a value is called where it is a code: "Germany" for the country DE.
     fn value_name(&self, dimension: &str, value: &str) -> Option<String>;
@@ -64,6 +70,10 @@ pub trait Words {
 impl Words for Catalogue {
     fn metric_label(&self, name: &str) -> Option<&str> {
         self.metric(name).map(|metric| metric.label.as_str())
+    }
+
+    fn metric_noun(&self, name: &str) -> Option<&[String; 2]> {
+        self.metric(name)?.noun.as_ref()
     }
 
     fn dimension_words(&self, name: &str) -> Option<DimensionWords<'_>> {
@@ -86,6 +96,10 @@ impl Words for CatalogueAnswer {
             .iter()
             .find(|metric| metric.name == name)
             .map(|metric| metric.label.as_str())
+    }
+
+    fn metric_noun(&self, name: &str) -> Option<&[String; 2]> {
+        self.metrics.iter().find(|metric| metric.name == name)?.noun.as_ref()
     }
 
     fn dimension_words(&self, name: &str) -> Option<DimensionWords<'_>> {

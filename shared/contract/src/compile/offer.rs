@@ -28,6 +28,7 @@ impl CatalogueAnswer {
                 name: metric.name.clone(),
                 label: metric.label.clone(),
                 description: metric.description.clone(),
+                noun: metric.noun.clone(),
                 unit: metric.unit,
                 format: metric.format,
             });

@@ -1,14 +1,20 @@
-//! The sentence with the number that matters.
+//! The sentence with the number that matters: which one that is follows from the shape of the result. What it says of
+//! comparisons stands in [`super::compared`].
 
 use super::{
     InsightContext, Words,
     text::{article, escape, join_and, lower, named, short_number, upper},
-    title::{filter_phrase, having_text, label_of, period_phrase, plural_of, value_text, values_text},
+    title::{
+        asked_label, clause_phrase, having_phrase, label_of, number_label, period_phrase, plural_of, value_text,
+        values_text,
+    },
 };
 use crate::{
     catalogue::{Aggregate, Catalogue, Dimension, Metric, TimePart, Unit},
     format::{self, Style},
-    query::{Days, Direction, Grain, HavingClause, MetricFilter, Query, Value},
+    query::{
+        Added, Days, Direction, FilterClause, Grain, HavingClause, MetricFilter, Query, QueryMetric, Top, Value, Window,
+    },
     table::{Cell, Column, ColumnType, Table},
 };
 use jiff::civil::Date;
@@ -33,18 +39,20 @@ fn rows_i64(table: &Table) -> i64 {
     i64::try_from(table.rows.len()).unwrap_or(i64::MAX)
 }
 
-struct Teller<'a> {
-    query: &'a Query,
-    catalogue: &'a Catalogue,
-    table: &'a Table,
-    metric: &'a Metric,
+pub(super) struct Teller<'a> {
+    pub(super) query: &'a Query,
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) table: &'a Table,
+    /// The metric that is told, under the name of what was made of it.
+    pub(super) metric: Metric,
+    asked: &'a QueryMetric,
     /// The metric's column; rows are told by the first metric.
-    at: usize,
+    pub(super) at: usize,
     /// Where the groups stand in a row.
-    groups: Vec<usize>,
+    pub(super) groups: Vec<usize>,
     /// The column of a number of the things themselves that they are ranked by: the capacity of venues.
     own: Option<usize>,
-    scope: String,
+    pub(super) scope: String,
     is_future: bool,
     today: Date,
 }
@@ -62,8 +70,15 @@ impl<'a> Teller<'a> {
             .map(|order| &order.by)
             .find_map(|by| query.metrics.iter().find(|metric| metric.name() == *by));
         let asked = ranked_by.or(query.metrics.first())?;
-        let metric = catalogue.metric(&asked.metric)?;
+        let mut metric = catalogue.metric(&asked.metric)?.clone();
+        metric.label = asked_label(asked, query, catalogue);
+        if asked.aggregate.is_some() {
+            // "The median is 40 concerts" and "the busiest" are words of the metric itself.
+            metric.noun = None;
+            metric.superlative = None;
+        }
         let at = table.column_index(&asked.name())?;
+        let added: Vec<String> = query.added_columns().into_iter().map(|column| column.name).collect();
         let own = query.order.first().and_then(|order| {
             let dimension = catalogue.dimension(&order.by)?;
             let is_number = dimension.column.is_some() && dimension.column_type.is_number();
@@ -75,13 +90,13 @@ impl<'a> Teller<'a> {
                 table
                     .columns
                     .get(*at)
-                    .is_some_and(|column| !query.has_metric(&column.name))
+                    .is_some_and(|column| !query.has_metric(&column.name) && !added.contains(&column.name))
             })
             .collect();
         let mut parts: Vec<String> = query
-            .conditions()
-            .into_iter()
-            .map(|filter| filter_phrase(filter, catalogue))
+            .filters
+            .iter()
+            .map(|clause| clause_phrase(clause, catalogue))
             .collect();
         parts.extend(
             query
@@ -106,6 +121,7 @@ impl<'a> Teller<'a> {
             catalogue,
             table,
             metric,
+            asked,
             at,
             groups,
             own,
@@ -137,6 +153,20 @@ impl<'a> Teller<'a> {
         }
         if !self.table.rows.iter().any(is_known) {
             return vec![self.nothing()];
+        }
+        if let Some(told) = self.compared() {
+            return told;
+        }
+        if let Some(told) = self.query.top.as_ref().and_then(|top| self.tops(top)) {
+            return vec![told];
+        }
+        if !ranked && let Some(told) = self.things_that_exist() {
+            return vec![told];
+        }
+        if self.asked.window == Some(Window::RunningTotal)
+            && let Some(told) = self.running_total()
+        {
+            return vec![told];
         }
         if self.groups.is_empty() {
             return vec![self.total()];
@@ -176,6 +206,113 @@ impl<'a> Teller<'a> {
             self.row_name(best),
             self.scope,
             self.figure(own, best)
+        ))
+    }
+
+    /// "By revenue, **Nova Tide** leads in **Austin** ($1.2M), **Who** in **Boston** ($800K), and so on for 4 more."
+    fn tops(&self, top: &Top) -> Option<String> {
+        const MOST_NAMED: usize = 3;
+        let per: Vec<usize> = top
+            .per
+            .iter()
+            .filter_map(|name| self.table.column_index(name))
+            .collect();
+        if per.is_empty() {
+            return None;
+        }
+        let mut firsts: Vec<(Vec<&Cell>, &Vec<Cell>)> = Vec::new();
+        for row in &self.table.rows {
+            let group: Vec<&Cell> = per.iter().filter_map(|at| row.get(*at)).collect();
+            if !firsts.iter().any(|(seen, _)| *seen == group) {
+                firsts.push((group, row));
+            }
+        }
+        let others: Vec<usize> = self.groups.iter().copied().filter(|at| !per.contains(at)).collect();
+        let leads = if top.direction == Direction::Descending {
+            " leads"
+        } else {
+            " comes last"
+        };
+        let told: Vec<String> = firsts
+            .iter()
+            .take(MOST_NAMED)
+            .enumerate()
+            .map(|(at, (_, row))| {
+                let name = self.names(&others, row);
+                // The verb stands once, with the first of them.
+                let verb = if at == 0 { leads } else { "" };
+                format!(
+                    "**{name}**{verb} {} ({})",
+                    self.told_columns(&per, row),
+                    self.figure(self.at, row)
+                )
+            })
+            .collect();
+        let rest = firsts.len().saturating_sub(MOST_NAMED);
+        let and_so_on = if rest > 0 {
+            format!(", and so on for {rest} more")
+        } else {
+            String::new()
+        };
+        Some(format!(
+            "By {}{}, {}{and_so_on}.",
+            lower(&self.metric.label),
+            self.scope,
+            told.join(", ")
+        ))
+    }
+
+    /// "There are **12 venues** without concerts in Austin: …", where that is what was asked.
+    fn things_that_exist(&self) -> Option<String> {
+        const MOST_NAMED: usize = 5;
+        let ([name], None) = (self.query.dimensions.as_slice(), self.query.grain) else {
+            return None;
+        };
+        let is_of = |clause: &FilterClause| match clause {
+            FilterClause::Exists { exists } => exists.dimension == *name,
+            FilterClause::Not { not } => {
+                matches!(not.as_ref(), FilterClause::Exists { exists } if exists.dimension == *name)
+            }
+            _ => false,
+        };
+        if !self.query.filters.iter().any(is_of) {
+            return None;
+        }
+        let rows = &self.table.rows;
+        let mut named: Vec<String> = rows
+            .iter()
+            .take(MOST_NAMED)
+            .map(|row| format!("**{}**", self.row_name(row)))
+            .collect();
+        if rows.len() > MOST_NAMED {
+            named.push(format!("{} more", rows.len() - MOST_NAMED));
+        }
+        let (verb, noun) = match rows.len() {
+            1 => ("is", lower(&label_of(name, self.catalogue))),
+            _ => ("are", plural_of(name, self.catalogue)),
+        };
+        let more = if self.table.truncated { "more than " } else { "" };
+        Some(format!(
+            "There {verb} {more}**{} {noun}**{}: {}.",
+            format::integer(rows_i64(self.table)),
+            self.scope,
+            join_and(named, "and")
+        ))
+    }
+
+    /// "Revenue came to **$1.2M** by **Dec 2025**."
+    fn running_total(&self) -> Option<String> {
+        if self.groups.len() != 1 || !self.is_time(0) {
+            return None;
+        }
+        let is_known = |row: &&Vec<Cell>| row.get(self.at).is_some_and(|cell| !cell.is_null());
+        let last = self.table.rows.iter().filter(is_known).next_back()?;
+        let label = &self.catalogue.metric(&self.asked.metric)?.label;
+        Some(format!(
+            "{label}{} came to **{}** by **{}**.",
+            self.scope,
+            self.figure(self.at, last),
+            self.row_name(last)
         ))
     }
 
@@ -258,7 +395,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn nothing(&self) -> String {
+    pub(super) fn nothing(&self) -> String {
         let what = self
             .metric
             .noun
@@ -310,6 +447,14 @@ impl<'a> Teller<'a> {
             }
             None => format!("{} of **{figure}**", named(metric)),
         };
+        if let ([_], Some(_)) = (facts.as_slice(), self.asked.aggregate) {
+            return format!(
+                "{}{} was **{}**.",
+                self.metric.label,
+                self.scope,
+                self.figure(self.at, row)
+            );
+        }
         match facts.as_slice() {
             [(metric, cell, figure)] if metric.noun.is_some() => {
                 let singular = cell.as_f64() == Some(1.0);
@@ -365,33 +510,39 @@ impl<'a> Teller<'a> {
 
     /// "more than 20 concerts", "an attendance rate of at least 100 %", "revenue of more than $5,000".
     fn conditions(&self) -> Vec<String> {
-        let told = |having: &MetricFilter| {
-            let metric = self.catalogue.metric(&having.metric);
-            if let Some(Metric {
-                noun: Some([_, many]), ..
-            }) = metric
-            {
-                return format!("{} {many}", having_text(having));
-            }
-            let column = self
-                .table
-                .column_index(&having.metric)
-                .and_then(|at| self.table.columns.get(at));
-            let style = column.map_or(Style::Decimal, |column| Style::of(column, self.catalogue));
-            let show = |value: &Value| match (style, value) {
-                (Style::Percent, Value::Integer(n)) => format::percent(*n as f64),
-                (Style::Percent, Value::Number(n)) => format::percent(*n),
-                _ => value_text(value, None),
-            };
-            let what = metric.map_or_else(|| article(&having.metric), named);
-            format!("{what} of {}", values_text(having.op, &having.values, show))
+        self.query.having.iter().map(|having| self.condition(having)).collect()
+    }
+
+    fn condition(&self, having: &HavingClause) -> String {
+        let filter: &MetricFilter = match having {
+            HavingClause::Is(filter) => filter,
+            other => return having_phrase(other, self.query, self.catalogue),
         };
-        self.query
-            .having
-            .iter()
-            .filter_map(HavingClause::single)
-            .map(told)
-            .collect()
+        let metric = self.catalogue.metric(&filter.metric);
+        let column = self
+            .table
+            .column_index(&filter.metric)
+            .and_then(|at| self.table.columns.get(at));
+        let style = column.map_or(Style::Decimal, |column| Style::of(column, self.catalogue));
+        let show = |value: &Value| match (style, value) {
+            (Style::Percent, Value::Integer(n)) => format::percent(*n as f64),
+            (Style::Percent, Value::Number(n)) => format::percent(*n),
+            _ => value_text(value, None),
+        };
+        let values = values_text(filter.op, &filter.values, show);
+        match metric {
+            Some(Metric {
+                noun: Some([_, many]), ..
+            }) => format!("{values} {many}"),
+            Some(metric) => format!("{} of {values}", named(metric)),
+            None => {
+                let label = number_label(&filter.metric, self.query, self.catalogue);
+                format!(
+                    "{} of {values}",
+                    article(&lower(&label.unwrap_or_else(|| filter.metric.clone())))
+                )
+            }
+        }
     }
 
     /// "**3 cities** had more than 20 concerts: …".
@@ -424,7 +575,7 @@ impl<'a> Teller<'a> {
     }
 
     /// A course of time: its peak, where it began and where it ended. A stretch that is not over yet ends nothing.
-    fn course(&self) -> Vec<String> {
+    pub(super) fn course(&self) -> Vec<String> {
         let is_known = |row: &&Vec<Cell>| row.get(self.at).is_some_and(|cell| !cell.is_null());
         let known: Vec<&Vec<Cell>> = self.table.rows.iter().filter(is_known).collect();
         let value = |row: &Vec<Cell>| row.get(self.at).and_then(Cell::as_f64).unwrap_or(f64::NEG_INFINITY);
@@ -452,6 +603,7 @@ impl<'a> Teller<'a> {
             if counted { "with" } else { "at" },
             self.bold(peak)
         )];
+        sentences.extend(self.standing_out(peak, &known));
         let mut over: Vec<&Vec<Cell>> = known.iter().copied().filter(|row| !self.is_open(row)).collect();
         // Nobody knows whether the data begins with the stretch, so that the first may be a part of one.
         if over.len() > 2 && self.may_begin_late() {
@@ -490,7 +642,7 @@ impl<'a> Teller<'a> {
         sentences
     }
 
-    fn ranking(&self) -> Vec<String> {
+    pub(super) fn ranking(&self) -> Vec<String> {
         let ascending = self
             .query
             .order
@@ -568,25 +720,29 @@ impl<'a> Teller<'a> {
                 self.scope
             ));
         }
-        let is_sum = self
-            .metric
-            .sources
-            .iter()
-            .all(|source| source.over.is_none() && matches!(source.aggregate, Aggregate::Sum | Aggregate::Count));
+        if !ascending {
+            sentences.extend(self.standing_out(best, candidates));
+        }
+        let is_sum =
+            self.asked.aggregate.is_none()
+                && self.metric.sources.iter().all(|source| {
+                    source.over.is_none() && matches!(source.aggregate, Aggregate::Sum | Aggregate::Count)
+                });
         let one_unit = self.metric.unit != Unit::Currency || self.column().is_some_and(|column| column.unit.is_some());
         if is_sum && one_unit && !self.table.truncated && known.len() > 2 {
             let sum: f64 = known.iter().map(|row| value(row)).sum();
-            let total = Cell::Float(sum);
-            let style = self
-                .column()
-                .map_or(Style::Integer, |column| Style::of(column, self.catalogue));
-            let style = if style == Style::Decimal { Style::Integer } else { style };
-            let figure = match style {
-                Style::Integer => short_number(sum),
-                _ => format::short(&total, style, self.column().and_then(|column| column.unit.as_deref())),
-            };
+            let figure = self.computed(sum);
             let rows = format::integer(rows_i64(self.table));
-            sentences.push(format!("Together the {rows} {} come to {figure}.", self.rows_noun()));
+            let share = 100.0 * value(best) / sum;
+            let part = if !ascending && entity.is_none() && (0.0..100.0).contains(&share) {
+                format!("; **{}** has {} of it", self.row_name(best), format::percent(share))
+            } else {
+                String::new()
+            };
+            sentences.push(format!(
+                "Together the {rows} {} come to {figure}{part}.",
+                self.rows_noun()
+            ));
         }
         sentences
     }
@@ -602,7 +758,46 @@ impl<'a> Teller<'a> {
         })
     }
 
-    fn rows_noun(&self) -> String {
+    /// Says so where a row lies far outside of what is usual among the others: a modified z-score over 3.5, after
+    /// Iglewicz and Hoaglin, "How to Detect and Handle Outliers" (1993).
+    fn standing_out(&self, row: &[Cell], rows: &[&Vec<Cell>]) -> Option<String> {
+        const LEAST_ROWS: usize = 8;
+        const FAR: f64 = 3.5;
+        let of = |row: &[Cell]| row.get(self.at).and_then(Cell::as_f64);
+        let mut values: Vec<f64> = rows.iter().filter_map(|row| of(row)).collect();
+        if values.len() < LEAST_ROWS || self.query.limit.is_some() {
+            return None;
+        }
+        let middle = median(&mut values)?;
+        let mut distances: Vec<f64> = values.iter().map(|value| (value - middle).abs()).collect();
+        let spread = median(&mut distances)?;
+        let score = 0.6745 * (of(row)? - middle) / spread;
+        // Without any spread among most rows, no distance can be called usual.
+        (score.is_finite() && score > FAR).then(|| format!("That stands out: the median is {}.", self.computed(middle)))
+    }
+
+    /// A number in the metric's unit that stands in no row.
+    pub(super) fn computed(&self, number: f64) -> String {
+        let style = self
+            .column()
+            .map_or(Style::Integer, |column| Style::of(column, self.catalogue));
+        match style {
+            Style::Integer | Style::Decimal => short_number(number),
+            _ => format::short(
+                &Cell::Float(number),
+                style,
+                self.column().and_then(|column| column.unit.as_deref()),
+            ),
+        }
+    }
+
+    /// The column that a comparison added for the metric that is told.
+    pub(super) fn added(&self, added: Added) -> Option<usize> {
+        let name = format!("{}{}", self.asked.name(), added.suffix());
+        self.table.column_index(&name)
+    }
+
+    pub(super) fn rows_noun(&self) -> String {
         match (self.query.dimensions.as_slice(), self.query.grain) {
             ([name], None) => plural_of(name, self.catalogue),
             ([], Some(grain)) => format!("{}s", grain.name()),
@@ -632,8 +827,8 @@ impl<'a> Teller<'a> {
     }
 
     /// "an attendance", "an average price", but "revenue": an amount of money takes no article.
-    fn named(&self) -> String {
-        named(self.metric)
+    pub(super) fn named(&self) -> String {
+        named(&self.metric)
     }
 
     fn bold(&self, row: &[Cell]) -> String {
@@ -643,12 +838,12 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn column(&self) -> Option<&Column> {
+    pub(super) fn column(&self) -> Option<&Column> {
         self.table.columns.get(self.at)
     }
 
     /// A metric's number in its unit; money in the currency of its column or its row.
-    fn figure(&self, at: usize, row: &[Cell]) -> String {
+    pub(super) fn figure(&self, at: usize, row: &[Cell]) -> String {
         let (Some(column), Some(cell)) = (self.table.columns.get(at), row.get(at)) else {
             return String::new();
         };
@@ -669,7 +864,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn is_nameless(&self, row: &[Cell]) -> bool {
+    pub(super) fn is_nameless(&self, row: &[Cell]) -> bool {
         self.groups.iter().all(|at| row.get(*at).is_none_or(Cell::is_null))
             || self
                 .groups
@@ -677,7 +872,7 @@ impl<'a> Teller<'a> {
                 .is_some_and(|at| row.get(*at).is_none_or(Cell::is_null))
     }
 
-    fn is_time(&self, group: usize) -> bool {
+    pub(super) fn is_time(&self, group: usize) -> bool {
         let Some(column) = self.groups.get(group).and_then(|at| self.table.columns.get(*at)) else {
             return false;
         };
@@ -745,9 +940,12 @@ impl<'a> Teller<'a> {
     }
 
     /// What a row is called: its groups, without those that are only shown beside and the same in every row.
-    fn row_name(&self, row: &[Cell]) -> String {
-        let names: Vec<String> = self
-            .groups
+    pub(super) fn row_name(&self, row: &[Cell]) -> String {
+        self.names(&self.groups, row)
+    }
+
+    fn names(&self, columns: &[usize], row: &[Cell]) -> String {
+        let names: Vec<String> = columns
             .iter()
             .filter_map(|at| {
                 let (column, cell) = (self.table.columns.get(*at)?, row.get(*at)?);
@@ -781,8 +979,12 @@ impl<'a> Teller<'a> {
 
     /// A row whose dimension has no name of its own: "at **Fort Reno** in **Washington** on **7 Aug 1999**".
     fn told_row(&self, row: &[Cell]) -> String {
+        self.told_columns(&self.groups, row)
+    }
+
+    fn told_columns(&self, columns: &[usize], row: &[Cell]) -> String {
         let mut told: Vec<(bool, String)> = Vec::new();
-        for at in &self.groups {
+        for at in columns {
             let (Some(column), Some(cell)) = (self.table.columns.get(*at), row.get(*at)) else {
                 continue;
             };
@@ -799,4 +1001,15 @@ impl<'a> Teller<'a> {
         told.sort_by_key(|(is_date, _)| *is_date);
         told.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// The middle value; the mean of the two middle ones of an even number. None of no values.
+fn median(values: &mut [f64]) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let half = values.len() / 2;
+    let upper = *values.get(half)?;
+    if values.len() % 2 == 1 {
+        return Some(upper);
+    }
+    Some((values.get(half.checked_sub(1)?)? + upper) / 2.0)
 }

@@ -7,17 +7,20 @@ use super::{
 use crate::{
     catalogue::TimePart,
     format,
-    query::{Direction, Filter, Grain, HavingClause, MetricFilter, Operator, Period, Query, Value},
+    query::{
+        Added, Comparison, Direction, Exists, Filter, FilterClause, Grain, HavingClause, MetricFilter, Operator,
+        Period, Query, QueryMetric, Statistic, Top, Value, Window,
+    },
 };
 use jiff::civil::Date;
 
-/// "Attendance by year", "Top 10 concerts by attendance in 1999".
+/// "Attendance by year", "Top 10 concerts by attendance in 1999", "Top 3 artists per city by revenue".
 pub fn title(query: &Query, words: &impl Words) -> String {
     let metrics = join_and(
         query
             .metrics
             .iter()
-            .map(|metric| label_of_metric(&metric.metric, words))
+            .map(|metric| asked_label(metric, query, words))
             .collect(),
         "and",
     );
@@ -29,42 +32,103 @@ pub fn title(query: &Query, words: &impl Words) -> String {
     if let Some(grain) = query.grain {
         dimensions.push(grain.name().to_owned());
     }
-    let by_metric = query.order.first().filter(|order| query.has_metric(&order.by));
-    let mut title = match (query.limit, by_metric, query.dimensions.as_slice(), query.grain) {
-        (Some(limit), Some(order), [dimension], None) => {
-            let rank = if order.direction == Direction::Descending {
-                "Top"
-            } else {
-                "Bottom"
-            };
-            let what = if limit == 1 {
-                lower(&label_of(dimension, words))
-            } else {
-                plural_of(dimension, words)
-            };
-            let count = if limit == 1 { String::new() } else { format!("{limit} ") };
-            format!("{rank} {count}{what} by {}", lower(&label_of_metric(&order.by, words)))
-        }
-        _ if dimensions.is_empty() => metrics,
-        _ => format!("{metrics} by {}", join_and(dimensions, "and")),
+    let mut title = if let Some(top) = &query.top {
+        title_of_top(top, query, words)
+    } else if let Some(title) = title_of_ranking(query, words) {
+        title
+    } else if dimensions.is_empty() {
+        metrics
+    } else {
+        format!("{metrics} by {}", join_and(dimensions, "and"))
     };
-    for filter in query.conditions() {
+    for clause in &query.filters {
         title.push(' ');
-        title.push_str(&filter_phrase(filter, words));
+        title.push_str(&clause_phrase(clause, words));
     }
     if let Some(period) = &query.period {
         title.push(' ');
         title.push_str(&period_phrase(period));
     }
-    for having in query.having.iter().filter_map(HavingClause::single) {
+    for having in &query.having {
         let connect = if title.contains(" with ") { "and" } else { "with" };
-        title.push_str(&format!(
-            " {connect} {} {}",
-            having_text(having),
-            lower(&label_of_metric(&having.metric, words))
-        ));
+        title.push_str(&format!(" {connect} {}", having_phrase(having, query, words)));
+    }
+    if let Some(time) = &query.time {
+        title.push_str(&format!(", by {} date", lower(&label_of(time, words))));
+    }
+    for comparison in &query.compare {
+        title.push_str(comparison_phrase(*comparison));
+    }
+    if !query.focus.is_empty() {
+        let shown = query.focus.iter().map(|clause| clause_value(clause, words)).collect();
+        title.push_str(&format!(": {}", join_and(shown, "and")));
     }
     title
+}
+
+/// "Top 10 venues by revenue": the first rows by a metric, of one dimension.
+fn title_of_ranking(query: &Query, words: &impl Words) -> Option<String> {
+    let (limit, order) = (query.limit?, query.order.first()?);
+    let by = number_label(&order.by, query, words)?;
+    let ([dimension], None) = (query.dimensions.as_slice(), query.grain) else {
+        return None;
+    };
+    Some(ranked(order.direction, limit, dimension, &by, words))
+}
+
+fn ranked(direction: Direction, count: u32, dimension: &str, by: &str, words: &impl Words) -> String {
+    let rank = if direction == Direction::Descending {
+        "Top"
+    } else {
+        "Bottom"
+    };
+    if count == 1 {
+        format!("{rank} {} by {}", lower(&label_of(dimension, words)), lower(by))
+    } else {
+        format!("{rank} {count} {} by {}", plural_of(dimension, words), lower(by))
+    }
+}
+
+fn title_of_top(top: &Top, query: &Query, words: &impl Words) -> String {
+    let is_group = |name: &String| top.per.contains(name);
+    let grain = query.grain.map(|grain| grain.name().to_owned());
+    let counted = query.dimensions.iter().find(|name| !is_group(name));
+    let by = top.by.as_ref().and_then(|by| number_label(by, query, words));
+    let by = by.or_else(|| query.metrics.first().map(|metric| asked_label(metric, query, words)));
+    let by = by.unwrap_or_default();
+    let what = match (counted, &grain) {
+        (Some(dimension), _) => ranked(top.direction, top.n, dimension, &by, words),
+        (None, Some(grain)) => {
+            let rank = if top.direction == Direction::Descending {
+                "Top"
+            } else {
+                "Bottom"
+            };
+            format!("{rank} {} {grain}s by {}", top.n, lower(&by))
+        }
+        (None, None) => by,
+    };
+    if top.per.is_empty() {
+        return what;
+    }
+    let per = top.per.iter().map(|name| {
+        if Some(name) == grain.as_ref() {
+            name.clone()
+        } else {
+            lower(&label_of(name, words))
+        }
+    });
+    format!("{what} in each {}", join_and(per.collect(), "and"))
+}
+
+fn comparison_phrase(comparison: Comparison) -> &'static str {
+    match comparison {
+        Comparison::PreviousPeriod => ", against the period before",
+        Comparison::SamePeriodLastYear => ", against a year earlier",
+        Comparison::ShareOfTotal => ", with shares",
+        Comparison::Rank => ", with ranks",
+        Comparison::AverageOfPeers => ", against the average of the others",
+    }
 }
 
 /// What was asked, part by part: Metric Revenue · By Venue · City Chicago · Period 1999.
@@ -78,7 +142,7 @@ pub fn describe(query: &Query, words: &impl Words) -> Vec<Chip> {
         })
     };
     for metric in &query.metrics {
-        add(ChipKind::Metric, "Metric", label_of_metric(&metric.metric, words));
+        add(ChipKind::Metric, "Metric", asked_label(metric, query, words));
     }
     for dimension in &query.dimensions {
         add(ChipKind::Dimension, "By", label_of(dimension, words));
@@ -86,26 +150,64 @@ pub fn describe(query: &Query, words: &impl Words) -> Vec<Chip> {
     if let Some(grain) = query.grain {
         add(ChipKind::Dimension, "By", upper(grain.name()));
     }
-    for filter in query.conditions() {
-        let show = |value: &Value| filter_value(&filter.dimension, value, words);
-        add(
-            ChipKind::Filter,
-            &label_of(&filter.dimension, words),
-            values_text(filter.op, &filter.values, show),
-        );
+    for clause in &query.filters {
+        match clause {
+            FilterClause::Is(filter) => add(
+                ChipKind::Filter,
+                &label_of(&filter.dimension, words),
+                filter_values(filter, words),
+            ),
+            _ => add(ChipKind::Filter, "Where", clause_phrase(clause, words)),
+        }
     }
-    for having in query.having.iter().filter_map(HavingClause::single) {
-        add(
-            ChipKind::Having,
-            &label_of_metric(&having.metric, words),
-            having_text(having),
-        );
+    for clause in &query.focus {
+        add(ChipKind::Focus, "Shown", clause_value(clause, words));
+    }
+    for having in &query.having {
+        match having {
+            HavingClause::Is(filter) => {
+                let label = number_label(&filter.metric, query, words).unwrap_or_else(|| filter.metric.clone());
+                add(ChipKind::Having, &label, having_text(filter));
+            }
+            _ => add(ChipKind::Having, "Where", having_phrase(having, query, words)),
+        }
     }
     if let Some(period) = &query.period {
         add(ChipKind::Period, "Period", upper(&period_text(period)));
     }
+    if let Some(time) = &query.time {
+        add(ChipKind::Period, "Time", label_of(time, words));
+    }
+    for comparison in &query.compare {
+        let value = match comparison {
+            Comparison::PreviousPeriod => "Period before",
+            Comparison::SamePeriodLastYear => "A year earlier",
+            Comparison::ShareOfTotal => "Share of total",
+            Comparison::Rank => "Rank",
+            Comparison::AverageOfPeers => "Average of the others",
+        };
+        add(ChipKind::Comparison, "Compared", value.to_owned());
+    }
+    if let Some(top) = &query.top {
+        let per: Vec<String> = top.per.iter().map(|name| lower(&label_of(name, words))).collect();
+        let rank = if top.direction == Direction::Descending {
+            "Top"
+        } else {
+            "Bottom"
+        };
+        let value = if per.is_empty() {
+            format!("{rank} {}", top.n)
+        } else {
+            format!("{rank} {} in each {}", top.n, join_and(per, "and"))
+        };
+        add(ChipKind::Limit, "Show", value);
+    }
     if let Some(limit) = query.limit {
-        let value = match query.order.first().filter(|order| query.has_metric(&order.by)) {
+        let value = match query
+            .order
+            .first()
+            .filter(|order| number_label(&order.by, query, words).is_some())
+        {
             Some(order) if order.direction == Direction::Descending => format!("Top {limit}"),
             Some(_) => format!("Bottom {limit}"),
             None => format!("First {limit}"),
@@ -127,6 +229,133 @@ pub(super) fn plural_of(name: &str, words: &impl Words) -> String {
     words.dimension_words(name).map_or(name, |w| w.plural).to_owned()
 }
 
+/// A metric with what was made of it: "Median attendance", "Revenue, running total", "Tickets sold with channel
+/// online".
+pub(super) fn asked_label(metric: &QueryMetric, query: &Query, words: &impl Words) -> String {
+    let label = label_of_metric(&metric.metric, words);
+    let mut text = match metric.aggregate {
+        None => label,
+        Some(Statistic::Average) => format!("Average {}", lower(&label)),
+        Some(Statistic::Minimum) => format!("Lowest {}", lower(&label)),
+        Some(Statistic::Maximum) => format!("Highest {}", lower(&label)),
+        Some(Statistic::Median) => format!("Median {}", lower(&label)),
+        Some(Statistic::Distinct) => format!("Different values of {}", lower(&label)),
+        Some(Statistic::Percentile(rank)) => format!("{} percentile of {}", place(rank), lower(&label)),
+    };
+    for clause in &metric.filters {
+        text.push(' ');
+        text.push_str(&clause_phrase(clause, words));
+    }
+    match metric.window {
+        None => {}
+        Some(Window::RunningTotal) => text.push_str(", running total"),
+        Some(Window::MovingAverage(count)) => {
+            let grain = query.grain.map_or("row", Grain::name);
+            text.push_str(&format!(", average of {count} {grain}s"));
+        }
+    }
+    text
+}
+
+/// "90th", "2nd", "99.5th".
+fn place(rank: f64) -> String {
+    if rank.fract() != 0.0 {
+        return format!("{rank}th");
+    }
+    format::ordinal(rank as i64)
+}
+
+/// What a number of the answer is called: a metric by its column's name, or a column that a comparison added.
+pub(super) fn number_label(name: &str, query: &Query, words: &impl Words) -> Option<String> {
+    if let Some(metric) = query.metrics.iter().find(|metric| metric.name() == name) {
+        return Some(asked_label(metric, query, words));
+    }
+    if let Some(column) = query.added_columns().into_iter().find(|column| column.name == name) {
+        let label = lower(&asked_label(query.metrics.get(column.metric)?, query, words));
+        return Some(match column.added {
+            Added::Before => format!("{label} before"),
+            Added::Change => format!("change of {label}"),
+            Added::ChangePercent => format!("growth of {label}"),
+            Added::LastYear => format!("{label} a year earlier"),
+            Added::LastYearChange => format!("change of {label} on a year earlier"),
+            Added::LastYearChangePercent => format!("growth of {label} on a year earlier"),
+            Added::Share => format!("share of {label}"),
+            Added::Rank => format!("rank by {label}"),
+            Added::Peers => format!("average {label} of the others"),
+            Added::PeersDifference => format!("lead in {label} over the others"),
+        });
+    }
+    // A condition may name a metric that is not among the answer's columns.
+    words.metric_label(name).map(str::to_owned)
+}
+
+/// A condition in a sentence: "in Chicago", "at The Foundry or in Austin", "without concerts in Boston".
+pub(super) fn clause_phrase(clause: &FilterClause, words: &impl Words) -> String {
+    let parts = |clauses: &[FilterClause]| clauses.iter().map(|clause| clause_phrase(clause, words)).collect();
+    match clause {
+        FilterClause::Is(filter) => filter_phrase(filter, words),
+        FilterClause::Any { any } => join_and(parts(any), "or"),
+        FilterClause::All { all } => join_and(parts(all), "and"),
+        FilterClause::Not { not } => match not.as_ref() {
+            FilterClause::Exists { exists } => format!("without {}", exists_phrase(exists, words)),
+            other => format!("not {}", clause_phrase(other, words)),
+        },
+        FilterClause::Exists { exists } => format!("with {}", exists_phrase(exists, words)),
+    }
+}
+
+/// "concerts in Austin", "concerts of attendance rate at least 100 in 2025".
+fn exists_phrase(exists: &Exists, words: &impl Words) -> String {
+    let mut text = words.metric_noun(&exists.of).map_or_else(
+        || lower(&label_of_metric(&exists.of, words)),
+        |[_, many]| many.to_owned(),
+    );
+    for clause in &exists.filters {
+        text.push(' ');
+        text.push_str(&clause_phrase(clause, words));
+    }
+    for (at, having) in exists.having.iter().enumerate() {
+        text.push_str(if at == 0 { " of " } else { " and " });
+        text.push_str(&having_phrase(having, &Query::default(), words));
+    }
+    if let Some(period) = &exists.period {
+        text.push(' ');
+        text.push_str(&period_phrase(period));
+    }
+    text
+}
+
+/// A condition on numbers in a sentence: "attendance rate at least 80", "more than 20 concerts".
+pub(super) fn having_phrase(having: &HavingClause, query: &Query, words: &impl Words) -> String {
+    let parts = |all: &[HavingClause]| all.iter().map(|one| having_phrase(one, query, words)).collect();
+    match having {
+        HavingClause::Is(filter) => {
+            let label = number_label(&filter.metric, query, words).unwrap_or_else(|| filter.metric.clone());
+            match words.metric_noun(&filter.metric) {
+                Some([_, many]) => format!("{} {many}", having_text(filter)),
+                None => format!("{} {}", lower(&label), having_text(filter)),
+            }
+        }
+        HavingClause::Any { any } => join_and(parts(any), "or"),
+        HavingClause::All { all } => join_and(parts(all), "and"),
+        HavingClause::Not { not } => format!("not {}", having_phrase(not, query, words)),
+    }
+}
+
+/// The value of a condition without the words around it, where it is a single one: "Chicago".
+pub(super) fn clause_value(clause: &FilterClause, words: &impl Words) -> String {
+    match clause {
+        FilterClause::Is(filter) => filter_values(filter, words),
+        other => clause_phrase(other, words),
+    }
+}
+
+fn filter_values(filter: &Filter, words: &impl Words) -> String {
+    values_text(filter.op, &filter.values, |value| {
+        filter_value(&filter.dimension, value, words)
+    })
+}
+
 /// "in Chicago", "not at The Meridian", "with capacity more than 1,000".
 pub(super) fn filter_phrase(filter: &Filter, words: &impl Words) -> String {
     let known = words.dimension_words(&filter.dimension).unwrap_or_default();
@@ -137,7 +366,7 @@ pub(super) fn filter_phrase(filter: &Filter, words: &impl Words) -> String {
             format!("not {}", phrase.replace("{}", &value_list(&filter.values, show)))
         }
         _ => {
-            let text = values_text(filter.op, &filter.values, show);
+            let text = filter_values(filter, words);
             format!("with {} {text}", lower(&label_of(&filter.dimension, words)))
         }
     }

@@ -170,7 +170,8 @@ fn the_sentence_holds_the_number_that_matters() {
                 ],
             ),
             "**The Meridian, Chicago** leads with revenue of **$1.84\u{2009}M**, ahead of **Orpheum, Austin** with \
-             $1.12\u{2009}M. Together the 3 venues come to $2.96\u{2009}M. Figures for revenue come from the box office.",
+             $1.12\u{2009}M. Together the 3 venues come to $2.96\u{2009}M; **The Meridian, Chicago** has 62.2\u{2009}% of \
+             it. Figures for revenue come from the box office.",
         ),
         (
             told(

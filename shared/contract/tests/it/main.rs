@@ -1,4 +1,5 @@
 mod catalogue;
+mod compared;
 mod explain;
 mod insight;
 mod query;
