@@ -162,52 +162,6 @@ pub enum Comparison {
     AverageOfPeers,
 }
 
-/// What a column that a comparison adds tells of its metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Added {
-    Before,
-    Change,
-    ChangePercent,
-    LastYear,
-    LastYearChange,
-    LastYearChangePercent,
-    Share,
-    Rank,
-    Peers,
-    PeersDifference,
-}
-
-impl Added {
-    /// What its column's name has after the metric's.
-    pub fn suffix(self) -> &'static str {
-        match self {
-            Added::Before => "_before",
-            Added::Change => "_change",
-            Added::ChangePercent => "_change_percent",
-            Added::LastYear => "_last_year",
-            Added::LastYearChange => "_last_year_change",
-            Added::LastYearChangePercent => "_last_year_change_percent",
-            Added::Share => "_share",
-            Added::Rank => "_rank",
-            Added::Peers => "_peers",
-            Added::PeersDifference => "_peers_difference",
-        }
-    }
-}
-
-impl Comparison {
-    /// The columns that it adds for each metric, in order.
-    pub fn adds(self) -> &'static [Added] {
-        match self {
-            Comparison::PreviousPeriod => &[Added::Before, Added::Change, Added::ChangePercent],
-            Comparison::SamePeriodLastYear => &[Added::LastYear, Added::LastYearChange, Added::LastYearChangePercent],
-            Comparison::ShareOfTotal => &[Added::Share],
-            Comparison::Rank => &[Added::Rank],
-            Comparison::AverageOfPeers => &[Added::Peers, Added::PeersDifference],
-        }
-    }
-}
-
 /// The first `n` rows of each group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -292,22 +246,6 @@ impl Query {
     /// Whether one of its metrics' columns has this name.
     pub fn has_metric(&self, name: &str) -> bool {
         self.metrics.iter().any(|metric| metric.name() == name)
-    }
-
-    /// The columns that its comparisons add: for each the metric's place in `metrics`, what it tells, and its name.
-    /// They follow the metrics' own columns in this order. Metrics over a window get none.
-    pub fn added_columns(&self) -> Vec<(usize, Added, String)> {
-        let mut columns = Vec::new();
-        for (index, metric) in self.metrics.iter().enumerate() {
-            if metric.window.is_some() {
-                continue;
-            }
-            let name = metric.name();
-            for added in self.compare.iter().flat_map(|comparison| comparison.adds()) {
-                columns.push((index, *added, format!("{name}{}", added.suffix())));
-            }
-        }
-        columns
     }
 
     /// The single conditions among its filters that must hold: those at the top, and inside `all`.
