@@ -47,7 +47,7 @@ pub async fn query(context: &Context, viewer: &Viewer, mut incoming: Incoming) -
     let cursor = query.cursor.take();
     if dry_run {
         let data = data::data(context).await?;
-        let compiled = compiled(context, &data, &query, 0).map_err(|error| refused(&error))?;
+        let compiled = compiled(context, viewer, &data, &query, 0).map_err(|error| refused(&error))?;
         let columns = compiled.public_columns();
         return json(
             StatusCode::OK,
@@ -86,7 +86,7 @@ pub async fn run(context: &Context, viewer: &Viewer, query: &Query, cursor: Opti
             (data, offset)
         }
     };
-    let compiled = compiled(context, &data, query, offset).map_err(|error| refused(&error))?;
+    let compiled = compiled(context, viewer, &data, query, offset).map_err(|error| refused(&error))?;
     // The statement reads one row more than a page, by which it is known whether there are more.
     let rows = select(context, &compiled.sql, &compiled.parameters, RESULT_MAX_ROWS + 1)
         .await
@@ -119,7 +119,13 @@ pub async fn run(context: &Context, viewer: &Viewer, query: &Query, cursor: Opti
 }
 
 /// `query` as a statement over the data that is there.
-pub fn compiled(context: &Context, data: &Data, query: &Query, offset: u64) -> Result<Compiled, QueryError> {
+pub fn compiled(
+    context: &Context,
+    viewer: &Viewer,
+    data: &Data,
+    query: &Query,
+    offset: u64,
+) -> Result<Compiled, QueryError> {
     let max_rows = u32::try_from(RESULT_MAX_ROWS).unwrap_or(u32::MAX);
     compile(
         query,
@@ -127,6 +133,7 @@ pub fn compiled(context: &Context, data: &Data, query: &Query, offset: u64) -> R
         &CompileContext {
             today: context.today(),
             state: &data.state,
+            role: Some(viewer.role),
             max_rows,
             offset,
         },

@@ -18,6 +18,13 @@ pub struct Catalogue {
     pub tables: BTreeMap<String, TableDef>,
     #[serde(default)]
     pub joins: Vec<Join>,
+    /// Tables that hold sums of another table's rows, by which a question is answered with less reading.
+    #[serde(default, rename = "rollup")]
+    pub rollups: Vec<Rollup>,
+    /// What each role may see. While there are none, everybody sees everything; where there are some, a role that is
+    /// not among them sees nothing.
+    #[serde(default)]
+    pub roles: BTreeMap<String, Role>,
     /// In the order in which people think of them; the first that fits is the default.
     pub metrics: Vec<Metric>,
     pub dimensions: Vec<Dimension>,
@@ -50,6 +57,46 @@ pub struct TableDef {
 pub struct Join {
     pub from: String,
     pub to: String,
+}
+
+/// A table whose rows are sums over the rows of another one that agree in some columns and in their day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rollup {
+    pub table: String,
+    /// The table whose rows are summed up.
+    pub of: String,
+    /// Its column that stands for the day of the other table's time. Without it the time is lost.
+    #[serde(default)]
+    pub time: Option<String>,
+    /// Columns of the other table that are kept, each with its name here: `concert_id = "concert_id"`.
+    pub dimensions: BTreeMap<String, String>,
+    /// Metrics that are sums or counts over the other table, each with the column that holds its part:
+    /// `revenue = "revenue"`.
+    pub metrics: BTreeMap<String, String>,
+}
+
+/// What the people of a role may see.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Role {
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Tables and columns that are not there for them: `customers`, `concerts.revenue`.
+    #[serde(default)]
+    pub hidden: Vec<String>,
+    /// Which rows of a table are there for them; of a table without a rule, all are.
+    #[serde(default)]
+    pub rows: Vec<RowRule>,
+}
+
+/// The rows of a table that a role sees: those that meet all conditions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowRule {
+    pub table: String,
+    /// `dimension` is written `table.column` here: a column of the table itself, or of one that its rows belong to.
+    pub filters: Vec<Filter>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +166,25 @@ pub struct Metric {
     /// Whether it ends at the last complete day (sales so far), instead of including what is only planned.
     #[serde(default)]
     pub complete_days: bool,
+    /// Whether the values of groups may be added up. Absent: sums and counts may, all else may not.
+    #[serde(default)]
+    pub additive: Option<bool>,
+    /// The other statistics that a query may ask of it. Absent: those that mean something for its aggregate.
+    #[serde(default)]
+    pub statistics: Option<Vec<StatisticKind>>,
     pub sources: Vec<MetricSource>,
+}
+
+/// A statistic that a query may ask for, without its argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatisticKind {
+    Average,
+    Minimum,
+    Maximum,
+    Median,
+    Percentile,
+    Distinct,
 }
 
 /// A comparison that a word stands for.
@@ -175,9 +240,23 @@ pub struct Dimension {
     /// and venue of a concert. A dimension without `column` shows these alone.
     #[serde(default)]
     pub shows: Vec<String>,
-    /// A part of the metric's time: year, quarter, month of the year, weekday.
+    /// A part of the metric's time: year, quarter, month of the year, weekday, hour.
     #[serde(default)]
     pub part: Option<TimePart>,
+    /// `table.column` of a day: the dimension is the number of days from it to the metric's time, such as the days
+    /// since a concert was announced.
+    #[serde(default)]
+    pub days_since: Option<String>,
+    /// Whether a row may have many of its values (a venue's amenities). Such a row counts for each of them, so that
+    /// the rows of a breakdown do not add up.
+    #[serde(default)]
+    pub many: bool,
+    /// The joins to take where several chains of them lead to its table, by their `from`: `["sales.buyer_id"]`.
+    #[serde(default)]
+    pub via: Vec<String>,
+    /// The next coarser dimension: a city lies in a state.
+    #[serde(default)]
+    pub within: Option<String>,
     /// Set where the part is also a stretch of time: a year.
     #[serde(default)]
     pub grain: Option<Grain>,
@@ -208,6 +287,8 @@ pub enum TimePart {
     MonthOfYear,
     /// 1 (Monday) to 7 (Sunday).
     Weekday,
+    /// 0 to 23, UTC.
+    Hour,
 }
 
 impl Catalogue {

@@ -129,7 +129,7 @@ impl Style {
                 _ => Style::Date,
             },
             (ColumnType::Text, _) => Style::Text,
-            (ColumnType::Integer, None) => Style::Integer,
+            (ColumnType::Integer, Some(TimePart::Hour) | None) => Style::Integer,
             (ColumnType::Decimal | ColumnType::Float, _) => Style::Decimal,
             (ColumnType::Boolean, _) => Style::Boolean,
             (ColumnType::Timestamp, _) => Style::Timestamp,

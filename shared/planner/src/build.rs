@@ -256,6 +256,7 @@ impl<'a> Builder<'a> {
                 &CompileContext {
                     today: self.today,
                     state: self.state,
+                    role: None,
                     max_rows: 1,
                     offset: 0,
                 },

@@ -104,6 +104,7 @@ impl<'a> Planner<'a> {
         let compile_context = CompileContext {
             today: context.today,
             state: context.state,
+            role: None,
             max_rows: 1,
             offset: 0,
         };
@@ -226,6 +227,7 @@ impl<'a> Planner<'a> {
         let compile_context = CompileContext {
             today: context.today,
             state: context.state,
+            role: None,
             max_rows: 1,
             offset: 0,
         };

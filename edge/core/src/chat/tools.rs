@@ -213,11 +213,11 @@ pub async fn run(context: &Context, turn: &Turn, call: &ToolUse) -> Outcome {
     let result = match call.name.as_str() {
         QUERY_DATA => query_data(context, turn, call).await,
         LOOK_UP => look_up(context, call).await,
-        CLARIFY => match clarify(context, call).await {
+        CLARIFY => match clarify(context, turn, call).await {
             Ok(event) => return Outcome::End(event),
             Err(failure) => Err(failure),
         },
-        FINISH => return Outcome::End(finish(context, call).await),
+        FINISH => return Outcome::End(finish(context, turn, call).await),
         other => Err(
             Failure::validation("unknown_tool", format!("There is no tool {other:?}.")).with_action(format!(
                 "The tools are {QUERY_DATA}, {LOOK_UP}, {CLARIFY} and {FINISH}."
@@ -382,14 +382,14 @@ struct ClarifyInput {
     choices: Vec<Suggestion>,
 }
 
-async fn clarify(context: &Context, call: &ToolUse) -> Result<ChatEvent, Failure> {
+async fn clarify(context: &Context, turn: &Turn, call: &ToolUse) -> Result<ChatEvent, Failure> {
     let input: ClarifyInput = input(call)?;
     let data = data::data(context).await?;
     let choices: Vec<Suggestion> = input
         .choices
         .into_iter()
         .take(WORDS_MAX)
-        .filter(|choice| compiled(context, &data, &choice.query, 0).is_ok())
+        .filter(|choice| compiled(context, &turn.viewer, &data, &choice.query, 0).is_ok())
         .collect();
     Ok(ChatEvent::Clarify {
         question: input.question,
@@ -405,7 +405,7 @@ enum Heard {
 }
 
 /// What a model says of its own answer is taken as far as it can be read: the answer itself has been given.
-async fn finish(context: &Context, call: &ToolUse) -> ChatEvent {
+async fn finish(context: &Context, turn: &Turn, call: &ToolUse) -> ChatEvent {
     let field = |name: &str| call.input.get(name).cloned().unwrap_or(Value::Null);
     let understood: Vec<Understood> = list::<Heard>(field("understood"))
         .into_iter()
@@ -428,7 +428,7 @@ async fn finish(context: &Context, call: &ToolUse) -> ChatEvent {
                     FollowUp::Named(suggestion) => (Some(suggestion.label), suggestion.query),
                     FollowUp::Query(query) => (None, query),
                 };
-                compiled(context, &data, &query, 0).ok()?;
+                compiled(context, &turn.viewer, &data, &query, 0).ok()?;
                 let label = label.unwrap_or_else(|| insight::title(&query, &context.edge.catalogue));
                 Some(Suggestion { label, query })
             })

@@ -96,6 +96,7 @@ pub async fn run(home: &Path, output: &Output, options: Options) -> Result<()> {
         let context = CompileContext {
             today,
             state: &state,
+            role: None,
             max_rows: MAX_ROWS,
             offset: 0,
         };

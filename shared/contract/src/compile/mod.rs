@@ -40,6 +40,8 @@ pub struct CompileContext<'a> {
     pub today: Date,
     /// Decides between the sources of a metric, and how money is grouped.
     pub state: &'a DataState,
+    /// Who asks, as the catalogue's roles are named. None sees everything.
+    pub role: Option<&'a str>,
     /// Rows of one page. The statement reads one more, by which [`Compiled::page`] tells that there are more.
     pub max_rows: u32,
     /// Rows of earlier pages.

@@ -66,6 +66,7 @@ fn context(state: &DataState) -> CompileContext<'_> {
     CompileContext {
         today: Date::constant(2000, 1, 1),
         state,
+        role: None,
         max_rows: 1,
         offset: 0,
     }

@@ -1351,6 +1351,7 @@ fn check_part_values(dimension: &Dimension, filter: &Filter, at: &str) -> Result
         Some(TimePart::QuarterOfYear) => (1, 4),
         Some(TimePart::MonthOfYear) => (1, 12),
         Some(TimePart::Weekday) => (1, 7),
+        Some(TimePart::Hour) => (0, 23),
         Some(TimePart::Year) | None => return Ok(()),
     };
     for (index, value) in filter.values.iter().enumerate() {
@@ -1425,6 +1426,7 @@ fn part_sql(part: TimePart, time: &ColumnRef) -> String {
         TimePart::Year => format!("CAST(EXTRACT(year FROM {time}) AS INTEGER)"),
         TimePart::QuarterOfYear => format!("CAST(EXTRACT(quarter FROM {time}) AS INTEGER)"),
         TimePart::MonthOfYear => format!("CAST(EXTRACT(month FROM {time}) AS INTEGER)"),
+        TimePart::Hour => format!("CAST(EXTRACT(hour FROM {time}) AS INTEGER)"),
         // EXTRACT counts from Sunday as 0; a week here begins on Monday as 1.
         TimePart::Weekday => format!("((CAST(EXTRACT(dow FROM {time}) AS INTEGER) + 6) % 7 + 1)"),
     }

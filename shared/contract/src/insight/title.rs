@@ -421,6 +421,7 @@ pub(super) fn value_text(value: &Value, part: Option<TimePart>) -> String {
         (Value::Integer(n), Some(TimePart::Weekday)) => {
             format::weekday_name(*n).map_or_else(|| n.to_string(), str::to_owned)
         }
+        (Value::Integer(n), Some(TimePart::Hour)) => format!("{n}:00"),
         (Value::Integer(n), None) => format::integer(*n),
         (Value::Number(x), _) if x.fract() == 0.0 => format::decimal(*x, 0),
         (Value::Number(x), _) => format::decimal(*x, 2),

@@ -87,10 +87,13 @@ pub struct AddedColumn {
 }
 
 impl Query {
-    /// Every column that its comparisons add, metric by metric.
+    /// Every column that its comparisons add, metric by metric. A metric over a window gets none.
     pub fn added_columns(&self) -> Vec<AddedColumn> {
         let mut columns = Vec::new();
         for (at, metric) in self.metrics.iter().enumerate() {
+            if metric.window.is_some() {
+                continue;
+            }
             let name = metric.name();
             for added in self.compare.iter().flat_map(|comparison| comparison.adds()) {
                 columns.push(AddedColumn {

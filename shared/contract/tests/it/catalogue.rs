@@ -95,6 +95,7 @@ fn only_what_the_data_holds_is_offered_and_every_first_question_compiles() {
             let context = CompileContext {
                 today: support::TODAY,
                 state: &state,
+                role: None,
                 max_rows: 10,
                 offset: 0,
             };

@@ -19,6 +19,7 @@ fn page(json: &str, state: &DataState, rows: &[&str]) -> (Query, concert_contrac
         &CompileContext {
             today: TODAY,
             state,
+            role: None,
             max_rows: 200,
             offset: 0,
         },

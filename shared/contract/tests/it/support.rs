@@ -92,6 +92,7 @@ pub fn compiled(query: &Query, state: &DataState) -> Result<Compiled, QueryError
         &CompileContext {
             today: TODAY,
             state,
+            role: None,
             max_rows: 200,
             offset: 0,
         },

@@ -107,7 +107,7 @@ proptest! {
     fn no_text_panics_and_every_query_compiles(text in "\\PC{0,80}") {
         let planned = plan_for_band(&text);
         if let Some(query) = &planned.query {
-            let context = CompileContext { today: TODAY, state: &BAND.state, max_rows: 10, offset: 0 };
+            let context = CompileContext { today: TODAY, state: &BAND.state, role: None, max_rows: 10, offset: 0 };
             prop_assert!(compile(query, &BAND.catalogue, &context).is_ok());
         }
         prop_assert!((0.0..=1.0).contains(&planned.confidence));
