@@ -263,6 +263,9 @@ pub struct Dimension {
     /// The metric that this is for a single row: a condition on one concert's attendance filters by it.
     #[serde(default)]
     pub of_metric: Option<String>,
+    /// Set where the number is a place on the Earth, so that points can be drawn on a map.
+    #[serde(default)]
+    pub coordinate: Option<Coordinate>,
     /// Whether its values stand in `catalogue_values`.
     #[serde(default)]
     pub indexed: bool,
@@ -275,6 +278,14 @@ pub struct Dimension {
     /// Other words for values: `"US" = ["usa", "america", "united states"]`.
     #[serde(default)]
     pub aliases: BTreeMap<String, Vec<String>>,
+}
+
+/// Degrees, north and east positive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coordinate {
+    Latitude,
+    Longitude,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -782,6 +782,10 @@ impl<'a> Teller<'a> {
             .column()
             .map_or(Style::Integer, |column| Style::of(column, self.catalogue));
         match style {
+            // Half a ticket is said of small numbers, where it is a difference.
+            Style::Integer | Style::Decimal if number.abs() < 100.0 && number.fract() != 0.0 => {
+                format::decimal(number, 1)
+            }
             Style::Integer | Style::Decimal => short_number(number),
             _ => format::short(
                 &Cell::Float(number),

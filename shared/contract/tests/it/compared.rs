@@ -2,6 +2,7 @@
 
 use crate::support::{TODAY, catalogue};
 use concert_contract::{
+    chart::{AxisFormat, choose},
     insight::{InsightContext, describe, summarise, title},
     query::Query,
     table::{Cell, Column, ColumnType, Decimal, Table},
@@ -173,7 +174,7 @@ fn groups_things_and_windows_are_told() {
                 "city:text tickets_sold:int:count",
                 &["A|900", "B|11", "C|10", "D|12", "E|9", "F|10", "G|11", "H|10"],
             ),
-            "**A** leads with tickets sold of **900**, ahead of **D** with 12. That stands out: the median is 11. Together \
+            "**A** leads with **900 tickets**, ahead of **D** with 12. That stands out: the median is 10.5. Together \
              the 8 cities come to 973; **A** has 92.5\u{2009}% of it.",
         ),
     ];
@@ -231,4 +232,108 @@ fn titles_say_every_part_of_a_query() {
             "Show Top 3 in each city",
         ]
     );
+}
+
+/// Kind, x, y and series of the chart, and the formats of its axes.
+fn drawn(compact: &str, columns: &str, rows: &[&str]) -> String {
+    let Some(chart) = choose(&query(compact), &catalogue(), &table(columns, rows)) else {
+        return "a table".to_owned();
+    };
+    let axis = |format: Option<AxisFormat>| {
+        format.map_or("-".to_owned(), |format| match format.unit {
+            Some(unit) => format!("{:?} {unit}", format.kind).to_lowercase(),
+            None => format!("{:?}", format.kind).to_lowercase(),
+        })
+    };
+    format!(
+        "{} of {} by {}{}, axes {} and {}",
+        format!("{:?}", chart.kind).to_lowercase(),
+        chart.y.join(" and "),
+        chart.x.as_deref().unwrap_or("-"),
+        chart
+            .series
+            .map_or(String::new(), |series| format!(" for each {series}")),
+        axis(chart.x_format),
+        axis(chart.y_format)
+    )
+}
+
+#[test]
+fn the_chart_follows_the_shape_of_the_result() {
+    let many = |count: i64, row: &dyn Fn(i64) -> String| (0..count).map(row).collect::<Vec<String>>();
+    let venues = many(60, &|n| format!("Venue {n}|{}", n * n));
+    let venues: Vec<&str> = venues.iter().map(String::as_str).collect();
+    let sized = many(12, &|n| format!("Venue {n}|{}|{}", 100 * n + 100, n));
+    let sized: Vec<&str> = sized.iter().map(String::as_str).collect();
+    let both = many(12, &|n| format!("Artist {n}|{}|{}.00", n + 1, 100_000 * n));
+    let both: Vec<&str> = both.iter().map(String::as_str).collect();
+    let cases = [
+        (
+            drawn(
+                "metrics:!(revenue),grain:month,compare:!(same_period_last_year)",
+                "month:date revenue:dec:USD revenue_last_year:dec:USD revenue_last_year_change:dec:USD revenue_last_year_change_percent:float:percent",
+                &["2026-01-01|5.00|4.00|1.00|25", "2026-02-01|6.00|4.00|2.00|50"],
+            ),
+            "line of revenue and revenue_last_year by month, axes time month and money usd",
+        ),
+        (
+            drawn(
+                "metrics:!(revenue),dimensions:!(city),compare:!(previous_period)",
+                "city:text revenue:dec:USD revenue_before:dec:USD",
+                &["A|5.00|4.00", "B|6.00|-"],
+            ),
+            "bar of revenue and revenue_before by city, axes category and money usd",
+        ),
+        (
+            drawn(
+                "metrics:!(concerts),dimensions:!(venue)",
+                "venue:text concerts:int:count",
+                &venues,
+            ),
+            "histogram of concerts by -, axes count and count",
+        ),
+        (
+            drawn(
+                "metrics:!(concerts),dimensions:!(venue,capacity)",
+                "venue:text capacity:int concerts:int:count",
+                &sized,
+            ),
+            "scatter of concerts by capacity for each venue, axes count and count",
+        ),
+        (
+            drawn(
+                "metrics:!(concerts,revenue),dimensions:!(artist)",
+                "artist:text concerts:int:count revenue:dec:USD",
+                &both,
+            ),
+            "scatter of revenue by concerts for each artist, axes count and money usd",
+        ),
+        (
+            drawn(
+                "metrics:!(attendance_rate),dimensions:!(venue,latitude,longitude)",
+                "venue:text latitude:float longitude:float attendance_rate:float:percent",
+                &["Rex|51.5|-0.1|80", "Paradise|42.3|-71.1|90"],
+            ),
+            "map of latitude and attendance_rate by longitude for each venue, axes decimal and decimal",
+        ),
+        (
+            drawn(
+                "metrics:!(concerts),dimensions:!(weekday,month)",
+                "weekday:int month:int concerts:int:count",
+                &["1|1|5", "2|1|7"],
+            ),
+            "heatmap of concerts by weekday for each month, axes weekday and count",
+        ),
+        (
+            drawn(
+                "metrics:!(revenue),dimensions:!(currency)",
+                "currency:text revenue:dec",
+                &["USD|5.00", "GBP|6.00"],
+            ),
+            "a table",
+        ),
+    ];
+    for (actual, expected) in cases {
+        assert_eq!(actual, expected);
+    }
 }
