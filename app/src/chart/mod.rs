@@ -1,6 +1,7 @@
 //! Charts: [`plan`] turns a table into a drawing as a value, [`view`] puts it on the page with ECharts.
 
 mod plan;
+mod spread;
 mod view;
 
 pub use view::ChartView;

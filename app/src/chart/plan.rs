@@ -1,6 +1,7 @@
 //! From a table and a chart choice to an ECharts option, as a value. Bars start at zero and are sorted by value, what
 //! can be said directly needs no legend, the unit stands in the card's header and not on each tick.
 
+use super::spread::{histogram, map};
 use crate::numbers::{self, Styles};
 use charming::{
     Chart as Options,
@@ -23,13 +24,13 @@ use serde_json::{Value, json};
 /// Bars that are drawn at most; the table has the others.
 pub const BARS_MAX: usize = 25;
 /// Points that are drawn at most: more than there are pixels.
-const POINTS_MAX: usize = 2000;
+pub(super) const POINTS_MAX: usize = 2000;
 /// Lines or stacks at most, as many as there are colours told apart.
 const SERIES_MAX: usize = 6;
 /// Columns that are labelled directly; with more, an axis says the values.
 const DIRECT_LABELS_MAX: usize = 12;
 const BAR_STEP_PX: f64 = 34.0;
-const PLOT_HEIGHT_PX: f64 = 280.0;
+pub(super) const PLOT_HEIGHT_PX: f64 = 280.0;
 
 /// What the page looks like at the moment of drawing.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +90,9 @@ pub fn draw(table: &Table, chart: &Chart, styles: &Styles, look: &Look) -> Optio
         .map(|name| table.column_index(name))
         .collect::<Option<Vec<_>>>()?;
     let first_y = *y.first()?;
+    if chart.kind == ChartKind::Histogram {
+        return histogram(&Sheet { table, styles }, first_y, look);
+    }
     let x = table.column_index(chart.x.as_deref()?)?;
     if !y.iter().any(|y| table.rows.iter().any(|row| number(row, *y).is_some())) {
         return None;
@@ -104,18 +108,19 @@ pub fn draw(table: &Table, chart: &Chart, styles: &Styles, look: &Look) -> Optio
         ChartKind::Scatter => Some(scatter(&Sheet { table, styles }, x, first_y, look)),
         ChartKind::StackedBar => Some(stacks(&Sheet { table, styles }, x, first_y, series?, look)),
         ChartKind::Heatmap => heatmap(&Sheet { table, styles }, x, first_y, series?, look),
-        ChartKind::Number => None,
+        ChartKind::Map => map(&Sheet { table, styles }, x, &y, look),
+        ChartKind::Number | ChartKind::Histogram => None,
     }
 }
 
-fn number(row: &[Cell], column: usize) -> Option<f64> {
+pub(super) fn number(row: &[Cell], column: usize) -> Option<f64> {
     row.get(column)?.as_f64()
 }
 
 /// A table and how its cells are written.
-struct Sheet<'a> {
-    table: &'a Table,
-    styles: &'a Styles,
+pub(super) struct Sheet<'a> {
+    pub(super) table: &'a Table,
+    pub(super) styles: &'a Styles,
 }
 
 impl Sheet<'_> {
@@ -141,11 +146,11 @@ impl Sheet<'_> {
 }
 
 /// ECharts reads `{…}` in texts as a template or a style: in names it is neither.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.replace('{', "(").replace('}', ")")
 }
 
-fn color(value: &str) -> Color {
+pub(super) fn color(value: &str) -> Color {
     Color::from(value)
 }
 
@@ -162,7 +167,7 @@ fn width_of(text: &str) -> f64 {
     text.chars().map(width).sum()
 }
 
-fn base(look: &Look) -> Options {
+pub(super) fn base(look: &Look) -> Options {
     Options::new()
         .animation(look.grow)
         .animation_duration(200)
@@ -172,7 +177,7 @@ fn base(look: &Look) -> Options {
 
 /// The one function that every option passes through: texts in the page's font, and a tooltip that is drawn on the
 /// canvas. One made of HTML would carry inline styles, which the content security policy forbids.
-fn finish(option: Options, look: &Look, mend: impl FnOnce(&mut Value)) -> Value {
+pub(super) fn finish(option: Options, look: &Look, mend: impl FnOnce(&mut Value)) -> Value {
     // The option is made of strings, numbers and lists: it always serialises.
     let mut value = serde_json::to_value(&option).unwrap_or_default();
     value["textStyle"] = json!({"fontFamily": look.font});
@@ -193,18 +198,18 @@ fn finish(option: Options, look: &Look, mend: impl FnOnce(&mut Value)) -> Value 
     value
 }
 
-fn silent_axis() -> Axis {
+pub(super) fn silent_axis() -> Axis {
     Axis::new()
         .axis_line(AxisLine::new().show(false))
         .axis_tick(AxisTick::new().show(false))
         .split_line(SplitLine::new().show(false))
 }
 
-fn axis_label(look: &Look) -> AxisLabel {
+pub(super) fn axis_label(look: &Look) -> AxisLabel {
     AxisLabel::new().color(color(&look.ink_3)).font_size(11)
 }
 
-fn value_axis(look: &Look) -> Axis {
+pub(super) fn value_axis(look: &Look) -> Axis {
     Axis::new()
         .type_(AxisType::Value)
         .split_number(3)
@@ -214,7 +219,7 @@ fn value_axis(look: &Look) -> Axis {
         .split_line(SplitLine::new().line_style(LineStyle::new().color(color(&look.line))))
 }
 
-fn left_out(shown: usize, of: usize, what: &str) -> Option<String> {
+pub(super) fn left_out(shown: usize, of: usize, what: &str) -> Option<String> {
     (shown < of).then(|| format!("The first {shown} of {of} {what} are drawn; the table has all of them."))
 }
 
@@ -852,6 +857,8 @@ mod tests {
             y: vec![y.into()],
             series: None,
             alternatives: vec![],
+            x_format: None,
+            y_format: None,
         }
     }
 
