@@ -1,3 +1,7 @@
 mod cases;
 mod plans;
 mod support;
+
+#[path = "../../eval/score.rs"]
+mod score;
+mod eval;
