@@ -62,10 +62,18 @@ pub fn judge(case: &Case, plan: &Plan, today: Date) -> Verdict {
         return if case.clarify { Verdict::Right } else { Verdict::Silent };
     }
     let Some(query) = &plan.query else {
-        return if case.refuse && said_back { Verdict::Right } else { Verdict::Silent };
+        return if case.refuse && said_back {
+            Verdict::Right
+        } else {
+            Verdict::Silent
+        };
     };
     let meaning = meaning(query, today);
-    if case.expected.iter().any(|expected| self::meaning(expected, today) == meaning) {
+    if case
+        .expected
+        .iter()
+        .any(|expected| self::meaning(expected, today) == meaning)
+    {
         return Verdict::Right;
     }
     if case.refuse && said_back && !case.unknown.is_empty() && plan.confidence < SURE {
@@ -130,8 +138,12 @@ fn normal(clause: &FilterClause, today: Date) -> FilterClause {
             },
             dimension: filter.dimension.clone(),
         }),
-        FilterClause::Any { any } => FilterClause::Any { any: self::clauses(any, today) },
-        FilterClause::All { all } => FilterClause::All { all: self::clauses(all, today) },
+        FilterClause::Any { any } => FilterClause::Any {
+            any: self::clauses(any, today),
+        },
+        FilterClause::All { all } => FilterClause::All {
+            all: self::clauses(all, today),
+        },
         FilterClause::Not { not } => FilterClause::Not {
             not: Box::new(normal(not, today)),
         },

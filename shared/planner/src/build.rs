@@ -1,11 +1,15 @@
 //! Putting links together: each gets its role in the question, and the roles make a `Query`.
 
+mod constructs;
+
 use crate::{
+    construct::Construct,
     link::{Link, Match, Reading},
     text::Token,
     times::Time,
     words::{Key, Lack},
 };
+use concert_contract::query::Statistic;
 use concert_contract::{
     api::DataState,
     catalogue::{Aggregate, Catalogue, Dimension, Metric, TimePart, Unit},
@@ -16,6 +20,7 @@ use concert_contract::{
         QueryMetric, Value,
     },
 };
+use constructs::Region;
 use jiff::civil::Date;
 
 /// Rows of a ranking whose length nobody said.
@@ -53,6 +58,20 @@ pub(crate) struct Draft {
     pub guesses: usize,
     /// Filters that the same words could mean as well.
     pub alternatives: Vec<(usize, Filter)>,
+    /// Changes of the query, in the order in which they are made.
+    pub constructs: Vec<Construct>,
+    /// The grain that a construct needs where the query has none.
+    pub needs_grain: Option<Grain>,
+    /// Metrics beside those of the turn before.
+    pub adds: Vec<String>,
+    /// A ranking that names neither what is ranked nor by what: "the worst ones", "show 5".
+    pub bare_rank: Option<(Direction, Option<u32>)>,
+    /// Its groups stand for the kind of thing that a value has, and were not named.
+    pub groups_are_kinds: bool,
+    /// Groups were named by their own words.
+    pub names_groups: bool,
+    /// "all cities".
+    pub says_all: bool,
 }
 
 /// What a noun does.
@@ -96,6 +115,8 @@ impl<'a> Builder<'a> {
             group_links: Vec::new(),
             metrics: Vec::new(),
             periods: Vec::new(),
+            region: self.absence(),
+            averaged: None,
         }
         .assemble()
     }
@@ -731,12 +752,17 @@ struct Assembly<'b, 'a> {
     /// Metrics by index, with their links.
     metrics: Vec<(usize, usize)>,
     periods: Vec<(usize, Period)>,
+    /// What is said not to have happened.
+    region: Option<Region>,
+    /// A mean of single values that no metric of the catalogue is.
+    averaged: Option<(usize, Statistic)>,
 }
 
 impl Assembly<'_, '_> {
     fn assemble(mut self) -> Draft {
         self.scope();
         self.nouns();
+        self.averages();
         self.kinds();
         self.grains();
         self.compares();
@@ -778,10 +804,18 @@ impl Assembly<'_, '_> {
             if let Some(not) = not {
                 self.quietly(not);
             }
+            let in_region = self.region.as_ref().is_some_and(|region| at > region.from);
             if let Some((dimension, reading, rivals)) = self.choose_value(at, link) {
                 let Some(of) = builder.dimension(dimension) else {
                     continue;
                 };
+                if let (true, Reading::Value { value, .. }) = (in_region, &reading) {
+                    if let Some(region) = &mut self.region {
+                        merge_filter(&mut region.filters, value_filter(of, value, false));
+                    }
+                    self.tell(at, format!("{} is {value}", of.label));
+                    continue;
+                }
                 // "not in Boston or Chicago" leaves out both.
                 let chained = last_negated.is_some_and(|(negated, of)| {
                     of == dimension
@@ -837,7 +871,10 @@ impl Assembly<'_, '_> {
             };
             let part = match time {
                 Time::Period(period) => {
-                    if not.is_none() {
+                    if let Some(region) = self.region.as_mut().filter(|_| in_region) {
+                        region.period = Some(period.clone());
+                        self.tell(at, format!("period {}", concert_contract::insight::period_text(period)));
+                    } else if not.is_none() {
                         self.periods.push((at, period.clone()));
                     }
                     continue;
@@ -857,14 +894,21 @@ impl Assembly<'_, '_> {
             };
             let op = if not.is_some() { Operator::NotIn } else { Operator::In };
             let values: Vec<Value> = numbers.iter().map(|number| Value::Integer(*number)).collect();
-            merge_filter(
-                &mut filters,
-                Filter {
-                    dimension: of.name.clone(),
-                    op,
-                    values,
-                },
-            );
+            let filter = Filter {
+                dimension: of.name.clone(),
+                op,
+                values,
+            };
+            match self.region.as_mut().filter(|_| in_region) {
+                Some(region) => merge_filter(
+                    &mut region.filters,
+                    Filter {
+                        op: Operator::In,
+                        ..filter
+                    },
+                ),
+                None => merge_filter(&mut filters, filter),
+            };
             self.tell(at, of.label.clone());
             self.draft.has_scope = true;
         }
@@ -934,6 +978,8 @@ impl Assembly<'_, '_> {
         let periods = std::mem::take(&mut self.periods);
         match periods.as_slice() {
             [] => {}
+            [(at, period)] if self.period_to_compare(*at, period) => {}
+            several if self.two_periods(several) => {}
             [(at, period)] => {
                 self.draft.query.period = Some(period.clone());
                 self.tell(
@@ -1000,6 +1046,12 @@ impl Assembly<'_, '_> {
             match roles.get(at) {
                 Some(Role::Metric) => {
                     let Some(index) = link.metric() else { continue };
+                    if let Some(region) = self.region.as_mut().filter(|region| at > region.from) {
+                        region.of = region.of.or(Some(index));
+                        let label = builder.metric(index).map_or("", |m| m.label.as_str());
+                        self.tell(at, label.to_owned());
+                        continue;
+                    }
                     if !self.metrics.iter().any(|(metric, _)| *metric == index) {
                         self.metrics.push((index, at));
                     }
@@ -1010,6 +1062,14 @@ impl Assembly<'_, '_> {
                 }
                 Some(Role::Group) => {
                     let Some(index) = link.dimension() else { continue };
+                    if self
+                        .region
+                        .as_ref()
+                        .is_some_and(|region| at > region.from && builder.is_entity(index))
+                    {
+                        self.quietly(at);
+                        continue;
+                    }
                     self.group(at, index);
                     self.draft.is_explicit |= !builder.is_question_word(at);
                 }
@@ -1102,64 +1162,7 @@ impl Assembly<'_, '_> {
             self.group_links.push(at);
             self.draft.has_groups = true;
             self.draft.is_explicit = true;
-        }
-    }
-
-    /// "the best concert of each year" is more than one ranking can say.
-    fn best_of_each(&mut self) {
-        let builder = self.builder;
-        let is_entity = |name: &String| {
-            builder
-                .catalogue
-                .dimension(name)
-                .is_some_and(|d| d.column.is_none() && d.part.is_none())
-        };
-        if self.draft.query.limit.is_none() {
-            return;
-        }
-        if !self.draft.query.dimensions.iter().any(is_entity) {
-            // All of them for each stretch of time hold the answer.
-            let counted = builder
-                .links
-                .iter()
-                .any(|link| link.readings.iter().any(|r| matches!(r, Reading::Number(_))));
-            if self.draft.query.grain.is_some() && !self.draft.query.dimensions.is_empty() && !counted {
-                self.draft.query.limit = None;
-                self.draft.query.order.clear();
-            }
-            return;
-        }
-        let others: Vec<usize> = self
-            .group_links
-            .iter()
-            .copied()
-            .filter(|at| {
-                let link = builder.links.get(*at);
-                let grouped = matches!(builder.key_before(*at), Some(Key::By));
-                let name = link
-                    .and_then(Link::dimension)
-                    .and_then(|index| builder.dimension(index))
-                    .map(|d| &d.name);
-                grouped && !name.is_some_and(is_entity)
-            })
-            .collect();
-        for at in others {
-            let link = builder.links.get(at);
-            if matches!(link.and_then(Link::key), Some(Key::Grain(_))) {
-                self.draft.query.grain = None;
-            }
-            if let Some(dimension) = link
-                .and_then(Link::dimension)
-                .and_then(|index| builder.dimension(index))
-            {
-                self.draft.query.dimensions.retain(|name| *name != dimension.name);
-            }
-            if let Some(used) = self.used.get_mut(at) {
-                *used = false;
-            }
-            let words = link.map(|link| builder.words(link)).unwrap_or_default();
-            self.draft.beyond = Some((words.clone(), Lack::EachGroup));
-            self.draft.understood.retain(|understood| understood.words != words);
+            self.draft.groups_are_kinds = true;
         }
     }
 
@@ -1235,6 +1238,8 @@ impl Assembly<'_, '_> {
         }
         self.group_links.push(at);
         self.draft.has_groups = true;
+        self.draft.names_groups |= !self.builder.is_question_word(at);
+        self.draft.says_all |= self.builder.key_before(at) == Some(Key::Every);
         self.tell(at, format!("by {}", dimension.label.to_lowercase()));
     }
 
@@ -1266,6 +1271,7 @@ impl Assembly<'_, '_> {
                             self.draft.query.grain = Some(grain);
                             self.group_links.push(at);
                             self.draft.has_groups = true;
+                            self.draft.names_groups = true;
                             self.tell(at, format!("by {}", grain.name()));
                         }
                     }
@@ -1274,6 +1280,7 @@ impl Assembly<'_, '_> {
                     let grain = self.trend_grain();
                     self.draft.query.grain = Some(grain);
                     self.draft.has_groups = true;
+                    self.draft.names_groups = true;
                     self.tell(at, format!("by {}", grain.name()));
                 }
                 _ => {}
@@ -1500,6 +1507,13 @@ impl Assembly<'_, '_> {
             }) else {
                 continue;
             };
+            if let Some(metric) = builder.metric(index)
+                && builder.is_available(index)
+                && self.thing_with(at, metric, condition)
+            {
+                self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
+                continue;
+            }
             let only_single = self.draft.query.dimensions.iter().all(|name| {
                 builder
                     .entity()
@@ -1528,6 +1542,59 @@ impl Assembly<'_, '_> {
             self.draft.is_explicit = true;
             self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
         }
+    }
+
+    /// "venues that sold out a concert", "artists who never sold out": a condition on the single rows of things.
+    fn thing_with(&mut self, at: usize, metric: &Metric, condition: &concert_contract::catalogue::Condition) -> bool {
+        let builder = self.builder;
+        let having = MetricFilter {
+            metric: metric.name.clone(),
+            op: condition.op,
+            values: condition.values.clone(),
+        };
+        if let Some(region) = self.region.as_mut().filter(|region| at > region.from) {
+            region.having.push(having);
+            return true;
+        }
+        let thing = match self.draft.query.dimensions.as_slice() {
+            [name] => builder
+                .catalogue
+                .dimension(name)
+                .filter(|d| d.column.is_some() && d.key.is_some()),
+            _ => None,
+        };
+        let counted = builder.counted().map(|(index, metric)| (index, metric.name.clone()));
+        let negated = matches!(builder.key_before(at), Some(Key::Not));
+        let (Some(thing), Some((index, of)), Some(entity), false, None) = (
+            thing,
+            counted,
+            builder.entity().and_then(|index| builder.dimension(index)),
+            negated,
+            self.draft.query.grain,
+        ) else {
+            return false;
+        };
+        let is_plain = self.metrics.iter().all(|(metric, _)| *metric == index);
+        let ranks = builder.links.iter().any(|link| {
+            matches!(link.key(), Some(Key::RankThings(_) | Key::RankBy(_)))
+                || link.readings.iter().any(|reading| matches!(reading, Reading::Rank(..)))
+        });
+        if !is_plain || ranks {
+            return false;
+        }
+        self.draft.query.filters.push(crate::construct::exists(
+            concert_contract::query::Exists {
+                dimension: thing.name.clone(),
+                of,
+                per: vec![entity.name.clone()],
+                having: vec![having.into()],
+                ..Default::default()
+            },
+            false,
+        ));
+        self.draft.is_explicit = true;
+        self.draft.has_scope = true;
+        true
     }
 
     // Rankings
@@ -1587,6 +1654,9 @@ impl Assembly<'_, '_> {
         let primary = ranks.iter().find(|rank| rank.metric.is_some()).or(ranks.first());
         let Some(rank) = primary else {
             if let Some((at, rows)) = limit {
+                if self.metrics.is_empty() && self.group_links.is_empty() {
+                    self.draft.bare_rank = Some((Direction::Descending, Some(rows)));
+                }
                 self.draft.query.limit = Some(rows);
                 self.tell(at, format!("{rows} rows"));
                 if let Some((metric, _)) = self.metrics.first().copied() {
@@ -1602,6 +1672,9 @@ impl Assembly<'_, '_> {
             }
             return;
         };
+        if self.metrics.is_empty() && self.group_links.is_empty() && rank.metric.is_none() && !rank.in_time {
+            self.draft.bare_rank = Some((rank.direction, limit.map(|(_, rows)| rows)));
+        }
         self.draft.is_explicit = true;
         let entity = builder.entity();
         let entity_name = entity
@@ -1792,11 +1865,22 @@ impl Assembly<'_, '_> {
                 _ => None,
             })?;
             let is_ranked = |index: Option<usize>| index.is_some_and(|i| ranks.iter().any(|rank| rank.link == i));
+            // "show 5", and nothing else: of what was asked before.
+            let is_alone = builder.after(at).is_none()
+                && builder.before(at).is_none_or(|index| {
+                    matches!(
+                        builder.links.get(index).and_then(Link::key),
+                        Some(Key::List | Key::Only)
+                    )
+                });
             let is_listed = |index: Option<usize>| {
                 index.is_some_and(|i| self.group_links.contains(&i))
                     && matches!(builder.key_before(at), Some(Key::List | Key::Which))
             };
-            let fits = is_ranked(builder.before(at)) || is_ranked(builder.after(at)) || is_listed(builder.after(at));
+            let fits = is_alone
+                || is_ranked(builder.before(at))
+                || is_ranked(builder.after(at))
+                || is_listed(builder.after(at));
             let rows = number.fract() == 0.0 && (1.0..=MOST_RANKED_ROWS).contains(&number);
             (fits && rows).then_some((at, number as u32))
         })
@@ -1853,6 +1937,7 @@ impl Assembly<'_, '_> {
         if self.metrics.is_empty() {
             self.metrics.push((builder.default_metric(lists_entity), 0));
         }
+        self.constructs();
         self.draft.query.metrics = self
             .metrics
             .iter()
@@ -1872,11 +1957,9 @@ impl Assembly<'_, '_> {
         }
         self.hold_for_single_things();
         self.shown_anyway();
-        self.best_of_each();
-        self.draft.goes_on = builder.links.iter().any(|link| link.key() == Some(Key::GoOn))
+        self.draft.goes_on |= builder.links.iter().any(|link| link.key() == Some(Key::GoOn))
             || builder.links.first().is_some_and(|link| link.key() == Some(Key::And));
         self.change();
-        self.averages();
         self.draft.beyond = self.draft.beyond.take().or_else(|| self.beyond());
     }
 
@@ -1898,22 +1981,59 @@ impl Assembly<'_, '_> {
         self.tell(at, format!("by {grain}"));
     }
 
-    /// "average" before a figure that is an average anyway.
+    /// "average" before a figure: nothing new where that is an average anyway, else the average that the catalogue has
+    /// of the same amounts, else the mean of single values.
     fn averages(&mut self) {
         let builder = self.builder;
         for (at, link) in builder.links.iter().enumerate() {
-            let figure = builder
+            if link.key() != Some(Key::Average) {
+                continue;
+            }
+            let behind = builder
                 .after(at)
-                .and_then(|next| builder.links.get(next))
-                .and_then(Link::metric);
-            let is_average = figure.and_then(|index| builder.metric(index)).is_some_and(|metric| {
-                metric
-                    .sources
-                    .iter()
-                    .all(|s| s.over.is_some() || s.aggregate == Aggregate::Average)
+                .filter(|next| builder.links.get(*next).is_some_and(|l| l.metric().is_some()));
+            // "cheapest genre on average"
+            let ranked = builder
+                .links
+                .iter()
+                .position(|l| l.readings.iter().any(|r| matches!(r, Reading::Rank(..))));
+            let Some(figure_at) = behind.or(ranked) else { continue };
+            let index = builder.links.get(figure_at).and_then(|link| {
+                link.readings.iter().find_map(|reading| match reading {
+                    Reading::Metric(index) | Reading::Rank(index, _) => Some(*index),
+                    _ => None,
+                })
             });
-            if link.key() == Some(Key::Average) && is_average {
+            let Some((index, metric)) = index.and_then(|index| Some((index, builder.metric(index)?))) else {
+                continue;
+            };
+            if metric
+                .sources
+                .iter()
+                .all(|s| s.over.is_some() || s.aggregate == Aggregate::Average)
+            {
                 self.quietly(at);
+                continue;
+            }
+            let amounts = |metric: &Metric| metric.sources.iter().map(|s| s.of.clone()).collect::<Vec<_>>();
+            let sums = metric
+                .sources
+                .iter()
+                .all(|s| s.aggregate == Aggregate::Sum && s.over.is_none());
+            let sibling = builder.catalogue.metrics.iter().position(|other| {
+                other.sources.iter().all(|s| s.aggregate == Aggregate::Average)
+                    && amounts(other).first() == amounts(metric).first()
+            });
+            match sibling.filter(|_| sums) {
+                Some(sibling) => {
+                    for (named, _) in self.metrics.iter_mut().filter(|(named, _)| *named == index) {
+                        *named = sibling;
+                    }
+                    let label = builder.metric(sibling).map_or("", |m| m.label.as_str());
+                    self.tell(at, format!("metric {label}"));
+                }
+                None if sums && behind.is_some() => self.averaged = Some((at, Statistic::Average)),
+                None => {}
             }
         }
     }
@@ -1929,7 +2049,8 @@ impl Assembly<'_, '_> {
         let query = &self.draft.query;
         for (at, link) in builder.links.iter().enumerate() {
             let lack = match link.key() {
-                Some(Key::Beyond(lack)) => Some(lack),
+                Some(key) if key.lack().is_some() => key.lack().filter(|_| self.used.get(at) != Some(&true)),
+                Some(Key::Rank) if self.used.get(at) != Some(&true) => Some(Lack::Place),
                 Some(Key::Will)
                     if self
                         .metrics
@@ -1941,19 +2062,32 @@ impl Assembly<'_, '_> {
                 Some(Key::Change) if self.used.get(at) != Some(&true) => Some(Lack::Difference),
                 Some(Key::Not) if self.used.get(at) != Some(&true) => Some(Lack::Absence),
                 // "venues without any concerts": nothing names the value that is left out.
-                Some(Key::Not) if builder.after(at).is_some_and(|next| builder.is_noun(next)) => Some(Lack::Absence),
+                Some(Key::Not)
+                    if self.used.get(at) != Some(&true)
+                        && builder.after(at).is_some_and(|next| builder.is_noun(next)) =>
+                {
+                    Some(Lack::Absence)
+                }
                 // "artists who did not play in Boston" are not those who played elsewhere.
-                Some(Key::Not) if builder.negates_verb(at) && self.groups_things() => Some(Lack::Absence),
+                Some(Key::Not) if builder.negates_verb(at) && self.groups_things() && !self.says_absence() => {
+                    Some(Lack::Absence)
+                }
                 // "artists who only played in Boston"
-                Some(Key::Only) if !builder.is_at_an_end(at) && self.groups_things() => Some(Lack::All),
+                Some(Key::Only) if !builder.is_at_an_end(at) && self.groups_things() && !self.says_absence() => {
+                    Some(Lack::All)
+                }
                 // "artists who played in every city"
                 Some(Key::Every) if builder.holds_for_each(at) => Some(Lack::All),
                 Some(Key::Count) if builder.counts_nothing(at) => Some(Lack::Counting),
                 Some(Key::Average) if self.used.get(at) != Some(&true) => Some(Lack::Statistic),
                 Some(Key::By) if builder.is_ratio(at) => Some(Lack::Ratio),
-                Some(Key::By) if query.limit.is_some() && builder.is_best_within(at) => Some(Lack::EachGroup),
+                Some(Key::By) if query.limit.is_some() && !self.has_top() && builder.is_best_within(at) => {
+                    Some(Lack::EachGroup)
+                }
                 Some(Key::RankThings(_)) if builder.ranks_uncounted(at) => Some(Lack::Listing),
-                Some(Key::Versus) if !builder.has_two_sides(at) => Some(Lack::Difference),
+                Some(Key::Versus) if self.used.get(at) != Some(&true) && !builder.has_two_sides(at) => {
+                    Some(Lack::Difference)
+                }
                 _ => None,
             };
             if let Some(lack) = lack {
@@ -2010,7 +2144,7 @@ impl Assembly<'_, '_> {
         // "top 3 venues in each state"
         let groups =
             query.dimensions.iter().filter(|name| !self.orders_by(name)).count() + usize::from(query.grain.is_some());
-        if query.limit.is_some() && groups > 1 {
+        if query.limit.is_some() && groups > 1 && !self.has_top() {
             let by = (0..builder.links.len()).rev().find(|at| {
                 self.group_links.contains(at) && matches!(builder.key_before(*at), Some(Key::By | Key::Every))
                     || matches!(builder.links.get(*at).and_then(Link::key), Some(Key::Grain(_)))
@@ -2020,6 +2154,17 @@ impl Assembly<'_, '_> {
             }
         }
         None
+    }
+
+    fn has_top(&self) -> bool {
+        self.draft
+            .constructs
+            .iter()
+            .any(|construct| matches!(construct, Construct::Top { .. }))
+    }
+
+    fn says_absence(&self) -> bool {
+        self.draft.query.filters.iter().any(|clause| clause.single().is_none())
     }
 
     fn orders_by(&self, name: &str) -> bool {

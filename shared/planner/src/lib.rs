@@ -5,6 +5,7 @@
 //! never dropped. Nothing here does I/O or reads a clock.
 
 mod build;
+mod construct;
 mod follow;
 mod index;
 mod link;
@@ -116,11 +117,22 @@ impl<'a> Planner<'a> {
             plan.follow_ups = self.first_questions(context);
             return plan;
         }
-        let goes_on = draft.goes_on || (!draft.has_metrics && !draft.is_explicit);
+        let names_nothing = !draft.has_metrics && !draft.names_groups;
+        let goes_on = draft.goes_on
+            || names_nothing && (!draft.is_explicit || draft.bare_rank.is_some() || !draft.constructs.is_empty())
+            || draft.says_all && !draft.has_metrics
+            || names_nothing && draft.groups_are_kinds
+            || names_nothing && !draft.query.having.is_empty();
         let mut query = match context.previous.filter(|_| goes_on) {
             Some(previous) => follow::go_on(previous, &draft),
             None => draft.query.clone(),
         };
+        if query.grain.is_none() {
+            query.grain = draft.needs_grain;
+        }
+        for construct in &draft.constructs {
+            construct.apply(&mut query);
+        }
         for filter in query.filters.iter_mut().filter_map(FilterClause::single_mut) {
             if filter.op == Operator::In && filter.values.len() == 1 {
                 filter.op = Operator::Equal;

@@ -25,7 +25,10 @@ fn score(file: &str) -> Score {
 #[test]
 fn print_scores() {
     let score = score("tuning.toml");
-    println!("{} of {} right, {} sure and wrong, very sure {:?}", score.right, score.cases, score.sure_and_wrong, score.very_sure);
+    println!(
+        "{} of {} right, {} sure and wrong, very sure {:?}",
+        score.right, score.cases, score.sure_and_wrong, score.very_sure
+    );
     for failed in &score.failed {
         println!("{failed}");
     }

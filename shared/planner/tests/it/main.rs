@@ -2,6 +2,6 @@ mod cases;
 mod plans;
 mod support;
 
+mod eval;
 #[path = "../../eval/score.rs"]
 mod score;
-mod eval;
