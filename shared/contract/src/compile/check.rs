@@ -10,7 +10,7 @@ use crate::{
 use std::{collections::BTreeMap, fmt};
 
 /// Words that SQL keeps for itself; as a column name they would need quotes.
-const RESERVED: &[&str] = &[
+pub(super) const RESERVED: &[&str] = &[
     "all",
     "and",
     "any",
@@ -302,7 +302,7 @@ impl Check<'_> {
                     "a ratio (over) is made of sums: aggregate = \"sum\"".to_owned(),
                 );
             }
-            if super::base_table(catalogue, &columns).is_none() && !columns.is_empty() {
+            if super::graph::Graph::new(catalogue).base_table(&columns).is_none() && !columns.is_empty() {
                 self.add(
                     entry,
                     line,

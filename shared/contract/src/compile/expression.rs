@@ -90,25 +90,54 @@ impl Expression {
     }
 }
 
+impl Expression {
+    /// Whether it names a number that is not whole, so that whole columns may give a fraction.
+    pub fn has_fractions(&self) -> bool {
+        match self {
+            Expression::Column(_) => false,
+            Expression::Number(number) => number.contains('.'),
+            Expression::Negative(inner) => inner.has_fractions(),
+            Expression::Binary(left, _, right) => left.has_fractions() || right.has_fractions(),
+        }
+    }
+
+    /// Its text with each column written by `column`.
+    ///
+    /// # Errors
+    /// Those of `column`.
+    pub fn written<E>(&self, column: &mut impl FnMut(&ColumnRef) -> Result<String, E>) -> Result<String, E> {
+        Ok(match self {
+            Expression::Column(name) => column(name)?,
+            Expression::Number(number) => number.clone(),
+            Expression::Negative(inner) if matches!(**inner, Expression::Binary(..)) => {
+                format!("(-({}))", inner.written(column)?)
+            }
+            Expression::Negative(inner) => format!("(-{})", inner.written(column)?),
+            // Whole numbers divided by whole numbers would lose their fraction.
+            Expression::Binary(left, '/', right) => format!(
+                "(CAST({} AS DOUBLE PRECISION) / NULLIF({}, 0))",
+                left.written(column)?,
+                right.written(column)?
+            ),
+            Expression::Binary(left, op, right) => {
+                let mut side = |side: &Expression| -> Result<String, E> {
+                    let text = side.written(column)?;
+                    Ok(match side {
+                        Expression::Binary(_, '+' | '-', _) => format!("({text})"),
+                        _ => text,
+                    })
+                };
+                let (left, right) = (side(left)?, side(right)?);
+                format!("{left} {op} {right}")
+            }
+        })
+    }
+}
+
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Expression::Column(column) => column.fmt(f),
-            Expression::Number(number) => f.write_str(number),
-            Expression::Negative(inner) if matches!(**inner, Expression::Binary(..)) => write!(f, "(-({inner}))"),
-            Expression::Negative(inner) => write!(f, "(-{inner})"),
-            // Whole numbers divided by whole numbers would lose their fraction.
-            Expression::Binary(left, '/', right) => {
-                write!(f, "(CAST({left} AS DOUBLE PRECISION) / NULLIF({right}, 0))")
-            }
-            Expression::Binary(left, op, right) => {
-                let side = |side: &Expression| match (side, op) {
-                    (Expression::Binary(_, '+' | '-', _), _) => format!("({side})"),
-                    _ => side.to_string(),
-                };
-                write!(f, "{} {op} {}", side(left), side(right))
-            }
-        }
+        let text = self.written::<fmt::Error>(&mut |column| Ok(column.to_string()))?;
+        f.write_str(&text)
     }
 }
 

@@ -8,10 +8,19 @@
 //! ranking (a limit, or a condition on a metric), where "no city" is not an answer to "which city".
 
 mod check;
+mod clause;
+mod compiler;
 mod expression;
+mod graph;
+mod layers;
+mod metric;
 mod offer;
-mod select;
+mod order;
+mod parts;
+mod period;
+mod scope;
 mod values;
+mod world;
 
 pub use check::{CatalogueError, CatalogueProblem};
 pub use expression::{ColumnRef, Expression};
@@ -19,12 +28,12 @@ pub use offer::suggest;
 
 use crate::{
     api::{DataState, Parameter},
-    catalogue::{Catalogue, Dimension, Join},
+    catalogue::{Catalogue, Dimension, MetricSource},
     query::{Days, Query, QueryError},
     table::{Cell, Column, Table},
 };
 use jiff::civil::Date;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 /// The most values one filter may name, and the most metrics, dimensions or filters of one query. They keep a
 /// statement far under Redshift's 100 KB.
@@ -79,7 +88,8 @@ pub struct Page {
 /// # Errors
 /// What is wrong, where in the query, and how to mend it.
 pub fn compile(query: &Query, catalogue: &Catalogue, context: &CompileContext<'_>) -> Result<Compiled, QueryError> {
-    select::Compiler::new(query, catalogue, context)?.compile()
+    let world = world::World::new(catalogue, context)?;
+    compiler::Compiler::new(&world, query)?.compile()
 }
 
 impl Compiled {
@@ -151,40 +161,14 @@ impl Compiled {
 /// Stands for "the currency that the row's currency column names", until the rows are seen.
 const MIXED_CURRENCY: &str = "currency";
 
-/// The joins that lead from `base` to `table`, always from many to one; the fewest. `None` if there are none.
-fn path<'a>(catalogue: &'a Catalogue, base: &str, table: &str) -> Option<Vec<&'a Join>> {
-    let mut reached: BTreeMap<String, Vec<&Join>> = BTreeMap::from([(base.to_owned(), Vec::new())]);
-    let mut queue = VecDeque::from([base.to_owned()]);
-    while let Some(at) = queue.pop_front() {
-        let so_far = reached.get(&at)?.clone();
-        if at == table {
-            return Some(so_far);
-        }
-        for join in &catalogue.joins {
-            let (Some(from), Some(to)) = (ColumnRef::parse(&join.from), ColumnRef::parse(&join.to)) else {
-                continue;
-            };
-            if from.table == at && !reached.contains_key(&to.table) {
-                let mut route = so_far.clone();
-                route.push(join);
-                reached.insert(to.table.clone(), route);
-                queue.push_back(to.table);
-            }
-        }
+/// The table whose rows a metric's source aggregates.
+fn base_of(world: &world::World<'_>, source: &MetricSource) -> Option<String> {
+    let mut columns: Vec<ColumnRef> = Vec::new();
+    for text in std::iter::once(&source.of).chain(&source.over) {
+        columns.extend(Expression::parse(text).ok()?.columns().into_iter().cloned());
     }
-    None
-}
-
-/// The table whose rows are aggregated: the one from which all columns are reached without multiplying rows.
-fn base_table(catalogue: &Catalogue, columns: &[ColumnRef]) -> Option<String> {
-    columns
-        .iter()
-        .find(|candidate| {
-            columns
-                .iter()
-                .all(|other| path(catalogue, &candidate.table, &other.table).is_some())
-        })
-        .map(|column| column.table.clone())
+    columns.extend(source.filters.iter().filter_map(|f| ColumnRef::parse(&f.dimension)));
+    world.graph.base_table(&columns)
 }
 
 /// Whether the published data says anything of a dimension.
@@ -196,6 +180,6 @@ pub fn filled_dimension(dimension: &Dimension, catalogue: &Catalogue, state: &Da
         .and_then(ColumnRef::parse);
     column.map_or_else(
         || state.tables.iter().any(|table| table.row_count > 0),
-        |column| select::filled(state, catalogue, &column),
+        |column| world::filled(state, catalogue, &column),
     )
 }

@@ -36,6 +36,15 @@ impl Parameters {
         format!("CAST({} AS DATE)", self.add(hint, day.to_string()))
     }
 
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Forgets the parameters after the first `count`.
+    pub fn truncate(&mut self, count: usize) {
+        self.list.truncate(count);
+    }
+
     pub fn into_list(self) -> Vec<Parameter> {
         self.list
     }

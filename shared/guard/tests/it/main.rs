@@ -1,0 +1,4 @@
+//! The guard as its callers meet it: statements in, a refusal or the statement to run out.
+
+mod cases;
+mod support;
