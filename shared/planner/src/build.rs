@@ -155,6 +155,15 @@ impl<'a> Builder<'a> {
                     .retain(|reading| matches!(reading, Reading::Number(_)) == is_ranked);
             }
             self.settle_name(at);
+            // "show 5" orders, "the show on Friday" is a concert.
+            let orders =
+                at == 0 && self.links.len() == 2 && self.reading(1, |reading| matches!(reading, Reading::Number(_)));
+            if orders && let Some(link) = self.links.get_mut(at) {
+                let says_list = |reading: &Reading| matches!(reading, Reading::Key(Key::List));
+                if link.readings.iter().any(says_list) {
+                    link.readings.retain(says_list);
+                }
+            }
             // "by Fugazi" names an artist, it does not group.
             let names = self.links.get(at).is_some_and(|link| link.key() == Some(Key::By))
                 && self
@@ -336,6 +345,12 @@ impl<'a> Builder<'a> {
             }
         }
         for at in 0..self.links.len() {
+            if let Some(role) = self.said_twice(at, &roles)
+                && let Some(slot) = roles.get_mut(at)
+            {
+                *slot = role;
+                continue;
+            }
             // "concerts where …", "artists who …": the word refers to the noun before it.
             let refers = self.is_question_word(at) && (0..at).any(|earlier| self.is_noun(earlier));
             if self.is_noun(at) && !refers && roles.get(at) == Some(&Role::None) {
@@ -346,6 +361,35 @@ impl<'a> Builder<'a> {
             }
         }
         roles
+    }
+
+    /// "drew more than 3,000 people", "customers who bought tickets": a figure that is named by its verb as well, or by
+    /// the object of what is counted.
+    fn said_twice(&self, at: usize, roles: &[Role]) -> Option<Role> {
+        let link = self.links.get(at)?;
+        let metric = link.metric().filter(|_| roles.get(at) == Some(&Role::None))?;
+        let compared = self
+            .after(at)
+            .filter(|next| self.is_compare(*next))
+            .and_then(|next| self.after(next));
+        let is_target = compared.is_some_and(|target| {
+            roles.get(target) == Some(&Role::Target) && self.links.get(target).and_then(Link::metric) == Some(metric)
+        });
+        if is_target {
+            return Some(Role::Context);
+        }
+        // "how many customers bought tickets"
+        let counted = (0..at).find(|index| self.links.get(*index).and_then(Link::key) == Some(Key::Count))?;
+        let subject = self
+            .after(counted)
+            .filter(|subject| self.before(at) == Some(*subject))?;
+        let of_subject = self.metric(self.links.get(subject)?.metric()?)?;
+        let is_distinct = of_subject
+            .sources
+            .iter()
+            .all(|s| s.aggregate == Aggregate::CountDistinct);
+        let is_object = self.metric(metric).is_some_and(|metric| metric.noun.is_some()) && !self.touches(subject, at);
+        (is_distinct && is_object).then_some(Role::Context)
     }
 
     /// The noun that a comparison is with: the next one, else the one before.
@@ -403,6 +447,11 @@ impl<'a> Builder<'a> {
             && !self.orders(link)
         {
             return Role::None;
+        }
+        let after_rank =
+            before.is_some_and(|index| self.reading(index, |r| matches!(r, Reading::Rank(..) | Reading::RankOf(..))));
+        if after_rank && self.orders(link) && roles.contains(&Role::Group) {
+            return Role::Order;
         }
         match key {
             Some(Key::Every) if is_every => return or_group,
@@ -489,11 +538,36 @@ impl<'a> Builder<'a> {
             .iter()
             .any(|l| l.readings.iter().any(|r| matches!(r, Reading::Rank(..))));
         match (is_entity, others, ranked) {
+            // "concerts, attendance and revenue": one of several figures; "concert revenue" is one figure.
+            (true, true, _) if self.is_one_of_several(at) => Role::Metric,
             (true, true, _) => Role::Context,
             (_, false, true) => Role::Group,
             (true, false, false) => Role::Metric,
             (false, _, _) => Role::Group,
         }
+    }
+
+    /// Whether a noun in the plural stands right before another figure, in a list that "and" closes.
+    fn is_one_of_several(&self, at: usize) -> bool {
+        let Some(link) = self.links.get(at) else { return false };
+        let is_plural = self
+            .tokens
+            .get(link.end().saturating_sub(1))
+            .is_some_and(Token::is_plural);
+        let is_figure = |index: usize| self.links.get(index).is_some_and(|link| link.metric().is_some());
+        let lists = self.links.iter().enumerate().skip(at + 1).any(|(and, link)| {
+            link.key() == Some(Key::And)
+                && self.after(and).is_some_and(is_figure)
+                && self.before(and).is_some_and(is_figure)
+        });
+        let first =
+            (0..at).all(|index| self.is_light(index) || self.links.get(index).and_then(Link::key) == Some(Key::List));
+        is_plural
+            && lists
+            && first
+            && self
+                .after(at)
+                .is_some_and(|next| is_figure(next) && self.touches(at, next))
     }
 
     /// "every city" and "in all cities" group; "all concerts" are listed.
@@ -879,6 +953,11 @@ impl Assembly<'_, '_> {
                     }
                     continue;
                 }
+                Time::NoSuchDay => {
+                    self.quietly(at);
+                    self.draft.beyond = Some((builder.words(link), Lack::NoSuchDay));
+                    continue;
+                }
                 Time::Months(_) => TimePart::MonthOfYear,
                 Time::Weekdays(_) => TimePart::Weekday,
                 Time::Quarters(_) => TimePart::QuarterOfYear,
@@ -1251,12 +1330,16 @@ impl Assembly<'_, '_> {
                 Some(Key::Grain(_)) if builder.key_before(at) == Some(Key::Count) => {}
                 Some(Key::Grain(grain)) => {
                     let before = builder.before(at);
-                    let asked = matches!(
-                        builder.key_before(at),
-                        Some(Key::Which | Key::RankThings(_) | Key::RankBy(_) | Key::InTime(_))
-                    ) || before.is_some_and(|index| {
-                        builder.reading(index, |r| matches!(r, Reading::Rank(..) | Reading::Number(_)))
-                    });
+                    let averaged = builder.links.iter().any(|link| link.key() == Some(Key::Moving));
+                    let asked = !averaged
+                        && matches!(
+                            builder.key_before(at),
+                            Some(Key::Which | Key::RankThings(_) | Key::RankBy(_) | Key::InTime(_))
+                        )
+                        || !averaged
+                            && before.is_some_and(|index| {
+                                builder.reading(index, |r| matches!(r, Reading::Rank(..) | Reading::Number(_)))
+                            });
                     let part = match grain {
                         Grain::Month => Some(TimePart::MonthOfYear),
                         Grain::Quarter => Some(TimePart::QuarterOfYear),
@@ -1754,7 +1837,12 @@ impl Assembly<'_, '_> {
             (None, Some(named)) => named,
             (None, None) => {
                 self.draft.guesses += 1;
-                builder.default_metric(!grouped || self.draft.query.dimensions.iter().any(is_entity))
+                let by_amount = builder
+                    .links
+                    .get(rank.link)
+                    .is_some_and(|link| matches!(link.key(), Some(Key::RankThings(_))));
+                // "the best artists" are those of the largest amounts, "plays most" counts.
+                builder.default_metric(by_amount || !grouped || self.draft.query.dimensions.iter().any(is_entity))
             }
         };
         if !grouped {
@@ -1877,7 +1965,11 @@ impl Assembly<'_, '_> {
                 index.is_some_and(|i| self.group_links.contains(&i))
                     && matches!(builder.key_before(at), Some(Key::List | Key::Which))
             };
+            // "for each genre, the 5 artists with the most concerts"
+            let is_counted =
+                !ranks.is_empty() && builder.after(at).is_some_and(|next| self.group_links.contains(&next));
             let fits = is_alone
+                || is_counted
                 || is_ranked(builder.before(at))
                 || is_ranked(builder.after(at))
                 || is_listed(builder.after(at));
@@ -1903,9 +1995,10 @@ impl Assembly<'_, '_> {
                 .and_then(|at| builder.tokens.get(at))
                 .is_some_and(|t| matches!(t.norm.as_str(), "by" | "per" | "each" | "every"));
             !grouped
+                && !tokens.iter().any(Token::is_plural)
                 && tokens
                     .last()
-                    .is_some_and(|token| !token.is_plural() && !matches!(token.norm.as_str(), "who" | "where" | "when"))
+                    .is_some_and(|token| !matches!(token.norm.as_str(), "who" | "where" | "when"))
         });
         if singular { 1 } else { RANKED_ROWS }
     }

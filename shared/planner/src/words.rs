@@ -125,6 +125,10 @@ pub(crate) enum Lack {
     Counting,
     Listing,
     Periods,
+    /// To change something, or to behave otherwise.
+    Command,
+    /// A day that no calendar has.
+    NoSuchDay,
 }
 
 impl Lack {
@@ -153,6 +157,8 @@ impl Lack {
                 "take several stretches of time that do not touch; ask for one of them, or for whole years"
             }
             Lack::Listing => "list these one by one; it can count them",
+            Lack::Command => "change data or take orders: it only reads figures",
+            Lack::NoSuchDay => "know a day that is in no calendar",
             Lack::Counting => "count these; it can list them",
         }
     }
@@ -590,7 +596,9 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("peers", Peers),
     ("peer", Peers),
     ("the rest", Peers),
-    ("the average", Peers),
+    ("than average", Peers),
+    ("than the average", Peers),
+    ("average of all", Peers),
     ("against", Versus),
     ("relative to", Versus),
     ("in comparison with", Versus),
@@ -609,6 +617,27 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("and add", Add),
     ("include", Add),
     ("total sum of", Filler),
+    ("avg", Average),
+    ("break down", List),
+    ("broken down", Filler),
+    ("coming up", Filler),
+    ("of any year", Filler),
+    ("in any year", Filler),
+    ("any year", Filler),
+    ("drop table", Beyond(Lack::Command)),
+    ("drop the table", Beyond(Lack::Command)),
+    ("drop database", Beyond(Lack::Command)),
+    ("drop the database", Beyond(Lack::Command)),
+    ("drop all table", Beyond(Lack::Command)),
+    ("delete", Beyond(Lack::Command)),
+    ("truncate", Beyond(Lack::Command)),
+    ("insert into", Beyond(Lack::Command)),
+    ("alter table", Beyond(Lack::Command)),
+    ("update the", Beyond(Lack::Command)),
+    ("ignore", Beyond(Lack::Command)),
+    ("instruction", Beyond(Lack::Command)),
+    ("your rule", Beyond(Lack::Command)),
+    ("system prompt", Beyond(Lack::Command)),
 ];
 
 /// Words that a sentence needs and a query does not. Anything that narrows or changes the meaning is not here.
@@ -618,7 +647,7 @@ pub(crate) const FILLERS: &str = "a about am an are as be been being but can cou
     take tell thank thanks that thats the their them then there theres these they thing things this those total \
     totals us want was we were whats will would you your info information data know is's there's any different \
     distinct go went going actually so here with too unique separate name names use used ones one altogether combined together chart graph plot \
-    table were's interested differ differs kindly gimme okay ok terms term \
+    table were's interested differ differs kindly gimme okay ok terms term buck bucks \
     quick quickly";
 
 /// Comparisons in front of a number.

@@ -498,6 +498,28 @@ impl Assembly<'_, '_> {
     /// "the maximum attendance at each venue": one figure of each group, and no ranking of groups.
     fn is_extreme(&self, at: usize) -> bool {
         let builder = self.builder;
+        const WORDS: [&str; 9] = [
+            "maximum", "max", "minimum", "min", "highest", "lowest", "largest", "smallest", "greatest",
+        ];
+        let says_extreme = builder
+            .links
+            .get(at)
+            .and_then(|link| builder.word(link.at))
+            .is_some_and(|w| WORDS.contains(&w));
+        let is_amount = builder
+            .after(at)
+            .and_then(|next| builder.links.get(next)?.metric())
+            .is_some_and(|index| {
+                builder.metric(index).is_some_and(|metric| {
+                    metric
+                        .sources
+                        .iter()
+                        .all(|source| source.aggregate == Aggregate::Sum && source.over.is_none())
+                })
+            });
+        if !says_extreme || !is_amount {
+            return false;
+        }
         let figure_follows = builder
             .after(at)
             .is_some_and(|next| self.roles.get(next) == Some(&Role::Metric) && builder.touches(at, next));
