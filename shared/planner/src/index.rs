@@ -15,7 +15,7 @@ use std::{
 
 /// Past this many values with the same word, a word is no name.
 const MOST_PARTIAL: usize = 40;
-/// Values are compared by spelling only where this many share the first letter and a similar length.
+/// Names are compared letter by letter with at most this many of a similar shape.
 const MOST_COMPARED: usize = 20_000;
 
 /// The values of the data, ready to be looked up by their words. Build it once for each snapshot.
@@ -25,7 +25,16 @@ pub struct ValueIndex {
     entries: Vec<Entry>,
     by_first: HashMap<String, Vec<usize>>,
     by_word: HashMap<String, Vec<usize>>,
-    by_letter: HashMap<char, Vec<usize>>,
+    by_shape: HashMap<Shape, Vec<usize>>,
+}
+
+/// What two spellings of one name have in common: the first letter, the number of words, the length within the
+/// tolerance. Names are compared letter by letter only with those of their shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Shape {
+    letter: char,
+    words: usize,
+    letters: usize,
 }
 
 /// One name of one value.
@@ -36,6 +45,21 @@ pub(crate) struct Entry {
     pub weight: i64,
     pub words: Vec<String>,
     joined: String,
+    /// The letters that occur, one bit each.
+    letters: u64,
+}
+
+/// One bit for each letter and digit of a text; what is neither shares the rest. A spelling that differs by n letters
+/// changes at most 2n bits, which is quicker to see than the distance.
+fn letters_of(text: &str) -> u64 {
+    text.chars().fold(0, |bits, c| {
+        let bit = match c {
+            'a'..='z' => c as u32 - 'a' as u32,
+            '0'..='9' => 26 + (c as u32 - '0' as u32),
+            _ => 36 + c as u32 % 28,
+        };
+        bits | 1 << bit
+    })
 }
 
 impl ValueIndex {
@@ -58,6 +82,7 @@ impl ValueIndex {
                         weight,
                         words: words.to_vec(),
                         joined: words.join(" "),
+                        letters: letters_of(&words.join(" ")),
                     });
                 }
             };
@@ -77,7 +102,12 @@ impl ValueIndex {
                 index.by_word.entry(word.clone()).or_default().push(at);
             }
             if let Some(letter) = entry.joined.chars().next() {
-                index.by_letter.entry(letter).or_default().push(at);
+                let shape = Shape {
+                    letter,
+                    words: entry.words.len(),
+                    letters: entry.joined.chars().count(),
+                };
+                index.by_shape.entry(shape).or_default().push(at);
             }
         }
         index.entries = names;
@@ -144,12 +174,22 @@ impl ValueIndex {
             .join(" ");
         let length = asked.chars().count();
         let most = tolerance(length)?;
-        self.by_letter
-            .get(&asked.chars().next()?)?
-            .iter()
-            .take(MOST_COMPARED)
+        let letter = asked.chars().next()?;
+        let letters = letters_of(&asked);
+        // Each changed letter sets one bit and clears another.
+        let most_bits = 2 * u32::try_from(most).unwrap_or(u32::MAX / 2);
+        (length.saturating_sub(most)..=length + most)
+            .filter_map(|letters| {
+                self.by_shape.get(&Shape {
+                    letter,
+                    words: words.len(),
+                    letters,
+                })
+            })
+            .flatten()
             .filter_map(|at| self.entries.get(*at))
-            .filter(|entry| entry.words.len() == words.len() && entry.joined.chars().count().abs_diff(length) <= most)
+            .filter(|entry| (entry.letters ^ letters).count_ones() <= most_bits)
+            .take(MOST_COMPARED)
             .map(|entry| (entry, strsim::damerau_levenshtein(&asked, &entry.joined)))
             .filter(|(_, distance)| (1..=most).contains(distance))
             .min_by(|(a, a_distance), (b, b_distance)| {
