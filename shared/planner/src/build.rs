@@ -1705,7 +1705,7 @@ impl Assembly<'_, '_> {
         let Some(Key::Sorted(direction)) = self.builder.links.get(at)?.key() else {
             return None;
         };
-        self.quietly(at);
+        self.tell(at, "in this order".to_owned());
         Some(direction)
     }
 
@@ -1765,6 +1765,15 @@ impl Assembly<'_, '_> {
                 && let Some((metric, _)) = self.metrics.last().copied()
             {
                 let direction = self.sorted().unwrap_or(Direction::Descending);
+                self.order_by(metric, direction);
+            }
+            // "by city in ascending order": by the figure that is asked for.
+            if sort.is_none()
+                && self.draft.query.order.is_empty()
+                && self.draft.has_groups
+                && let Some((metric, _)) = self.metrics.last().copied()
+                && let Some(direction) = self.sorted()
+            {
                 self.order_by(metric, direction);
             }
             return;

@@ -43,9 +43,19 @@ pub(crate) fn time_at(tokens: &[Token], at: usize, today: Date) -> Option<(Time,
     };
     let parser = Parser { tokens, today };
     let lead = lead + usize::from(word(lead) == Some("the"));
+    // "since the beginning of 2026", "until the end of May": both ends are days of the stretch anyway.
+    let is_end = matches!(
+        (word(lead), word(lead + 1)),
+        (Some("end" | "beginning" | "start"), Some("of"))
+    );
+    let lead = lead + if is_end { 2 } else { 0 };
+    let lead = lead + usize::from(is_end && word(lead) == Some("the"));
     // "in the year 1999"
     let lead = lead + usize::from(word(lead) == Some("year") && parser.year(at + lead + 1).is_some());
     let start = at + lead;
+    if let Some((period, length)) = parser.days_of_one_year(start) {
+        return Some((Time::Period(period), lead + length));
+    }
     if let Some(length) = parser.no_such_day(start) {
         return Some((Time::NoSuchDay, lead + length));
     }
@@ -375,6 +385,41 @@ impl Parser<'_> {
         let year = self.year(at + 2 + skip)?;
         let day = Date::new(year, month, day).ok()?;
         fixed(day, day, 3 + skip)
+    }
+
+    /// "1 May and 15 June 2025", "May 1 to June 15 2025": two days, of which the second says the year.
+    fn days_of_one_year(&self, at: usize) -> Option<(Period, usize)> {
+        let day = |at: usize| {
+            if let (Some(month), Some(day)) = (self.month(at, true), self.day(at + 1)) {
+                return Some((month, day, 2));
+            }
+            let day = self.day(at)?;
+            let skip = usize::from(self.word(at + 1) == Some("of"));
+            Some((self.month(at + 1 + skip, true)?, day, 2 + skip))
+        };
+        let (month, first, length) = day(at)?;
+        if !matches!(
+            self.word(at + length),
+            Some("and" | "to" | "until" | "till" | "through")
+        ) {
+            return None;
+        }
+        let (second_month, second, second_length) = day(at + length + 1)?;
+        let end = at + length + 1 + second_length;
+        let year = self.year(end)?;
+        let to = Date::new(year, second_month, second).ok()?;
+        // "20 December to 5 January 2026" began the year before.
+        let from_year = if (month, first) <= (second_month, second) {
+            year
+        } else {
+            year - 1
+        };
+        let from = Date::new(from_year, month, first).ok()?;
+        let period = Period::Between {
+            from: Some(from),
+            to: Some(to),
+        };
+        Some((period, end + 1 - at))
     }
 
     /// How many words it takes to name a day that is not there: "February 30th 2025", "31 April".

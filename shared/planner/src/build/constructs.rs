@@ -313,7 +313,7 @@ impl Assembly<'_, '_> {
                 Direction::Ascending
             };
             let rows = self.draft.query.limit.unwrap_or_else(|| self.rows_of(rank_at));
-            self.quietly(rank_at);
+            self.tell(rank_at, "in order of the change".to_owned());
             self.draft.query.order.clear();
             self.draft.query.limit = None;
             self.draft.constructs.push(Construct::ByChange {
@@ -570,7 +570,15 @@ impl Assembly<'_, '_> {
     fn places(&mut self) {
         let builder = self.builder;
         for at in 0..builder.links.len() {
-            match builder.links.get(at).and_then(Link::key) {
+            let key = match builder.links.get(at).map(|link| (link.key(), builder.word(link.at))) {
+                // "how does Austin rank by attendance"
+                Some((Some(Key::SortBy), Some("rank" | "ranks"))) if self.part_of_whole(at).is_some() => {
+                    Some(Key::Rank)
+                }
+                Some((key, _)) => key,
+                None => None,
+            };
+            match key {
                 Some(Key::Place(place)) => {
                     let order = self.draft.query.order.first();
                     let fits = order.is_some_and(|order| {
