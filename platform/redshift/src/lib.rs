@@ -11,9 +11,11 @@ mod functions;
 mod parameters;
 mod result;
 mod runtime;
+mod tables;
 mod warehouse;
 
 pub use engine::Limits;
 pub use error::RedshiftError;
 pub use result::{ColumnInfo, QueryResult, Value};
+pub use tables::Tables;
 pub use warehouse::{TableInfo, Warehouse, matches};
