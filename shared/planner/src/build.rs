@@ -1,11 +1,15 @@
 //! Putting links together: each gets its role in the question, and the roles make a `Query`.
 
+mod constructs;
+
 use crate::{
+    construct::Construct,
     link::{Link, Match, Reading},
     text::Token,
     times::Time,
     words::{Key, Lack},
 };
+use concert_contract::query::Statistic;
 use concert_contract::{
     api::DataState,
     catalogue::{Aggregate, Catalogue, Dimension, Metric, TimePart, Unit},
@@ -16,6 +20,7 @@ use concert_contract::{
         QueryMetric, Value,
     },
 };
+use constructs::Region;
 use jiff::civil::Date;
 
 /// Rows of a ranking whose length nobody said.
@@ -53,6 +58,20 @@ pub(crate) struct Draft {
     pub guesses: usize,
     /// Filters that the same words could mean as well.
     pub alternatives: Vec<(usize, Filter)>,
+    /// Changes of the query, in the order in which they are made.
+    pub constructs: Vec<Construct>,
+    /// The grain that a construct needs where the query has none.
+    pub needs_grain: Option<Grain>,
+    /// Metrics beside those of the turn before.
+    pub adds: Vec<String>,
+    /// A ranking that names neither what is ranked nor by what: "the worst ones", "show 5".
+    pub bare_rank: Option<(Direction, Option<u32>)>,
+    /// Its groups stand for the kind of thing that a value has, and were not named.
+    pub groups_are_kinds: bool,
+    /// Groups were named by their own words.
+    pub names_groups: bool,
+    /// "all cities".
+    pub says_all: bool,
 }
 
 /// What a noun does.
@@ -96,6 +115,8 @@ impl<'a> Builder<'a> {
             group_links: Vec::new(),
             metrics: Vec::new(),
             periods: Vec::new(),
+            region: self.absence(),
+            averaged: None,
         }
         .assemble()
     }
@@ -134,6 +155,15 @@ impl<'a> Builder<'a> {
                     .retain(|reading| matches!(reading, Reading::Number(_)) == is_ranked);
             }
             self.settle_name(at);
+            // "show 5" orders, "the show on Friday" is a concert.
+            let orders =
+                at == 0 && self.links.len() == 2 && self.reading(1, |reading| matches!(reading, Reading::Number(_)));
+            if orders && let Some(link) = self.links.get_mut(at) {
+                let says_list = |reading: &Reading| matches!(reading, Reading::Key(Key::List));
+                if link.readings.iter().any(says_list) {
+                    link.readings.retain(says_list);
+                }
+            }
             // "by Fugazi" names an artist, it does not group.
             let names = self.links.get(at).is_some_and(|link| link.key() == Some(Key::By))
                 && self
@@ -315,6 +345,12 @@ impl<'a> Builder<'a> {
             }
         }
         for at in 0..self.links.len() {
+            if let Some(role) = self.said_twice(at, &roles)
+                && let Some(slot) = roles.get_mut(at)
+            {
+                *slot = role;
+                continue;
+            }
             // "concerts where …", "artists who …": the word refers to the noun before it.
             let refers = self.is_question_word(at) && (0..at).any(|earlier| self.is_noun(earlier));
             if self.is_noun(at) && !refers && roles.get(at) == Some(&Role::None) {
@@ -325,6 +361,35 @@ impl<'a> Builder<'a> {
             }
         }
         roles
+    }
+
+    /// "drew more than 3,000 people", "customers who bought tickets": a figure that is named by its verb as well, or by
+    /// the object of what is counted.
+    fn said_twice(&self, at: usize, roles: &[Role]) -> Option<Role> {
+        let link = self.links.get(at)?;
+        let metric = link.metric().filter(|_| roles.get(at) == Some(&Role::None))?;
+        let compared = self
+            .after(at)
+            .filter(|next| self.is_compare(*next))
+            .and_then(|next| self.after(next));
+        let is_target = compared.is_some_and(|target| {
+            roles.get(target) == Some(&Role::Target) && self.links.get(target).and_then(Link::metric) == Some(metric)
+        });
+        if is_target {
+            return Some(Role::Context);
+        }
+        // "how many customers bought tickets"
+        let counted = (0..at).find(|index| self.links.get(*index).and_then(Link::key) == Some(Key::Count))?;
+        let subject = self
+            .after(counted)
+            .filter(|subject| self.before(at) == Some(*subject))?;
+        let of_subject = self.metric(self.links.get(subject)?.metric()?)?;
+        let is_distinct = of_subject
+            .sources
+            .iter()
+            .all(|s| s.aggregate == Aggregate::CountDistinct);
+        let is_object = self.metric(metric).is_some_and(|metric| metric.noun.is_some()) && !self.touches(subject, at);
+        (is_distinct && is_object).then_some(Role::Context)
     }
 
     /// The noun that a comparison is with: the next one, else the one before.
@@ -382,6 +447,11 @@ impl<'a> Builder<'a> {
             && !self.orders(link)
         {
             return Role::None;
+        }
+        let after_rank =
+            before.is_some_and(|index| self.reading(index, |r| matches!(r, Reading::Rank(..) | Reading::RankOf(..))));
+        if after_rank && self.orders(link) && roles.contains(&Role::Group) {
+            return Role::Order;
         }
         match key {
             Some(Key::Every) if is_every => return or_group,
@@ -468,11 +538,36 @@ impl<'a> Builder<'a> {
             .iter()
             .any(|l| l.readings.iter().any(|r| matches!(r, Reading::Rank(..))));
         match (is_entity, others, ranked) {
+            // "concerts, attendance and revenue": one of several figures; "concert revenue" is one figure.
+            (true, true, _) if self.is_one_of_several(at) => Role::Metric,
             (true, true, _) => Role::Context,
             (_, false, true) => Role::Group,
             (true, false, false) => Role::Metric,
             (false, _, _) => Role::Group,
         }
+    }
+
+    /// Whether a noun in the plural stands right before another figure, in a list that "and" closes.
+    fn is_one_of_several(&self, at: usize) -> bool {
+        let Some(link) = self.links.get(at) else { return false };
+        let is_plural = self
+            .tokens
+            .get(link.end().saturating_sub(1))
+            .is_some_and(Token::is_plural);
+        let is_figure = |index: usize| self.links.get(index).is_some_and(|link| link.metric().is_some());
+        let lists = self.links.iter().enumerate().skip(at + 1).any(|(and, link)| {
+            link.key() == Some(Key::And)
+                && self.after(and).is_some_and(is_figure)
+                && self.before(and).is_some_and(is_figure)
+        });
+        let first =
+            (0..at).all(|index| self.is_light(index) || self.links.get(index).and_then(Link::key) == Some(Key::List));
+        is_plural
+            && lists
+            && first
+            && self
+                .after(at)
+                .is_some_and(|next| is_figure(next) && self.touches(at, next))
     }
 
     /// "every city" and "in all cities" group; "all concerts" are listed.
@@ -731,12 +826,17 @@ struct Assembly<'b, 'a> {
     /// Metrics by index, with their links.
     metrics: Vec<(usize, usize)>,
     periods: Vec<(usize, Period)>,
+    /// What is said not to have happened.
+    region: Option<Region>,
+    /// A mean of single values that no metric of the catalogue is.
+    averaged: Option<(usize, Statistic)>,
 }
 
 impl Assembly<'_, '_> {
     fn assemble(mut self) -> Draft {
         self.scope();
         self.nouns();
+        self.averages();
         self.kinds();
         self.grains();
         self.compares();
@@ -778,10 +878,18 @@ impl Assembly<'_, '_> {
             if let Some(not) = not {
                 self.quietly(not);
             }
+            let in_region = self.region.as_ref().is_some_and(|region| at > region.from);
             if let Some((dimension, reading, rivals)) = self.choose_value(at, link) {
                 let Some(of) = builder.dimension(dimension) else {
                     continue;
                 };
+                if let (true, Reading::Value { value, .. }) = (in_region, &reading) {
+                    if let Some(region) = &mut self.region {
+                        merge_filter(&mut region.filters, value_filter(of, value, false));
+                    }
+                    self.tell(at, format!("{} is {value}", of.label));
+                    continue;
+                }
                 // "not in Boston or Chicago" leaves out both.
                 let chained = last_negated.is_some_and(|(negated, of)| {
                     of == dimension
@@ -837,9 +945,17 @@ impl Assembly<'_, '_> {
             };
             let part = match time {
                 Time::Period(period) => {
-                    if not.is_none() {
+                    if let Some(region) = self.region.as_mut().filter(|_| in_region) {
+                        region.period = Some(period.clone());
+                        self.tell(at, format!("period {}", concert_contract::insight::period_text(period)));
+                    } else if not.is_none() {
                         self.periods.push((at, period.clone()));
                     }
+                    continue;
+                }
+                Time::NoSuchDay => {
+                    self.quietly(at);
+                    self.draft.beyond = Some((builder.words(link), Lack::NoSuchDay));
                     continue;
                 }
                 Time::Months(_) => TimePart::MonthOfYear,
@@ -857,14 +973,21 @@ impl Assembly<'_, '_> {
             };
             let op = if not.is_some() { Operator::NotIn } else { Operator::In };
             let values: Vec<Value> = numbers.iter().map(|number| Value::Integer(*number)).collect();
-            merge_filter(
-                &mut filters,
-                Filter {
-                    dimension: of.name.clone(),
-                    op,
-                    values,
-                },
-            );
+            let filter = Filter {
+                dimension: of.name.clone(),
+                op,
+                values,
+            };
+            match self.region.as_mut().filter(|_| in_region) {
+                Some(region) => merge_filter(
+                    &mut region.filters,
+                    Filter {
+                        op: Operator::In,
+                        ..filter
+                    },
+                ),
+                None => merge_filter(&mut filters, filter),
+            };
             self.tell(at, of.label.clone());
             self.draft.has_scope = true;
         }
@@ -934,6 +1057,8 @@ impl Assembly<'_, '_> {
         let periods = std::mem::take(&mut self.periods);
         match periods.as_slice() {
             [] => {}
+            [(at, period)] if self.period_to_compare(*at, period) => {}
+            several if self.two_periods(several) => {}
             [(at, period)] => {
                 self.draft.query.period = Some(period.clone());
                 self.tell(
@@ -1000,6 +1125,12 @@ impl Assembly<'_, '_> {
             match roles.get(at) {
                 Some(Role::Metric) => {
                     let Some(index) = link.metric() else { continue };
+                    if let Some(region) = self.region.as_mut().filter(|region| at > region.from) {
+                        region.of = region.of.or(Some(index));
+                        let label = builder.metric(index).map_or("", |m| m.label.as_str());
+                        self.tell(at, label.to_owned());
+                        continue;
+                    }
                     if !self.metrics.iter().any(|(metric, _)| *metric == index) {
                         self.metrics.push((index, at));
                     }
@@ -1010,6 +1141,14 @@ impl Assembly<'_, '_> {
                 }
                 Some(Role::Group) => {
                     let Some(index) = link.dimension() else { continue };
+                    if self
+                        .region
+                        .as_ref()
+                        .is_some_and(|region| at > region.from && builder.is_entity(index))
+                    {
+                        self.quietly(at);
+                        continue;
+                    }
                     self.group(at, index);
                     self.draft.is_explicit |= !builder.is_question_word(at);
                 }
@@ -1102,64 +1241,7 @@ impl Assembly<'_, '_> {
             self.group_links.push(at);
             self.draft.has_groups = true;
             self.draft.is_explicit = true;
-        }
-    }
-
-    /// "the best concert of each year" is more than one ranking can say.
-    fn best_of_each(&mut self) {
-        let builder = self.builder;
-        let is_entity = |name: &String| {
-            builder
-                .catalogue
-                .dimension(name)
-                .is_some_and(|d| d.column.is_none() && d.part.is_none())
-        };
-        if self.draft.query.limit.is_none() {
-            return;
-        }
-        if !self.draft.query.dimensions.iter().any(is_entity) {
-            // All of them for each stretch of time hold the answer.
-            let counted = builder
-                .links
-                .iter()
-                .any(|link| link.readings.iter().any(|r| matches!(r, Reading::Number(_))));
-            if self.draft.query.grain.is_some() && !self.draft.query.dimensions.is_empty() && !counted {
-                self.draft.query.limit = None;
-                self.draft.query.order.clear();
-            }
-            return;
-        }
-        let others: Vec<usize> = self
-            .group_links
-            .iter()
-            .copied()
-            .filter(|at| {
-                let link = builder.links.get(*at);
-                let grouped = matches!(builder.key_before(*at), Some(Key::By));
-                let name = link
-                    .and_then(Link::dimension)
-                    .and_then(|index| builder.dimension(index))
-                    .map(|d| &d.name);
-                grouped && !name.is_some_and(is_entity)
-            })
-            .collect();
-        for at in others {
-            let link = builder.links.get(at);
-            if matches!(link.and_then(Link::key), Some(Key::Grain(_))) {
-                self.draft.query.grain = None;
-            }
-            if let Some(dimension) = link
-                .and_then(Link::dimension)
-                .and_then(|index| builder.dimension(index))
-            {
-                self.draft.query.dimensions.retain(|name| *name != dimension.name);
-            }
-            if let Some(used) = self.used.get_mut(at) {
-                *used = false;
-            }
-            let words = link.map(|link| builder.words(link)).unwrap_or_default();
-            self.draft.beyond = Some((words.clone(), Lack::EachGroup));
-            self.draft.understood.retain(|understood| understood.words != words);
+            self.draft.groups_are_kinds = true;
         }
     }
 
@@ -1235,6 +1317,8 @@ impl Assembly<'_, '_> {
         }
         self.group_links.push(at);
         self.draft.has_groups = true;
+        self.draft.names_groups |= !self.builder.is_question_word(at);
+        self.draft.says_all |= self.builder.key_before(at) == Some(Key::Every);
         self.tell(at, format!("by {}", dimension.label.to_lowercase()));
     }
 
@@ -1246,12 +1330,16 @@ impl Assembly<'_, '_> {
                 Some(Key::Grain(_)) if builder.key_before(at) == Some(Key::Count) => {}
                 Some(Key::Grain(grain)) => {
                     let before = builder.before(at);
-                    let asked = matches!(
-                        builder.key_before(at),
-                        Some(Key::Which | Key::RankThings(_) | Key::RankBy(_) | Key::InTime(_))
-                    ) || before.is_some_and(|index| {
-                        builder.reading(index, |r| matches!(r, Reading::Rank(..) | Reading::Number(_)))
-                    });
+                    let averaged = builder.links.iter().any(|link| link.key() == Some(Key::Moving));
+                    let asked = !averaged
+                        && matches!(
+                            builder.key_before(at),
+                            Some(Key::Which | Key::RankThings(_) | Key::RankBy(_) | Key::InTime(_))
+                        )
+                        || !averaged
+                            && before.is_some_and(|index| {
+                                builder.reading(index, |r| matches!(r, Reading::Rank(..) | Reading::Number(_)))
+                            });
                     let part = match grain {
                         Grain::Month => Some(TimePart::MonthOfYear),
                         Grain::Quarter => Some(TimePart::QuarterOfYear),
@@ -1266,6 +1354,7 @@ impl Assembly<'_, '_> {
                             self.draft.query.grain = Some(grain);
                             self.group_links.push(at);
                             self.draft.has_groups = true;
+                            self.draft.names_groups = true;
                             self.tell(at, format!("by {}", grain.name()));
                         }
                     }
@@ -1274,6 +1363,7 @@ impl Assembly<'_, '_> {
                     let grain = self.trend_grain();
                     self.draft.query.grain = Some(grain);
                     self.draft.has_groups = true;
+                    self.draft.names_groups = true;
                     self.tell(at, format!("by {}", grain.name()));
                 }
                 _ => {}
@@ -1500,6 +1590,13 @@ impl Assembly<'_, '_> {
             }) else {
                 continue;
             };
+            if let Some(metric) = builder.metric(index)
+                && builder.is_available(index)
+                && self.thing_with(at, metric, condition)
+            {
+                self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
+                continue;
+            }
             let only_single = self.draft.query.dimensions.iter().all(|name| {
                 builder
                     .entity()
@@ -1528,6 +1625,59 @@ impl Assembly<'_, '_> {
             self.draft.is_explicit = true;
             self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
         }
+    }
+
+    /// "venues that sold out a concert", "artists who never sold out": a condition on the single rows of things.
+    fn thing_with(&mut self, at: usize, metric: &Metric, condition: &concert_contract::catalogue::Condition) -> bool {
+        let builder = self.builder;
+        let having = MetricFilter {
+            metric: metric.name.clone(),
+            op: condition.op,
+            values: condition.values.clone(),
+        };
+        if let Some(region) = self.region.as_mut().filter(|region| at > region.from) {
+            region.having.push(having);
+            return true;
+        }
+        let thing = match self.draft.query.dimensions.as_slice() {
+            [name] => builder
+                .catalogue
+                .dimension(name)
+                .filter(|d| d.column.is_some() && d.key.is_some()),
+            _ => None,
+        };
+        let counted = builder.counted().map(|(index, metric)| (index, metric.name.clone()));
+        let negated = matches!(builder.key_before(at), Some(Key::Not));
+        let (Some(thing), Some((index, of)), Some(entity), false, None) = (
+            thing,
+            counted,
+            builder.entity().and_then(|index| builder.dimension(index)),
+            negated,
+            self.draft.query.grain,
+        ) else {
+            return false;
+        };
+        let is_plain = self.metrics.iter().all(|(metric, _)| *metric == index);
+        let ranks = builder.links.iter().any(|link| {
+            matches!(link.key(), Some(Key::RankThings(_) | Key::RankBy(_)))
+                || link.readings.iter().any(|reading| matches!(reading, Reading::Rank(..)))
+        });
+        if !is_plain || ranks {
+            return false;
+        }
+        self.draft.query.filters.push(crate::construct::exists(
+            concert_contract::query::Exists {
+                dimension: thing.name.clone(),
+                of,
+                per: vec![entity.name.clone()],
+                having: vec![having.into()],
+                ..Default::default()
+            },
+            false,
+        ));
+        self.draft.is_explicit = true;
+        self.draft.has_scope = true;
+        true
     }
 
     // Rankings
@@ -1587,6 +1737,9 @@ impl Assembly<'_, '_> {
         let primary = ranks.iter().find(|rank| rank.metric.is_some()).or(ranks.first());
         let Some(rank) = primary else {
             if let Some((at, rows)) = limit {
+                if self.metrics.is_empty() && self.group_links.is_empty() {
+                    self.draft.bare_rank = Some((Direction::Descending, Some(rows)));
+                }
                 self.draft.query.limit = Some(rows);
                 self.tell(at, format!("{rows} rows"));
                 if let Some((metric, _)) = self.metrics.first().copied() {
@@ -1602,6 +1755,9 @@ impl Assembly<'_, '_> {
             }
             return;
         };
+        if self.metrics.is_empty() && self.group_links.is_empty() && rank.metric.is_none() && !rank.in_time {
+            self.draft.bare_rank = Some((rank.direction, limit.map(|(_, rows)| rows)));
+        }
         self.draft.is_explicit = true;
         let entity = builder.entity();
         let entity_name = entity
@@ -1681,7 +1837,12 @@ impl Assembly<'_, '_> {
             (None, Some(named)) => named,
             (None, None) => {
                 self.draft.guesses += 1;
-                builder.default_metric(!grouped || self.draft.query.dimensions.iter().any(is_entity))
+                let by_amount = builder
+                    .links
+                    .get(rank.link)
+                    .is_some_and(|link| matches!(link.key(), Some(Key::RankThings(_))));
+                // "the best artists" are those of the largest amounts, "plays most" counts.
+                builder.default_metric(by_amount || !grouped || self.draft.query.dimensions.iter().any(is_entity))
             }
         };
         if !grouped {
@@ -1792,11 +1953,26 @@ impl Assembly<'_, '_> {
                 _ => None,
             })?;
             let is_ranked = |index: Option<usize>| index.is_some_and(|i| ranks.iter().any(|rank| rank.link == i));
+            // "show 5", and nothing else: of what was asked before.
+            let is_alone = builder.after(at).is_none()
+                && builder.before(at).is_none_or(|index| {
+                    matches!(
+                        builder.links.get(index).and_then(Link::key),
+                        Some(Key::List | Key::Only)
+                    )
+                });
             let is_listed = |index: Option<usize>| {
                 index.is_some_and(|i| self.group_links.contains(&i))
                     && matches!(builder.key_before(at), Some(Key::List | Key::Which))
             };
-            let fits = is_ranked(builder.before(at)) || is_ranked(builder.after(at)) || is_listed(builder.after(at));
+            // "for each genre, the 5 artists with the most concerts"
+            let is_counted =
+                !ranks.is_empty() && builder.after(at).is_some_and(|next| self.group_links.contains(&next));
+            let fits = is_alone
+                || is_counted
+                || is_ranked(builder.before(at))
+                || is_ranked(builder.after(at))
+                || is_listed(builder.after(at));
             let rows = number.fract() == 0.0 && (1.0..=MOST_RANKED_ROWS).contains(&number);
             (fits && rows).then_some((at, number as u32))
         })
@@ -1819,9 +1995,10 @@ impl Assembly<'_, '_> {
                 .and_then(|at| builder.tokens.get(at))
                 .is_some_and(|t| matches!(t.norm.as_str(), "by" | "per" | "each" | "every"));
             !grouped
+                && !tokens.iter().any(Token::is_plural)
                 && tokens
                     .last()
-                    .is_some_and(|token| !token.is_plural() && !matches!(token.norm.as_str(), "who" | "where" | "when"))
+                    .is_some_and(|token| !matches!(token.norm.as_str(), "who" | "where" | "when"))
         });
         if singular { 1 } else { RANKED_ROWS }
     }
@@ -1853,6 +2030,7 @@ impl Assembly<'_, '_> {
         if self.metrics.is_empty() {
             self.metrics.push((builder.default_metric(lists_entity), 0));
         }
+        self.constructs();
         self.draft.query.metrics = self
             .metrics
             .iter()
@@ -1872,11 +2050,9 @@ impl Assembly<'_, '_> {
         }
         self.hold_for_single_things();
         self.shown_anyway();
-        self.best_of_each();
-        self.draft.goes_on = builder.links.iter().any(|link| link.key() == Some(Key::GoOn))
+        self.draft.goes_on |= builder.links.iter().any(|link| link.key() == Some(Key::GoOn))
             || builder.links.first().is_some_and(|link| link.key() == Some(Key::And));
         self.change();
-        self.averages();
         self.draft.beyond = self.draft.beyond.take().or_else(|| self.beyond());
     }
 
@@ -1898,22 +2074,59 @@ impl Assembly<'_, '_> {
         self.tell(at, format!("by {grain}"));
     }
 
-    /// "average" before a figure that is an average anyway.
+    /// "average" before a figure: nothing new where that is an average anyway, else the average that the catalogue has
+    /// of the same amounts, else the mean of single values.
     fn averages(&mut self) {
         let builder = self.builder;
         for (at, link) in builder.links.iter().enumerate() {
-            let figure = builder
+            if link.key() != Some(Key::Average) {
+                continue;
+            }
+            let behind = builder
                 .after(at)
-                .and_then(|next| builder.links.get(next))
-                .and_then(Link::metric);
-            let is_average = figure.and_then(|index| builder.metric(index)).is_some_and(|metric| {
-                metric
-                    .sources
-                    .iter()
-                    .all(|s| s.over.is_some() || s.aggregate == Aggregate::Average)
+                .filter(|next| builder.links.get(*next).is_some_and(|l| l.metric().is_some()));
+            // "cheapest genre on average"
+            let ranked = builder
+                .links
+                .iter()
+                .position(|l| l.readings.iter().any(|r| matches!(r, Reading::Rank(..))));
+            let Some(figure_at) = behind.or(ranked) else { continue };
+            let index = builder.links.get(figure_at).and_then(|link| {
+                link.readings.iter().find_map(|reading| match reading {
+                    Reading::Metric(index) | Reading::Rank(index, _) => Some(*index),
+                    _ => None,
+                })
             });
-            if link.key() == Some(Key::Average) && is_average {
+            let Some((index, metric)) = index.and_then(|index| Some((index, builder.metric(index)?))) else {
+                continue;
+            };
+            if metric
+                .sources
+                .iter()
+                .all(|s| s.over.is_some() || s.aggregate == Aggregate::Average)
+            {
                 self.quietly(at);
+                continue;
+            }
+            let amounts = |metric: &Metric| metric.sources.iter().map(|s| s.of.clone()).collect::<Vec<_>>();
+            let sums = metric
+                .sources
+                .iter()
+                .all(|s| s.aggregate == Aggregate::Sum && s.over.is_none());
+            let sibling = builder.catalogue.metrics.iter().position(|other| {
+                other.sources.iter().all(|s| s.aggregate == Aggregate::Average)
+                    && amounts(other).first() == amounts(metric).first()
+            });
+            match sibling.filter(|_| sums) {
+                Some(sibling) => {
+                    for (named, _) in self.metrics.iter_mut().filter(|(named, _)| *named == index) {
+                        *named = sibling;
+                    }
+                    let label = builder.metric(sibling).map_or("", |m| m.label.as_str());
+                    self.tell(at, format!("metric {label}"));
+                }
+                None if sums && behind.is_some() => self.averaged = Some((at, Statistic::Average)),
+                None => {}
             }
         }
     }
@@ -1929,7 +2142,8 @@ impl Assembly<'_, '_> {
         let query = &self.draft.query;
         for (at, link) in builder.links.iter().enumerate() {
             let lack = match link.key() {
-                Some(Key::Beyond(lack)) => Some(lack),
+                Some(key) if key.lack().is_some() => key.lack().filter(|_| self.used.get(at) != Some(&true)),
+                Some(Key::Rank) if self.used.get(at) != Some(&true) => Some(Lack::Place),
                 Some(Key::Will)
                     if self
                         .metrics
@@ -1941,19 +2155,32 @@ impl Assembly<'_, '_> {
                 Some(Key::Change) if self.used.get(at) != Some(&true) => Some(Lack::Difference),
                 Some(Key::Not) if self.used.get(at) != Some(&true) => Some(Lack::Absence),
                 // "venues without any concerts": nothing names the value that is left out.
-                Some(Key::Not) if builder.after(at).is_some_and(|next| builder.is_noun(next)) => Some(Lack::Absence),
+                Some(Key::Not)
+                    if self.used.get(at) != Some(&true)
+                        && builder.after(at).is_some_and(|next| builder.is_noun(next)) =>
+                {
+                    Some(Lack::Absence)
+                }
                 // "artists who did not play in Boston" are not those who played elsewhere.
-                Some(Key::Not) if builder.negates_verb(at) && self.groups_things() => Some(Lack::Absence),
+                Some(Key::Not) if builder.negates_verb(at) && self.groups_things() && !self.says_absence() => {
+                    Some(Lack::Absence)
+                }
                 // "artists who only played in Boston"
-                Some(Key::Only) if !builder.is_at_an_end(at) && self.groups_things() => Some(Lack::All),
+                Some(Key::Only) if !builder.is_at_an_end(at) && self.groups_things() && !self.says_absence() => {
+                    Some(Lack::All)
+                }
                 // "artists who played in every city"
                 Some(Key::Every) if builder.holds_for_each(at) => Some(Lack::All),
                 Some(Key::Count) if builder.counts_nothing(at) => Some(Lack::Counting),
                 Some(Key::Average) if self.used.get(at) != Some(&true) => Some(Lack::Statistic),
                 Some(Key::By) if builder.is_ratio(at) => Some(Lack::Ratio),
-                Some(Key::By) if query.limit.is_some() && builder.is_best_within(at) => Some(Lack::EachGroup),
+                Some(Key::By) if query.limit.is_some() && !self.has_top() && builder.is_best_within(at) => {
+                    Some(Lack::EachGroup)
+                }
                 Some(Key::RankThings(_)) if builder.ranks_uncounted(at) => Some(Lack::Listing),
-                Some(Key::Versus) if !builder.has_two_sides(at) => Some(Lack::Difference),
+                Some(Key::Versus) if self.used.get(at) != Some(&true) && !builder.has_two_sides(at) => {
+                    Some(Lack::Difference)
+                }
                 _ => None,
             };
             if let Some(lack) = lack {
@@ -2010,7 +2237,7 @@ impl Assembly<'_, '_> {
         // "top 3 venues in each state"
         let groups =
             query.dimensions.iter().filter(|name| !self.orders_by(name)).count() + usize::from(query.grain.is_some());
-        if query.limit.is_some() && groups > 1 {
+        if query.limit.is_some() && groups > 1 && !self.has_top() {
             let by = (0..builder.links.len()).rev().find(|at| {
                 self.group_links.contains(at) && matches!(builder.key_before(*at), Some(Key::By | Key::Every))
                     || matches!(builder.links.get(*at).and_then(Link::key), Some(Key::Grain(_)))
@@ -2020,6 +2247,17 @@ impl Assembly<'_, '_> {
             }
         }
         None
+    }
+
+    fn has_top(&self) -> bool {
+        self.draft
+            .constructs
+            .iter()
+            .any(|construct| matches!(construct, Construct::Top { .. }))
+    }
+
+    fn says_absence(&self) -> bool {
+        self.draft.query.filters.iter().any(|clause| clause.single().is_none())
     }
 
     fn orders_by(&self, name: &str) -> bool {

@@ -1,6 +1,6 @@
 //! What comes next: a question that goes on from the one before, and what could be asked after an answer.
 
-use crate::build::Draft;
+use crate::{build::Draft, construct::Construct};
 use concert_contract::{
     catalogue::Catalogue,
     chat::Suggestion,
@@ -30,11 +30,37 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft) -> Query {
     if new.period.is_some() {
         query.period.clone_from(&new.period);
     }
+    // "the worst ones", "show 5": of the same rows, by the same figure.
+    if let Some((direction, rows)) = draft.bare_rank {
+        Construct::First { rows, direction }.apply(&mut query);
+        return query;
+    }
+    if !draft.adds.is_empty() {
+        for name in &draft.adds {
+            Construct::Add(name.clone()).apply(&mut query);
+        }
+        return query;
+    }
+    // "for all cities": without the one that was named.
+    if draft.says_all && new.filters.is_empty() {
+        let narrowed: Vec<String> = new
+            .dimensions
+            .iter()
+            .filter(|name| query.conditions().iter().any(|filter| filter.dimension == **name))
+            .cloned()
+            .collect();
+        for name in &narrowed {
+            Construct::All(name.clone()).apply(&mut query);
+        }
+        if !narrowed.is_empty() {
+            return query;
+        }
+    }
     if draft.has_metrics {
         query.metrics.clone_from(&new.metrics);
         query.having.clone_from(&new.having);
     }
-    if draft.has_groups {
+    if draft.names_groups {
         query.dimensions.clone_from(&new.dimensions);
         query.grain = new.grain;
         if new.limit.is_none() && new.grain.is_some() {

@@ -5,6 +5,7 @@
 //! never dropped. Nothing here does I/O or reads a clock.
 
 mod build;
+mod construct;
 mod follow;
 mod index;
 mod link;
@@ -26,6 +27,7 @@ use concert_contract::{
 use index::Lexicon;
 use jiff::civil::Date;
 use link::Linker;
+use words::Lack;
 
 /// What a plan depends on beside the question.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +77,17 @@ impl<'a> Planner<'a> {
 
     /// Plans a question. Any text gives a plan; none panics.
     pub fn plan(&self, question: &str, context: &PlanContext<'_>) -> Plan {
+        if is_sql(question) {
+            return Plan {
+                message: Some(format!(
+                    "This is SQL, and the built-in planner reads plain words. Run it with the tool for SQL, or ask in \
+                     words. {}",
+                    self.offer(context)
+                )),
+                follow_ups: self.first_questions(context),
+                ..Plan::default()
+            };
+        }
         let tokens = text::tokens(question);
         let linker = Linker {
             catalogue: self.catalogue,
@@ -116,11 +129,42 @@ impl<'a> Planner<'a> {
             plan.follow_ups = self.first_questions(context);
             return plan;
         }
-        let goes_on = draft.goes_on || (!draft.has_metrics && !draft.is_explicit);
+        let names_nothing = !draft.has_metrics && !draft.names_groups;
+        // "per week please", "with at least 20 concerts": the beginning of no question of its own.
+        let is_part = context.previous.is_some()
+            && tokens.first().is_some_and(|first| {
+                const PARTS: [&str; 12] = [
+                    "by",
+                    "per",
+                    "with",
+                    "without",
+                    "in",
+                    "for",
+                    "only",
+                    "just",
+                    "except",
+                    "excluding",
+                    "as",
+                    "split",
+                ];
+                PARTS.contains(&first.norm.as_str())
+            });
+        let goes_on = draft.goes_on
+            || is_part && !draft.has_metrics
+            || names_nothing && (!draft.is_explicit || draft.bare_rank.is_some() || !draft.constructs.is_empty())
+            || draft.says_all && !draft.has_metrics
+            || names_nothing && draft.groups_are_kinds
+            || names_nothing && !draft.query.having.is_empty();
         let mut query = match context.previous.filter(|_| goes_on) {
             Some(previous) => follow::go_on(previous, &draft),
             None => draft.query.clone(),
         };
+        if query.grain.is_none() {
+            query.grain = draft.needs_grain;
+        }
+        for construct in &draft.constructs {
+            construct.apply(&mut query);
+        }
         for filter in query.filters.iter_mut().filter_map(FilterClause::single_mut) {
             if filter.op == Operator::In && filter.values.len() == 1 {
                 filter.op = Operator::Equal;
@@ -143,6 +187,11 @@ impl<'a> Planner<'a> {
     fn refusal(&self, draft: &Draft, plan: &Plan, tokens: &[text::Token], context: &PlanContext<'_>) -> Option<String> {
         let unknown = plan.not_understood.join(", ");
         if let Some((words, lack)) = &draft.beyond {
+            if *lack == Lack::NoSuchDay {
+                return Some(format!(
+                    "There is no such day as “{words}”. Name another one, or a month or a year."
+                ));
+            }
             return Some(format!(
                 "“{words}” asks for more than this: the built-in planner does not {}. {}",
                 lack.text(),
@@ -150,14 +199,15 @@ impl<'a> Planner<'a> {
             ));
         }
         let names_nothing = !draft.is_explicit && !draft.has_groups;
-        let goes_on = context.previous.is_some() && (draft.has_scope || draft.has_groups);
+        let says_change = draft.bare_rank.is_some() || !draft.constructs.is_empty() || !draft.adds.is_empty();
+        let goes_on = context.previous.is_some() && (draft.has_scope || draft.has_groups || says_change);
         if names_nothing && !plan.not_understood.is_empty() && !(goes_on && draft.has_scope) {
             return Some(format!(
                 "I do not know what “{unknown}” means here. {}",
                 self.offer(context)
             ));
         }
-        if names_nothing && !draft.has_scope && !goes_on {
+        if names_nothing && !draft.has_scope && !says_change && !goes_on {
             return Some(self.offer(context));
         }
         // A word that means something here, with nothing to attach to: the query would answer another question.
@@ -266,6 +316,24 @@ impl<'a> Planner<'a> {
 
     fn first_questions(&self, context: &PlanContext<'_>) -> Vec<Suggestion> {
         concert_contract::api::CatalogueAnswer::build(self.catalogue, context.state, self.values.values()).questions
+    }
+}
+
+/// Whether a text is a statement and no question: what a person pasted, not what they asked.
+fn is_sql(text: &str) -> bool {
+    let lower = text.trim_start().to_lowercase();
+    let words: Vec<&str> = lower.split_whitespace().collect();
+    let has = |word: &str| words.contains(&word);
+    match words.first() {
+        Some(&"select") => has("from"),
+        Some(&"with") => has("as") && has("select"),
+        Some(&"insert") => has("into"),
+        Some(&"update") => has("set"),
+        Some(&"delete") => has("from"),
+        Some(&"drop" | &"alter" | &"create" | &"truncate") => {
+            ["table", "view", "schema", "database", "user"].into_iter().any(has)
+        }
+        _ => false,
     }
 }
 

@@ -168,6 +168,12 @@ impl Linker<'_> {
             {
                 add(length, Reading::Number(number), 1);
             }
+            if let [rank, word, ..] = rest
+                && word.stem == "percentile"
+                && rank.norm.starts_with(|c: char| c.is_ascii_digit())
+            {
+                add(2, Reading::Key(Key::Percentile), 4);
+            }
             for (meaning, length) in self.lexicon.find(rest) {
                 match meaning {
                     Meaning::Metric(index) => add(length, Reading::Metric(*index), 3),

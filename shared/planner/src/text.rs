@@ -182,6 +182,21 @@ pub(crate) fn number(word: &str) -> Option<f64> {
 
 /// A number that may be of several words: `twenty five`, `two hundred`, `5 thousand`; and how many words it took.
 pub(crate) fn number_at(tokens: &[Token], at: usize) -> Option<(f64, usize)> {
+    let word = |offset: usize| tokens.get(at + offset).map(|token| token.norm.as_str());
+    let large = |word: Option<&str>| match word? {
+        "hundred" => Some(100.0),
+        "thousand" => Some(1000.0),
+        "million" => Some(1_000_000.0),
+        "dozen" => Some(12.0),
+        _ => None,
+    };
+    // "half a million", "a thousand", "a couple of"
+    match (word(0)?, word(1), word(2)) {
+        ("half", Some("a"), third) => return large(third).map(|value| (value / 2.0, 3)),
+        ("a", Some("couple"), Some("of")) => return Some((2.0, 3)),
+        ("a", second, _) => return large(second).map(|value| (value, 2)),
+        _ => {}
+    }
     let first = tokens.get(at)?;
     let mut value = number(&first.norm)?;
     let mut length = 1;

@@ -14,6 +14,8 @@ pub(crate) enum Time {
     Weekdays(Vec<i64>),
     /// Quarters of the year, from 1.
     Quarters(Vec<i64>),
+    /// A day that is in no calendar: the 30th of February.
+    NoSuchDay,
 }
 
 /// Years outside of these are numbers.
@@ -44,6 +46,9 @@ pub(crate) fn time_at(tokens: &[Token], at: usize, today: Date) -> Option<(Time,
     // "in the year 1999"
     let lead = lead + usize::from(word(lead) == Some("year") && parser.year(at + lead + 1).is_some());
     let start = at + lead;
+    if let Some(length) = parser.no_such_day(start) {
+        return Some((Time::NoSuchDay, lead + length));
+    }
     if let Some((time, length)) = parser.recurring(start, edge, lead > 0) {
         return Some((time, lead + length));
     }
@@ -208,7 +213,17 @@ impl Parser<'_> {
         }
         match self.word(at)? {
             "weekend" | "weekends" => return Some((Time::Weekdays(vec![6, 7]), 1)),
-            "weekdays" if led => return Some((Time::Weekdays(vec![1, 2, 3, 4, 5]), 1)),
+            "weekday" | "weekdays"
+                if matches!(self.word(at + 1), Some("vs" | "versus" | "and" | "or"))
+                    && matches!(self.word(at + 2), Some("weekend" | "weekends")) =>
+            {
+                return Some((Time::Weekdays(vec![1, 2, 3, 4, 5]), 1));
+            }
+            "weekdays"
+                if led || at > 0 && matches!(self.word(at - 1), Some("vs" | "versus" | "and" | "or" | "than")) =>
+            {
+                return Some((Time::Weekdays(vec![1, 2, 3, 4, 5]), 1));
+            }
             season @ ("spring" | "summer" | "autumn" | "winter") | season @ "fall"
                 if (led || season != "fall") && self.year(at + 1).is_none() =>
             {
@@ -221,6 +236,9 @@ impl Parser<'_> {
                 return Some((Time::Months(months), 1));
             }
             _ => {}
+        }
+        if self.part_of_relative_year(at).is_some() {
+            return None;
         }
         if let Some((quarter, length)) = self.quarter(at)
             && self.year(at + length).is_none()
@@ -300,6 +318,13 @@ impl Parser<'_> {
     fn point(&self, at: usize, led: bool) -> Option<(Point, usize)> {
         let word = self.word(at)?;
         let fixed = |from: Date, to: Date, length: usize| Some((Point::Fixed(from, to), length));
+        if let Some(found) = self
+            .half(at)
+            .or_else(|| self.season_from_now(at))
+            .or_else(|| self.part_of_relative_year(at))
+        {
+            return Some(found);
+        }
         if let Some(year) = self.year(at) {
             // "1999 to 2001" and "between 1999 and 2001" are put together by the caller.
             return fixed(Date::new(year, 1, 1).ok()?, Date::new(year, 12, 31).ok()?, 1);
@@ -352,11 +377,115 @@ impl Parser<'_> {
         fixed(day, day, 3 + skip)
     }
 
+    /// How many words it takes to name a day that is not there: "February 30th 2025", "31 April".
+    fn no_such_day(&self, at: usize) -> Option<usize> {
+        let impossible = |month: i8, day: i8, year: Option<i16>| {
+            // In a leap year February is as long as it can be.
+            Date::new(year.unwrap_or(2024), month, day).is_err()
+        };
+        if let (Some(month), Some(day)) = (self.month(at, true), self.day(at + 1)) {
+            let year = self.year(at + 2);
+            return impossible(month, day, year).then_some(2 + usize::from(year.is_some()));
+        }
+        let day = self.day(at)?;
+        let skip = usize::from(self.word(at + 1) == Some("of"));
+        let month = self.month(at + 1 + skip, true)?;
+        let year = self.year(at + 2 + skip);
+        impossible(month, day, year).then_some(2 + skip + usize::from(year.is_some()))
+    }
+
+    /// "last summer", "this winter", "next spring": the nearest one of its kind.
+    fn season_from_now(&self, at: usize) -> Option<(Point, usize)> {
+        let first = match self.word(at + 1)? {
+            "spring" => 3,
+            "summer" => 6,
+            "fall" | "autumn" => 9,
+            "winter" => 12,
+            _ => return None,
+        };
+        let of = |year: i16| {
+            let from = Date::new(year, first, 1).ok()?;
+            let to = Grain::Month.add(from, 3)?.yesterday().ok()?;
+            Some((from, to))
+        };
+        let year = self.today.year();
+        // A winter that began last year may still last.
+        let all: Vec<(Date, Date)> = (year - 2..=year + 2).filter_map(of).collect();
+        let season = match self.word(at)? {
+            "last" | "past" | "previous" => all.iter().rev().find(|(_, to)| *to < self.today),
+            "next" | "coming" | "upcoming" => all.iter().find(|(from, _)| *from > self.today),
+            "this" => all
+                .iter()
+                .find(|(from, to)| *from <= self.today && self.today <= *to)
+                .or_else(|| all.iter().find(|(from, _)| from.year() == year)),
+            _ => None,
+        }?;
+        Some((Point::Fixed(season.0, season.1), 2))
+    }
+
+    /// "the first half of 2025", "H2 2024", "first half of this year".
+    fn half(&self, at: usize) -> Option<(Point, usize)> {
+        let (second, lead) = match (self.word(at)?, self.word(at + 1)) {
+            ("h1", _) => (false, 1),
+            ("h2", _) => (true, 1),
+            ("first", Some("half")) => (false, 2),
+            ("second", Some("half")) => (true, 2),
+            _ => return None,
+        };
+        let lead = lead + usize::from(self.word(at + lead) == Some("of"));
+        let lead = lead + usize::from(self.word(at + lead) == Some("the"));
+        let (year, length) = self.year_or_relative(at + lead)?;
+        let (from, to) = if second { (7, 12) } else { (1, 6) };
+        let from = Date::new(year, from, 1).ok()?;
+        let to = Date::new(year, to, 1).ok()?.last_of_month();
+        Some((Point::Fixed(from, to), lead + length))
+    }
+
+    /// "2025", "last year", "this year".
+    fn year_or_relative(&self, at: usize) -> Option<(i16, usize)> {
+        if let Some(year) = self.year(at) {
+            return Some((year, 1));
+        }
+        let offset = match (self.word(at)?, self.word(at + 1)?) {
+            ("last" | "previous" | "past", "year") => -1,
+            ("this" | "current", "year") => 0,
+            ("next" | "coming", "year") => 1,
+            _ => return None,
+        };
+        Some((self.today.year() + offset, 2))
+    }
+
+    /// "March last year", "Q3 this year", "last year in May": a part of a year that is said by its distance.
+    fn part_of_relative_year(&self, at: usize) -> Option<(Point, usize)> {
+        let stretch = |first: i64, months: i32, year: i16| {
+            let from = Date::new(year, i8::try_from(first).ok()?, 1).ok()?;
+            let to = Grain::Month.add(from, i64::from(months))?.yesterday().ok()?;
+            Some(Point::Fixed(from, to))
+        };
+        if let Some((quarter, length)) = self.quarter(at) {
+            let skip = usize::from(matches!(self.word(at + length), Some("of" | "in")));
+            if self.year(at + length + skip).is_some() {
+                return None;
+            }
+            let (year, taken) = self.year_or_relative(at + length + skip)?;
+            return Some((stretch(quarter * 3 - 2, 3, year)?, length + skip + taken));
+        }
+        let month = self.month(at, true)?;
+        let skip = usize::from(matches!(self.word(at + 1), Some("of" | "in")));
+        if self.year(at + 1 + skip).is_some() {
+            return None;
+        }
+        let (year, taken) = self.year_or_relative(at + 1 + skip)?;
+        Some((stretch(i64::from(month), 1, year)?, 1 + skip + taken))
+    }
+
     fn relative(&self, at: usize) -> Option<(Point, usize)> {
         let relative = |unit, offset, count, length| Some((Point::Relative(unit, offset, count), length));
         match (self.word(at)?, self.word(at + 1), self.word(at + 2)) {
             ("today", ..) => return relative(Grain::Day, 0, 1, 1),
             ("tonight", ..) => return relative(Grain::Day, 0, 1, 1),
+            ("day", Some("before"), Some("yesterday")) => return relative(Grain::Day, -2, 1, 3),
+            ("day", Some("after"), Some("tomorrow")) => return relative(Grain::Day, 2, 1, 3),
             ("yesterday", ..) => return relative(Grain::Day, -1, 1, 1),
             ("tomorrow", ..) => return relative(Grain::Day, 1, 1, 1),
             ("year", Some("to"), Some("date")) => return relative(Grain::Year, 0, 1, 3),

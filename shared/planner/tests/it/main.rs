@@ -1,3 +1,7 @@
 mod cases;
 mod plans;
 mod support;
+
+mod eval;
+#[path = "../../eval/score.rs"]
+mod score;

@@ -4,7 +4,7 @@ use concert_contract::{
     api::{DataState, TableState},
     catalogue::{CONCERT_DW, Catalogue, CatalogueValue},
     insight::period_text,
-    query::{Direction, HavingClause, Operator, Query, Value},
+    query::{Direction, FilterClause, HavingClause, Operator, Query, Value},
 };
 use concert_planner::ValueIndex;
 use jiff::civil::{Date, date};
@@ -247,6 +247,21 @@ pub fn line(query: &Query) -> String {
             values.join(" / ")
         ));
     }
+    let compact = |clause: &FilterClause| {
+        let one = Query {
+            filters: vec![clause.clone()],
+            ..Query::default()
+        };
+        let text = one.to_compact();
+        text.split_once("filters:")
+            .map_or(text.clone(), |(_, filters)| filters.to_owned())
+    };
+    for clause in query.filters.iter().filter(|clause| clause.single().is_none()) {
+        parts.push(compact(clause));
+    }
+    for clause in &query.focus {
+        parts.push(format!("focus {}", compact(clause)));
+    }
     for having in query.having.iter().filter_map(HavingClause::single) {
         let values: Vec<String> = having.values.iter().map(value).collect();
         parts.push(format!(
@@ -257,6 +272,18 @@ pub fn line(query: &Query) -> String {
         ));
     }
     parts.extend(query.period.as_ref().map(period_text));
+    for comparison in &query.compare {
+        parts.push(format!("compare {comparison:?}"));
+    }
+    if let Some(top) = &query.top {
+        let by = top.by.as_deref().unwrap_or_default();
+        parts.push(format!(
+            "top {} {:?} by {by} per {}",
+            top.n,
+            top.direction,
+            top.per.join(", ")
+        ));
+    }
     for order in &query.order {
         let direction = if order.direction == Direction::Descending {
             "desc"

@@ -1,0 +1,294 @@
+//! What a question asks beyond figures, groups and conditions: comparisons, shares, places, the first of each group,
+//! statistics and windows. Each is a change of a `Query`, so that a question that goes on from the one before makes
+//! the same changes to that one.
+
+use concert_contract::query::{
+    Added, Comparison, Direction, FilterClause, Grain, HavingClause, MetricFilter, Operator, Order, Period, Query,
+    QueryMetric, Statistic, Top, Value, Window,
+};
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Construct {
+    Compare(Comparison),
+    /// Against the stretch of time before, or the same one a year earlier where the course is finer than a year.
+    Against(Grain),
+    /// Against the period before, of whatever length.
+    AgainstBefore,
+    /// The conditions on a dimension choose what is shown and no longer what is counted.
+    Focus(String),
+    Statistic(Statistic),
+    Window(Window),
+    /// The row of this rank alone.
+    Place(u32),
+    /// The rows whose figure changed the most, or the least, come first.
+    ByChange {
+        direction: Direction,
+        percent: bool,
+        rows: Option<u32>,
+    },
+    /// Only rows whose figure changed this way.
+    Changed(Direction),
+    /// The first rows in each group.
+    Top {
+        n: u32,
+        per: Vec<String>,
+        direction: Direction,
+    },
+    /// The stretch of time before.
+    Earlier(Grain),
+    /// One more figure beside the others.
+    Add(String),
+    /// The first rows by the figure that is there.
+    First {
+        rows: Option<u32>,
+        direction: Direction,
+    },
+    /// No condition on this dimension any more.
+    All(String),
+}
+
+impl Construct {
+    pub fn apply(&self, query: &mut Query) {
+        match self {
+            Construct::Compare(comparison) => compare(query, *comparison),
+            Construct::Against(unit) => {
+                let finer = query.grain.is_some_and(|grain| grain < *unit);
+                if query.period.is_none() && query.grain.is_none_or(|grain| grain < *unit) {
+                    query.period = Some(Period::Relative {
+                        unit: *unit,
+                        offset: 0,
+                        count: 1,
+                    });
+                }
+                let is_year_apart = *unit == Grain::Year && (finer || !is_whole(query.period.as_ref(), Grain::Year));
+                compare(
+                    query,
+                    if is_year_apart && query.grain != Some(Grain::Year) {
+                        Comparison::SamePeriodLastYear
+                    } else {
+                        Comparison::PreviousPeriod
+                    },
+                );
+            }
+            Construct::AgainstBefore => {
+                need_time(query);
+                compare(query, Comparison::PreviousPeriod);
+            }
+            Construct::Focus(dimension) => {
+                let (focus, filters) = std::mem::take(&mut query.filters)
+                    .into_iter()
+                    .partition(|clause| clause.single().is_some_and(|filter| filter.dimension == *dimension));
+                query.filters = filters;
+                query.focus = focus;
+                if !query.dimensions.contains(dimension) {
+                    query.dimensions.push(dimension.clone());
+                }
+            }
+            Construct::Statistic(statistic) => {
+                if let Some(metric) = query.metrics.first_mut() {
+                    rename(&mut query.order, metric, |metric| metric.aggregate = Some(*statistic));
+                }
+            }
+            Construct::Window(window) => {
+                if let Some(metric) = query.metrics.first_mut() {
+                    rename(&mut query.order, metric, |metric| metric.window = Some(*window));
+                }
+            }
+            Construct::Place(place) => {
+                compare(query, Comparison::Rank);
+                query.limit = None;
+                let by = ranked_by(query);
+                query.order.clear();
+                query.having.push(HavingClause::Is(MetricFilter {
+                    metric: format!("{by}{}", Added::Rank.suffix()),
+                    op: Operator::Equal,
+                    values: vec![Value::Integer(i64::from(*place))],
+                }));
+            }
+            Construct::ByChange {
+                direction,
+                percent,
+                rows,
+            } => {
+                let by = changed(query, *percent);
+                query.order = vec![Order {
+                    by,
+                    direction: *direction,
+                }];
+                query.limit = *rows;
+            }
+            Construct::Changed(direction) => {
+                let metric = changed(query, false);
+                let op = match direction {
+                    Direction::Descending => Operator::Greater,
+                    Direction::Ascending => Operator::Less,
+                };
+                query.having.push(HavingClause::Is(MetricFilter {
+                    metric,
+                    op,
+                    values: vec![Value::Integer(0)],
+                }));
+            }
+            Construct::Top { n, per, direction } => {
+                let by = ranked_by(query);
+                query.limit = None;
+                query.order.clear();
+                query.top = Some(Top {
+                    n: *n,
+                    by: Some(by),
+                    per: per.clone(),
+                    direction: *direction,
+                });
+            }
+            Construct::Earlier(unit) => {
+                query.period = match query.period.take() {
+                    Some(Period::Relative {
+                        unit: of,
+                        offset,
+                        count,
+                    }) if of == *unit => Some(Period::Relative {
+                        unit: of,
+                        offset: offset.saturating_sub(1),
+                        count,
+                    }),
+                    Some(Period::Between { from, to }) => Some(Period::Between {
+                        from: from.and_then(|day| unit.add(day, -1)),
+                        to: to.and_then(|day| unit.add(day, -1)),
+                    }),
+                    Some(other) => Some(other),
+                    None => Some(Period::Relative {
+                        unit: *unit,
+                        offset: -1,
+                        count: 1,
+                    }),
+                };
+            }
+            Construct::Add(name) => {
+                if !query.has_metric(name) {
+                    query.metrics.push(QueryMetric::from(name));
+                }
+            }
+            Construct::First { rows, direction } => {
+                let by = ranked_by(query);
+                query.limit = rows.or(query.limit);
+                query.order = vec![Order {
+                    by,
+                    direction: *direction,
+                }];
+            }
+            Construct::All(dimension) => {
+                query
+                    .filters
+                    .retain(|clause| clause.single().is_none_or(|filter| filter.dimension != *dimension));
+            }
+        }
+    }
+}
+
+fn compare(query: &mut Query, comparison: Comparison) {
+    if !query.compare.contains(&comparison) {
+        query.compare.push(comparison);
+    }
+}
+
+/// A change needs two stretches of time: of the course that is asked for, else this year and the one before.
+fn need_time(query: &mut Query) {
+    if query.period.is_none() && query.grain.is_none() {
+        query.period = Some(Period::Relative {
+            unit: Grain::Year,
+            offset: 0,
+            count: 1,
+        });
+    }
+}
+
+fn is_whole(period: Option<&Period>, unit: Grain) -> bool {
+    match period {
+        Some(Period::Relative { unit: of, .. }) => *of == unit,
+        Some(Period::Between {
+            from: Some(from),
+            to: Some(to),
+        }) => {
+            unit.start_of(*from) == Some(*from)
+                && unit.add(*from, 1).and_then(|next| next.yesterday().ok()) == Some(*to)
+        }
+        _ => false,
+    }
+}
+
+/// The column of the change of the first metric, adding a comparison where there is none.
+fn changed(query: &mut Query, percent: bool) -> String {
+    let by_year = query.compare.contains(&Comparison::SamePeriodLastYear);
+    if !by_year && !query.compare.contains(&Comparison::PreviousPeriod) {
+        need_time(query);
+        compare(query, Comparison::PreviousPeriod);
+    }
+    let added = match (by_year, percent) {
+        (true, false) => Added::LastYearChange,
+        (true, true) => Added::LastYearChangePercent,
+        (false, false) => Added::Change,
+        (false, true) => Added::ChangePercent,
+    };
+    let metric = query.metrics.first().map(QueryMetric::name).unwrap_or_default();
+    format!("{metric}{}", added.suffix())
+}
+
+/// The metric that the rows are ranked by, or the first.
+fn ranked_by(query: &Query) -> String {
+    let ordered = query
+        .order
+        .first()
+        .map(|order| &order.by)
+        .filter(|by| query.has_metric(by));
+    ordered
+        .cloned()
+        .unwrap_or_else(|| query.metrics.first().map(QueryMetric::name).unwrap_or_default())
+}
+
+/// Changes a metric, and the orders that name it.
+fn rename(orders: &mut [Order], metric: &mut QueryMetric, change: impl FnOnce(&mut QueryMetric)) {
+    let before = metric.name();
+    change(metric);
+    for order in orders.iter_mut().filter(|order| order.by == before) {
+        order.by = metric.name();
+    }
+}
+
+/// Which of two periods is asked for, and what the other one is to it. None where they are no neighbours.
+pub(crate) fn pair(first: &Period, second: &Period, today: jiff::civil::Date) -> Option<(Period, Comparison)> {
+    let days = |period: &Period| {
+        let days = period.resolve(today).ok()?;
+        Some((days.from?, days.to?))
+    };
+    let (a, b) = (days(first)?, days(second)?);
+    let (main, later, earlier) = if a.0 >= b.0 { (first, a, b) } else { (second, b, a) };
+    // Two stretches of one unit, one right after the other.
+    for unit in [Grain::Year, Grain::Quarter, Grain::Month, Grain::Week, Grain::Day] {
+        let end = |from| unit.add(from, 1).and_then(|next| next.yesterday().ok());
+        let whole = |days: (jiff::civil::Date, jiff::civil::Date)| {
+            unit.start_of(days.0) == Some(days.0) && end(days.0) == Some(days.1)
+        };
+        if whole(later) && whole(earlier) && unit.add(earlier.0, 1) == Some(later.0) {
+            return Some((main.clone(), Comparison::PreviousPeriod));
+        }
+    }
+    let year_before = |day| Grain::Year.add(day, -1);
+    if year_before(later.0) == Some(earlier.0) && year_before(later.1).is_some_and(|to| to == earlier.1) {
+        return Some((main.clone(), Comparison::SamePeriodLastYear));
+    }
+    let length = |days: (jiff::civil::Date, jiff::civil::Date)| (days.1 - days.0).get_days();
+    (earlier.1.tomorrow().ok() == Some(later.0) && length(later) == length(earlier))
+        .then(|| (main.clone(), Comparison::PreviousPeriod))
+}
+
+/// The conditions that say that a thing has rows, or has none.
+pub(crate) fn exists(exists: concert_contract::query::Exists, is_absent: bool) -> FilterClause {
+    let clause = FilterClause::Exists {
+        exists: Box::new(exists),
+    };
+    if is_absent {
+        FilterClause::Not { not: Box::new(clause) }
+    } else {
+        clause
+    }
+}
