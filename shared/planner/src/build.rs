@@ -27,6 +27,8 @@ use jiff::civil::Date;
 const RANKED_ROWS: u32 = 10;
 /// The longest ranking that is asked for at once.
 const MOST_RANKED_ROWS: f64 = 1000.0;
+/// A name that is this many times as common as another one of the same words is the one that is meant.
+const COMMON: i64 = 4;
 /// How much "from" lowers the confidence where it may speak of an origin: below one half.
 const ORIGIN_GUESSES: usize = 4;
 /// From how many years of data a course of time is told by year.
@@ -58,6 +60,8 @@ pub(crate) struct Draft {
     pub guesses: usize,
     /// Filters that the same words could mean as well.
     pub alternatives: Vec<(usize, Filter)>,
+    /// Whether nothing tells one of the alternatives from what was taken.
+    pub is_close: bool,
     /// Changes of the query, in the order in which they are made.
     pub constructs: Vec<Construct>,
     /// The grain that a construct needs where the query has none.
@@ -875,8 +879,8 @@ impl Assembly<'_, '_> {
             let not = builder
                 .before(at)
                 .filter(|index| builder.links.get(*index).and_then(Link::key) == Some(Key::Not));
-            if let Some(not) = not {
-                self.quietly(not);
+            if let Some(not) = not.filter(|not| self.used.get(*not) != Some(&true)) {
+                self.tell(not, "left out".to_owned());
             }
             let in_region = self.region.as_ref().is_some_and(|region| at > region.from);
             if let Some((dimension, reading, rivals)) = self.choose_value(at, link) {
@@ -903,7 +907,7 @@ impl Assembly<'_, '_> {
                 last_negated = negated.then_some((at, dimension));
                 let (filter, told) = match &reading {
                     Reading::Value { value, how, .. } => {
-                        if *how != Match::Exact {
+                        if !matches!(how, Match::Exact | Match::Alias) {
                             self.draft.guesses += usize::from(*how == Match::Partial);
                         }
                         (value_filter(of, value, negated), value.clone())
@@ -996,7 +1000,7 @@ impl Assembly<'_, '_> {
     }
 
     /// Which value a link means, and the filters of what else it could mean.
-    fn choose_value(&self, at: usize, link: &Link) -> Option<(usize, Reading, Vec<Filter>)> {
+    fn choose_value(&mut self, at: usize, link: &Link) -> Option<(usize, Reading, Vec<Filter>)> {
         let builder = self.builder;
         let preposition = at
             .checked_sub(1)
@@ -1022,7 +1026,7 @@ impl Assembly<'_, '_> {
                 .is_some_and(|p| phrase.split(' ').next() == Some(p));
             (
                 named == Some(dimension),
-                how == Match::Exact,
+                matches!(how, Match::Exact | Match::Alias),
                 fits,
                 how == Match::Partial,
                 weight,
@@ -1041,6 +1045,16 @@ impl Assembly<'_, '_> {
             .collect();
         choices.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         let (best, others) = choices.split_first()?;
+        let is_name = |reading: &Reading| matches!(reading, Reading::Value { how: Match::Exact, .. });
+        let close = others.iter().any(|(score, dimension, reading)| {
+            // Nothing in the sentence tells them apart, and neither is much more common.
+            *dimension != best.1
+                && (score.0, score.1, score.2) == (best.0.0, best.0.1, best.0.2)
+                && is_name(reading)
+                && is_name(best.2)
+                && score.4.saturating_mul(COMMON) >= best.0.4
+        });
+        self.draft.is_close |= close;
         let rivals = others
             .iter()
             .filter(|(score, dimension, _)| score.1 == best.0.1 && *dimension != best.1)
@@ -2105,7 +2119,7 @@ impl Assembly<'_, '_> {
                 .iter()
                 .all(|s| s.over.is_some() || s.aggregate == Aggregate::Average)
             {
-                self.quietly(at);
+                self.tell(at, format!("{} is one", metric.label));
                 continue;
             }
             let amounts = |metric: &Metric| metric.sources.iter().map(|s| s.of.clone()).collect::<Vec<_>>();
@@ -2309,6 +2323,16 @@ impl Assembly<'_, '_> {
             if (link.at..link.end()).any(|token| known.get(token) == Some(&false)) && self.used.get(at) != Some(&true) {
                 self.draft.misplaced.extend(link.at..link.end());
             }
+        }
+        for link in builder
+            .links
+            .iter()
+            .filter(|link| link.length > 1 && link.key() == Some(Key::Filler))
+        {
+            self.draft.understood.push(Understood {
+                words: builder.words(link),
+                meaning: "as it is".to_owned(),
+            });
         }
         let is_linked = |at: &usize| builder.links.iter().any(|link| (link.at..link.end()).contains(at));
         self.draft.unlinked = (0..builder.tokens.len()).filter(|at| !is_linked(at)).collect();

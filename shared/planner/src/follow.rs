@@ -3,10 +3,10 @@
 use crate::{build::Draft, construct::Construct};
 use concert_contract::{
     catalogue::Catalogue,
-    chat::Suggestion,
+    chat::{Clarify, Suggestion},
     compile::{CompileContext, compile},
     insight,
-    query::{Direction, FilterClause, Grain, Operator, Order, Query, QueryMetric},
+    query::{Direction, Filter, FilterClause, Grain, Operator, Order, Query, QueryMetric, Value},
 };
 
 const MOST_FOLLOW_UPS: usize = 3;
@@ -84,6 +84,62 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft) -> Query {
     query
 }
 
+/// The query with what else its names could mean.
+fn other_readings(query: &Query, draft: &Draft) -> Vec<Query> {
+    let other = |(at, filter): &(usize, Filter)| {
+        let mut other = query.clone();
+        let slot = other.filters.get_mut(*at).and_then(FilterClause::single_mut)?;
+        *slot = filter.clone();
+        if filter.values.len() == 1 {
+            slot.op = Operator::Equal;
+        }
+        Some(other)
+    };
+    draft.alternatives.iter().filter_map(other).collect()
+}
+
+/// What to ask back where nothing tells two readings apart: "the artist or the venue?".
+pub(crate) fn clarify(
+    query: &Query,
+    draft: &Draft,
+    catalogue: &Catalogue,
+    context: &CompileContext<'_>,
+) -> Option<Clarify> {
+    if !draft.is_close {
+        return None;
+    }
+    let mut readings = vec![query.clone()];
+    readings.extend(other_readings(query, draft));
+    let label = |reading: &Query| {
+        let changed = reading.filters.iter().find(|clause| !query.filters.contains(clause));
+        let named = changed.or(draft.alternatives.first().and_then(|(at, _)| query.filters.get(*at)));
+        let filter = named.and_then(FilterClause::single)?;
+        let dimension = catalogue.dimension(&filter.dimension)?;
+        Some(format!(
+            "{} ({})",
+            insight::title(reading, catalogue),
+            dimension.label.to_lowercase()
+        ))
+    };
+    let choices: Vec<Suggestion> = readings
+        .iter()
+        .filter(|reading| compile(reading, catalogue, context).is_ok())
+        .filter_map(|reading| {
+            Some(Suggestion {
+                label: label(reading)?,
+                query: reading.clone(),
+            })
+        })
+        .collect();
+    let Some(Value::Text(name)) = draft.alternatives.first().and_then(|(_, filter)| filter.values.first()) else {
+        return None;
+    };
+    (choices.len() > 1).then(|| Clarify {
+        question: format!("“{name}” can be more than one thing here. Which one do you mean?"),
+        choices,
+    })
+}
+
 /// Up to three questions that the answer suggests: what else the words could mean, its course over time, its parts.
 pub(crate) fn suggestions(
     query: &Query,
@@ -91,17 +147,7 @@ pub(crate) fn suggestions(
     catalogue: &Catalogue,
     context: &CompileContext<'_>,
 ) -> Vec<Suggestion> {
-    let mut candidates: Vec<Query> = Vec::new();
-    for (at, filter) in &draft.alternatives {
-        let mut other = query.clone();
-        if let Some(slot) = other.filters.get_mut(*at).and_then(FilterClause::single_mut) {
-            *slot = filter.clone();
-            if filter.values.len() == 1 {
-                slot.op = Operator::Equal;
-            }
-            candidates.push(other);
-        }
-    }
+    let mut candidates: Vec<Query> = other_readings(query, draft);
     let plain = |query: &Query| Query {
         dimensions: Vec::new(),
         having: Vec::new(),

@@ -178,6 +178,10 @@ impl<'a> Planner<'a> {
             return plan;
         }
         plan.confidence = confidence(&draft, &plan);
+        plan.clarify = follow::clarify(&query, &draft, self.catalogue, &compile_context);
+        if plan.clarify.is_some() {
+            return plan;
+        }
         plan.follow_ups = follow::suggestions(&query, &draft, self.catalogue, &compile_context);
         plan.query = Some(query);
         plan

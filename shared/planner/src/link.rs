@@ -43,6 +43,8 @@ pub(crate) enum Reading {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Match {
     Exact,
+    /// By another word that the catalogue has for it: "England".
+    Alias,
     Partial,
     Spelling,
 }
@@ -196,7 +198,7 @@ impl Linker<'_> {
                                 dimension: *dimension,
                                 value: value.clone(),
                                 weight: *weight,
-                                how: Match::Exact,
+                                how: Match::Alias,
                             };
                             add(length, reading, if length > 1 { 6 } else { 3 });
                         }

@@ -120,7 +120,9 @@ impl Assembly<'_, '_> {
     fn mark(&mut self, wanted: impl Fn(Key) -> bool) {
         let found: Vec<usize> = self.builder.keys(wanted).collect();
         for at in found {
-            self.quietly(at);
+            if self.used.get(at) != Some(&true) {
+                self.tell(at, "compared".to_owned());
+            }
         }
     }
 
@@ -195,7 +197,7 @@ impl Assembly<'_, '_> {
         }) else {
             return false;
         };
-        self.quietly(key_at);
+        self.tell(key_at, "compared".to_owned());
         self.take(at, "compared with the time before", Construct::Against(*unit));
         true
     }
@@ -552,8 +554,8 @@ impl Assembly<'_, '_> {
                             number_at.abs_diff(at) <= 2 && count.fract() == 0.0 && (2.0..=366.0).contains(&count);
                         near.then_some((number_at, count as u32))
                     });
-                    if let Some((number_at, _)) = stretches {
-                        self.quietly(number_at);
+                    if let Some((number_at, count)) = stretches {
+                        self.tell(number_at, format!("{count} stretches"));
                     }
                     Window::MovingAverage(stretches.map_or(AVERAGED_STRETCHES, |(_, count)| count))
                 }

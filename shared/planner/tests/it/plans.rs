@@ -141,3 +141,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_name_of_two_things_is_asked_back_unless_the_sentence_tells_them_apart() {
+    let mut world = promoter();
+    let mut values = world.values.values().to_vec();
+    values.push(concert_contract::catalogue::CatalogueValue {
+        dimension: "artist".to_owned(),
+        value: "Paradise".to_owned(),
+        label: "Paradise".to_owned(),
+        weight: 90,
+        sounds_like: None,
+    });
+    world.values = concert_planner::ValueIndex::new(values);
+    let asked = plan(&world, "Paradise revenue");
+    let clarify = asked.clarify.expect("a question back");
+    assert!(asked.query.is_none());
+    let choices: Vec<String> = clarify.choices.iter().map(|choice| line(&choice.query)).collect();
+    assert_eq!(choices, ["revenue | venue = Paradise", "revenue | artist = Paradise"]);
+    for (question, expected) in [
+        ("revenue at Paradise", "revenue | venue = Paradise"),
+        ("revenue of the artist Paradise", "revenue | artist = Paradise"),
+    ] {
+        let told = plan(&world, question);
+        assert_eq!(told.query.as_ref().map(line).as_deref(), Some(expected), "{question}");
+    }
+}
