@@ -3,11 +3,11 @@
 
 use super::{
     Compiled, MAX_PARTS, MIXED_CURRENCY,
-    check::RESERVED,
     clause::{check_filters, check_having},
     expression::{ColumnRef, is_name},
     metric::{MetricUse, Wants, candidates},
     period::{Shift, cut},
+    reserved::RESERVED,
     world::{World, nearest},
 };
 use crate::{
