@@ -9,8 +9,8 @@ use concert_guard::check;
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 
-const SHORT_RUN: usize = 6_000;
-const LONG_RUN: usize = 1_000_000;
+const SHORT_RUN: usize = 4_000;
+const LONG_RUN: usize = 300_000;
 
 fn runs() -> usize {
     if std::env::var_os("CONCERT_LONG").is_some() {
