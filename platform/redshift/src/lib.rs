@@ -13,6 +13,7 @@ mod result;
 mod runtime;
 mod tables;
 mod warehouse;
+mod zone;
 
 pub use engine::Limits;
 pub use error::RedshiftError;

@@ -340,8 +340,25 @@ impl<'a> Naive<'a> {
     fn time(&self, look: &Look, item: &Item) -> Option<DateTime> {
         let (column, via) = look.time.as_ref()?;
         match self.up(&look.base, &item.row, column, via) {
-            V::Text(text) => Some(instant(&text)),
+            V::Text(text) => Some(self.local(look, item, column, instant(&text))),
             _ => None,
+        }
+    }
+
+    /// An instant by the clock of its place.
+    fn local(&self, look: &Look, item: &Item, column: &ColumnRef, at: DateTime) -> DateTime {
+        let table = &self.catalogue.tables[&column.table];
+        let is_instant = table.time.as_ref() == Some(&column.column) && self.type_of(column) == ColumnType::Timestamp;
+        let Some(zone) = table.zone.as_deref().filter(|_| is_instant).map(col) else {
+            return at;
+        };
+        match self.up(&look.base, &item.row, &zone, &[]) {
+            V::Text(name) => {
+                let zone = jiff::tz::TimeZone::get(&name).expect("a zone");
+                let instant = at.to_zoned(jiff::tz::TimeZone::UTC).expect("UTC").timestamp();
+                instant.to_zoned(zone).datetime()
+            }
+            _ => at,
         }
     }
 
@@ -443,7 +460,11 @@ impl<'a> Naive<'a> {
                     .any(|value| compare(value, filter.op, &filter.values, dimension.column_type) == Some(true)),
             );
         }
-        let value = self.value(look, item, dimension);
+        let mut value = self.value(look, item, dimension);
+        if let (V::Text(text), ColumnType::Timestamp, Some(column)) = (&value, dimension.column_type, &dimension.column)
+        {
+            value = V::Text(self.local(look, item, &col(column), instant(text)).to_string());
+        }
         compare(&value, filter.op, &filter.values, dimension.column_type)
     }
 

@@ -164,12 +164,14 @@ fn tour(catalogue: &Catalogue, dice: &mut Dice, db: &mut Db) {
             let city = text(dice.word(&["Springfield", "Ulm", "Ürk"]));
             let country = text(dice.word(&["US", "DE", "FR"]));
             let capacity = V::Num(*dice.pick(&[0.0, 5.0, 10.0, 20.0]));
+            let zone = text(dice.word(&["America/Chicago", "Asia/Tokyo", "Europe/Berlin"]));
             vec![
                 text(&format!("v{i}")),
                 name,
                 or_none(dice, 6, city),
                 or_none(dice, 6, country),
                 or_none(dice, 5, capacity),
+                or_none(dice, 4, zone),
             ]
         })
         .collect();
@@ -230,7 +232,7 @@ fn tour(catalogue: &Catalogue, dice: &mut Dice, db: &mut Db) {
         catalogue,
         db,
         "venues",
-        &["venue_id", "name", "city", "country", "capacity"],
+        &["venue_id", "name", "city", "country", "capacity", "zone"],
         venues,
     );
     add(catalogue, db, "amenities", &["venue_id", "amenity"], pairs(amenities));
@@ -267,13 +269,35 @@ fn tour(catalogue: &Catalogue, dice: &mut Dice, db: &mut Db) {
         sales,
     );
     let sales = &db["sales"].rows;
+    let concerts = &db["concerts"];
+    let venues = &db["venues"];
+    // The day of a purchase is that of the concert's venue.
+    let local = |row: &Row| -> V {
+        let V::Text(at) = &row[6] else { return V::Null };
+        let found = |table: &Tab, key: &V| {
+            table
+                .rows
+                .iter()
+                .find(|row| row[0] == *key && !key.eq(&V::Null))
+                .cloned()
+        };
+        let venue = found(concerts, &row[1]).and_then(|concert| found(venues, &concert[2]));
+        let zone = match venue.map(|venue| venue[5].clone()) {
+            Some(V::Text(zone)) => zone,
+            _ => "UTC".to_owned(),
+        };
+        let at: DateTime = at.trim_end_matches('Z').parse().expect("an instant");
+        let instant = at.to_zoned(jiff::tz::TimeZone::UTC).expect("UTC").timestamp();
+        let zone = jiff::tz::TimeZone::get(&zone).expect("a zone");
+        V::Text(instant.to_zoned(zone).date().to_string())
+    };
     let amount = |row: &Row| match (&row[3], &row[4]) {
         (V::Num(q), V::Num(p)) => V::Num(q * p),
         _ => V::Null,
     };
     let by_day = roll_up(
         sales,
-        |row| vec![day_of(&row[6]), row[1].clone(), row[5].clone()],
+        |row| vec![local(row), row[1].clone(), row[5].clone()],
         &[
             &|rows| sum(rows.iter().map(|row| row[3].clone())),
             &|rows| sum(rows.iter().map(|row| amount(row))),
@@ -282,7 +306,7 @@ fn tour(catalogue: &Catalogue, dice: &mut Dice, db: &mut Db) {
     );
     let by_channel = roll_up(
         sales,
-        |row| vec![day_of(&row[6]), row[2].clone()],
+        |row| vec![local(row), row[2].clone()],
         &[&|rows| sum(rows.iter().map(|row| row[3].clone())), &|rows| {
             V::Num(rows.len() as f64)
         }],

@@ -191,6 +191,20 @@ impl<'a> Check<'a> {
             {
                 self.add(time, format!("its time {time} must be a date or a timestamp"));
             }
+            if let Some(zone) = &table.zone
+                && let Some(column) = self.column(zone, zone)
+            {
+                if self
+                    .catalogue
+                    .column_type(&column)
+                    .is_some_and(|held| held != ColumnType::Text)
+                {
+                    self.add(zone, format!("a time zone is text, and {column} is not"));
+                }
+                if !self.graph.reaches(name, &column.table) {
+                    self.add(zone, format!("no joins lead from {name} to {column}"));
+                }
+            }
             for column in table.columns.keys().filter(|column| !is_name(column)) {
                 self.add(
                     column,
