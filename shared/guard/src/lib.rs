@@ -17,7 +17,7 @@ mod role;
 mod scope;
 mod shape;
 
-pub use policy::{Bounds, ColumnRule, Policy, TableRule};
+pub use policy::{Bounds, ColumnRule, Policy, Spread, TableRule};
 pub use refusal::{Code, Refusal};
 pub use role::PolicyError;
 

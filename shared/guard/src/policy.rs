@@ -54,8 +54,18 @@ pub struct ColumnRule {
     /// In lower case.
     pub name: String,
     pub column_type: ColumnType,
-    /// Part of a key or a foreign key: about as many values as rows.
-    pub is_key: bool,
+    pub spread: Spread,
+}
+
+/// How many different values something takes, as far as the catalogue and the text tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Spread {
+    /// Kinds and days: channels, cities, months.
+    Few,
+    /// One for each of the things that events happen to: venues, artists.
+    Things,
+    /// About one for each row of what happens: sales, instants, amounts.
+    Many,
 }
 
 /// What may be seen of one table.
@@ -63,6 +73,8 @@ pub struct ColumnRule {
 pub struct TableRule {
     /// In the order in which `SELECT *` gives them.
     pub columns: Vec<ColumnRule>,
+    /// Whether its rows are things, which are few beside what happens to them: the catalogue gives it no time.
+    pub is_of_things: bool,
     /// Columns that are there, but not for this role.
     pub hidden: Vec<String>,
     /// A condition in Redshift's SQL over the table's own columns, written without a qualifier. It is the catalogue's,

@@ -1,7 +1,7 @@
 //! From the catalogue and a role to a [`Policy`]. What the catalogue does not hide is open; where it names roles, a role
 //! that is not among them sees nothing.
 
-use crate::policy::{Bounds, ColumnRule, Policy, TableRule};
+use crate::policy::{Bounds, ColumnRule, Policy, Spread, TableRule};
 use concert_contract::{
     catalogue::{Catalogue, Join, Role, Rollup, RowRule},
     query::{Filter, Operator, Value},
@@ -76,13 +76,6 @@ impl Policy {
 
 /// Everything that the catalogue names.
 fn open(catalogue: &Catalogue) -> Policy {
-    let joins = |table: &str, column: &str| {
-        catalogue.joins.iter().any(|join| {
-            [&join.from, &join.to]
-                .iter()
-                .any(|end| end.split_once('.') == Some((table, column)))
-        })
-    };
     let tables = catalogue
         .tables
         .iter()
@@ -93,11 +86,12 @@ fn open(catalogue: &Catalogue) -> Policy {
                 .map(|(column, column_type)| ColumnRule {
                     name: column.to_ascii_lowercase(),
                     column_type: *column_type,
-                    is_key: table.key.contains(column) || joins(name, column),
+                    spread: spread(catalogue, name, column, *column_type),
                 })
                 .collect();
             let rule = TableRule {
                 columns,
+                is_of_things: table.time.is_none(),
                 ..TableRule::default()
             };
             (name.to_ascii_lowercase(), rule)
@@ -108,6 +102,30 @@ fn open(catalogue: &Catalogue) -> Policy {
         tables,
         hidden_tables: BTreeSet::new(),
         bounds: Bounds::default(),
+    }
+}
+
+/// A key takes as many values as its table has rows; where that table has no time, its rows are things.
+fn spread(catalogue: &Catalogue, table: &str, column: &str, column_type: ColumnType) -> Spread {
+    let of_things = |table: &str| catalogue.tables.get(table).is_some_and(|table| table.time.is_none());
+    let keyed = |table: &str| if of_things(table) { Spread::Things } else { Spread::Many };
+    let parent = catalogue
+        .joins
+        .iter()
+        .filter_map(|join| join.from.split_once('.').zip(join.to.split_once('.')))
+        .find(|(from, _)| *from == (table, column))
+        .map(|(_, (parent, _))| parent);
+    if let Some(parent) = parent {
+        return keyed(parent);
+    }
+    let is_key = catalogue
+        .tables
+        .get(table)
+        .is_some_and(|table| table.key.iter().any(|key| key == column));
+    match column_type {
+        _ if is_key => keyed(table),
+        ColumnType::Text | ColumnType::Boolean | ColumnType::Date => Spread::Few,
+        _ => Spread::Many,
     }
 }
 
