@@ -19,6 +19,7 @@ pub mod limits;
 mod query;
 mod routes;
 mod settings;
+mod sql;
 mod statement;
 mod upstream;
 mod values;

@@ -9,7 +9,7 @@ use crate::{
     health::health,
     identity::{self, Viewer},
     limits::BODY_MAX_BYTES,
-    query,
+    query, sql,
     upstream::Context,
 };
 use bytes::Bytes;
@@ -184,7 +184,13 @@ async fn answer(context: &Context, mut incoming: Incoming) -> Result<Response<Bo
         ["history", _, "export"] => later(&incoming, "GET", "Exporting a conversation"),
         ["memory"] => later(&incoming, "GET", "What is remembered about you"),
         ["memory", _] => later(&incoming, "DELETE", "What is remembered about you"),
-        ["sql"] => later(&incoming, "POST", "Free SQL"),
+        ["sql"] => {
+            allow(&incoming, "POST")?;
+            as_viewer(context, incoming, async |viewer, incoming| {
+                sql::sql(context, &viewer, incoming).await
+            })
+            .await
+        }
         ["explain"] => later(&incoming, "POST", "The explanation of a change"),
         ["venues", "popularity"] => later(&incoming, "GET", "The ranking of venues"),
         ["predictions", "tickets"] => later(&incoming, "POST", "The forecast of ticket sales"),

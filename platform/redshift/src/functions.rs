@@ -36,6 +36,7 @@ pub(crate) fn register(context: &SessionContext) {
     context.register_udf(ScalarUDF::from(DateDiff {
         signature: Signature::user_defined(Volatility::Immutable),
     }));
+    context.register_udf(crate::zone::convert_timezone());
     context.register_udaf(AggregateUDF::from(Average {
         signature: Signature::user_defined(Volatility::Immutable),
     }));

@@ -11,9 +11,12 @@ mod functions;
 mod parameters;
 mod result;
 mod runtime;
+mod tables;
 mod warehouse;
+mod zone;
 
 pub use engine::Limits;
 pub use error::RedshiftError;
 pub use result::{ColumnInfo, QueryResult, Value};
+pub use tables::Tables;
 pub use warehouse::{TableInfo, Warehouse, matches};

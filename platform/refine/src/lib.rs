@@ -9,6 +9,7 @@ mod error;
 mod values;
 
 pub use error::{Error, Result};
+pub use values::collect as catalogue_values;
 
 use crate::content::{day_column, fingerprint, instants, rows};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};

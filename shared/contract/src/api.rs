@@ -106,6 +106,15 @@ pub struct QueryAnswer {
     pub next_cursor: Option<String>,
 }
 
+/// `POST /api/sql`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SqlAnswer {
+    #[serde(flatten)]
+    pub table: Table,
+    /// What was run: the viewer's own rows and columns in place of the tables, and a row limit.
+    pub sql: String,
+}
+
 /// `POST /api/query?dry_run=true`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DryRunAnswer {

@@ -41,6 +41,10 @@ pub struct TableDef {
     /// The column that a period filters: a DATE or TIMESTAMP.
     #[serde(default)]
     pub time: Option<String>,
+    /// The `table.column` of the time zone in which the days and hours of an instant are told, where the time is one;
+    /// UTC where it is unknown. A day is the venue's.
+    #[serde(default)]
+    pub zone: Option<String>,
     /// What a row is, in the plural: "concerts".
     #[serde(default)]
     pub rows: Option<String>,
@@ -298,7 +302,7 @@ pub enum TimePart {
     MonthOfYear,
     /// 1 (Monday) to 7 (Sunday).
     Weekday,
-    /// 0 to 23, UTC.
+    /// 0 to 23, by the clock of the time's zone.
     Hour,
 }
 

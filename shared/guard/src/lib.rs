@@ -13,11 +13,13 @@ mod lex;
 mod policy;
 mod refusal;
 mod rewrite;
+mod role;
 mod scope;
 mod shape;
 
-pub use policy::{Bounds, ColumnRule, Policy, TableRule};
+pub use policy::{Bounds, ColumnRule, Policy, Spread, TableRule};
 pub use refusal::{Code, Refusal};
+pub use role::PolicyError;
 
 use check::Checker;
 use dialect::ParseError;

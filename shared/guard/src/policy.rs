@@ -1,7 +1,7 @@
-//! What a viewer may ask: tables, columns, row filters and bounds, made from the catalogue and a role.
+//! What a viewer may ask: tables, columns, row filters and bounds. `role.rs` makes one from the catalogue.
 
-use concert_contract::{catalogue::Catalogue, table::ColumnType};
-use std::collections::BTreeMap;
+use concert_contract::table::ColumnType;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How much a statement may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +54,18 @@ pub struct ColumnRule {
     /// In lower case.
     pub name: String,
     pub column_type: ColumnType,
-    /// Part of a key or a foreign key: about as many values as rows.
-    pub is_key: bool,
+    pub spread: Spread,
+}
+
+/// How many different values something takes, as far as the catalogue and the text tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Spread {
+    /// Kinds and days: channels, cities, months.
+    Few,
+    /// One for each of the things that events happen to: venues, artists.
+    Things,
+    /// About one for each row of what happens: sales, instants, amounts.
+    Many,
 }
 
 /// What may be seen of one table.
@@ -63,6 +73,8 @@ pub struct ColumnRule {
 pub struct TableRule {
     /// In the order in which `SELECT *` gives them.
     pub columns: Vec<ColumnRule>,
+    /// Whether its rows are things, which are few beside what happens to them: the catalogue gives it no time.
+    pub is_of_things: bool,
     /// Columns that are there, but not for this role.
     pub hidden: Vec<String>,
     /// A condition in Redshift's SQL over the table's own columns, written without a qualifier. It is the catalogue's,
@@ -91,48 +103,11 @@ pub struct Policy {
     /// By name, in lower case.
     pub tables: BTreeMap<String, TableRule>,
     /// Tables that are there, but not for this role.
-    pub hidden_tables: Vec<String>,
+    pub hidden_tables: BTreeSet<String>,
     pub bounds: Bounds,
 }
 
 impl Policy {
-    /// Everything that the catalogue names, with the default bounds: what a viewer without restrictions may ask.
-    pub fn of(catalogue: &Catalogue) -> Policy {
-        let foreign = |table: &str, column: &str| {
-            catalogue.joins.iter().any(|join| {
-                [&join.from, &join.to]
-                    .iter()
-                    .any(|end| end.split_once('.') == Some((table, column)))
-            })
-        };
-        let tables = catalogue
-            .tables
-            .iter()
-            .map(|(name, table)| {
-                let columns = table
-                    .columns
-                    .iter()
-                    .map(|(column, column_type)| ColumnRule {
-                        name: column.to_ascii_lowercase(),
-                        column_type: *column_type,
-                        is_key: table.key.contains(column) || foreign(name, column),
-                    })
-                    .collect();
-                let rule = TableRule {
-                    columns,
-                    ..TableRule::default()
-                };
-                (name.to_ascii_lowercase(), rule)
-            })
-            .collect();
-        Policy {
-            schema: catalogue.schema.to_ascii_lowercase(),
-            tables,
-            hidden_tables: Vec::new(),
-            bounds: Bounds::default(),
-        }
-    }
-
     /// Hides a column of a table. Names that are not there change nothing.
     #[must_use]
     pub fn hide(mut self, table: &str, column: &str) -> Policy {
@@ -149,7 +124,7 @@ impl Policy {
     pub fn hide_table(mut self, table: &str) -> Policy {
         let table = table.to_ascii_lowercase();
         if self.tables.remove(&table).is_some() {
-            self.hidden_tables.push(table);
+            self.hidden_tables.insert(table);
         }
         self
     }

@@ -1,8 +1,7 @@
 //! Which names mean what at a point of a query: relations of the FROM clause, names that the SELECT list gives, the
 //! queries around it.
 
-use crate::policy::{ColumnRule, TableRule};
-use concert_contract::table::ColumnType;
+use crate::policy::{Spread, TableRule};
 use std::{cell::Cell, rc::Rc};
 
 /// How many rows a relation may have, as far as the text tells.
@@ -11,14 +10,27 @@ pub(crate) enum Rows {
     AtMost(u64),
     /// One for each of some kinds: days, cities, channels.
     Kinds,
+    /// One for each thing, or thing and kind: venues, artists and channels.
+    Things,
     Many,
 }
 
 impl Rows {
+    /// For comparing: fewer first.
+    pub fn order(self) -> (u8, u64) {
+        match self {
+            Rows::AtMost(rows) => (0, rows),
+            Rows::Kinds => (1, 0),
+            Rows::Things => (2, 0),
+            Rows::Many => (3, 0),
+        }
+    }
+
     pub fn beside(self, other: Rows) -> Rows {
         match (self, other) {
             (Rows::AtMost(a), Rows::AtMost(b)) => Rows::AtMost(a.saturating_mul(b)),
             (Rows::AtMost(1), other) | (other, Rows::AtMost(1)) => other,
+            (Rows::Kinds, Rows::Kinds) => Rows::Things,
             _ => Rows::Many,
         }
     }
@@ -27,8 +39,22 @@ impl Rows {
         match (self, other) {
             (Rows::AtMost(a), Rows::AtMost(b)) => Rows::AtMost(a.saturating_add(b)),
             (Rows::Many, _) | (_, Rows::Many) => Rows::Many,
+            (Rows::Things, _) | (_, Rows::Things) => Rows::Things,
             _ => Rows::Kinds,
         }
+    }
+
+    /// One row for each combination of values.
+    pub fn of(spreads: impl Iterator<Item = Spread>) -> Rows {
+        let mut rows = Rows::Kinds;
+        for spread in spreads {
+            rows = match (rows, spread) {
+                (rows, Spread::Few) => rows,
+                (Rows::Kinds, Spread::Things) => Rows::Things,
+                _ => return Rows::Many,
+            };
+        }
+        rows
     }
 
     pub fn limited(self, limit: Option<u64>) -> Rows {
@@ -45,8 +71,7 @@ impl Rows {
 pub(crate) struct OutColumn {
     /// In lower case. Empty for one that has no name.
     pub name: String,
-    /// Whether it takes few values: a day, a city, a channel.
-    pub is_coarse: bool,
+    pub spread: Spread,
 }
 
 /// What a query gives.
@@ -83,12 +108,20 @@ impl Relation<'_> {
         }
     }
 
-    pub fn is_coarse(&self, column: &str) -> bool {
-        match &self.columns {
-            Columns::Table(rule) => rule.column(column).is_some_and(is_coarse),
-            Columns::Named(names) => {
-                self.rows == Rows::Kinds || names.iter().any(|there| there.name == column && there.is_coarse)
-            }
+    pub fn spread(&self, column: &str) -> Spread {
+        let own = match &self.columns {
+            Columns::Table(rule) => rule.column(column).map(|column| column.spread),
+            Columns::Named(names) => names
+                .iter()
+                .find(|there| there.name == column)
+                .map(|there| there.spread),
+        };
+        let own = own.unwrap_or(Spread::Many);
+        // A column has no more values than its relation has rows.
+        match self.rows {
+            Rows::AtMost(_) | Rows::Kinds => own.min(Spread::Few),
+            Rows::Things => own.min(Spread::Things),
+            Rows::Many => own,
         }
     }
 
@@ -99,7 +132,7 @@ impl Relation<'_> {
                 .iter()
                 .map(|column| OutColumn {
                     name: column.name.clone(),
-                    is_coarse: is_coarse(column),
+                    spread: column.spread,
                 })
                 .collect(),
             Columns::Named(names) => names.as_ref().clone(),
@@ -112,15 +145,6 @@ impl Relation<'_> {
             Columns::Named(names) => names.iter().map(|column| column.name.as_str()).collect(),
         }
     }
-}
-
-/// Whether a column takes far fewer values than its table has rows, as far as its type and role tell.
-fn is_coarse(column: &ColumnRule) -> bool {
-    !column.is_key
-        && matches!(
-            column.column_type,
-            ColumnType::Text | ColumnType::Boolean | ColumnType::Date
-        )
 }
 
 /// The bit of [`Scope::seen`] for everything outside of this query.

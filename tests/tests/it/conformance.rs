@@ -515,10 +515,10 @@ fn cases(runtime: &str) -> Vec<Case> {
         refusal(
             post_.clone(),
             "/api/sql",
-            r#"{"sql": "SELECT 1"}"#,
-            501,
-            "not_available_yet",
-            "SQL",
+            r#"{"sql": "DROP TABLE concerts"}"#,
+            400,
+            "not_a_query",
+            "line 1, column 1",
         ),
         refusal(
             get_.clone(),

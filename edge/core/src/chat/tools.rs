@@ -9,6 +9,7 @@ use crate::{
     failure::Failure,
     limits::{MODEL_MAX_CELL_CHARS, MODEL_MAX_ROWS, SUGGEST_DEFAULT_ROWS},
     query::{self, compiled, refused},
+    sql,
     upstream::Context,
 };
 use concert_aws::bedrock::{
@@ -26,6 +27,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 const QUERY_DATA: &str = "query_data";
+const RUN_SQL: &str = "run_sql";
 const LOOK_UP: &str = "look_up";
 const CLARIFY: &str = "clarify";
 const FINISH: &str = "finish";
@@ -88,6 +90,22 @@ pub fn config(catalogue: &Catalogue) -> ToolConfig {
                 }),
             ),
             spec(
+                RUN_SQL,
+                "Runs one SELECT in Redshift's dialect and shows its table to the user. Only for what query_data cannot say. Tables, columns and functions outside of the catalogue are refused.",
+                json!({
+                    "type": "object",
+                    "properties": {
+                        "sql": {"type": "string", "description": format!(
+                            "One query without comments over these tables of the schema {}: {}.",
+                            catalogue.schema,
+                            tables(catalogue)
+                        )},
+                        "title": {"type": "string", "description": "A title for the result, without a full stop."},
+                    },
+                    "required": ["sql"],
+                }),
+            ),
+            spec(
                 LOOK_UP,
                 "Finds the values of a dimension that are nearest to a text.",
                 json!({
@@ -135,6 +153,15 @@ pub fn config(catalogue: &Catalogue) -> ToolConfig {
             ),
         ],
     }
+}
+
+/// The tables and their columns, as a model writes SQL by them.
+fn tables(catalogue: &Catalogue) -> String {
+    let table = |(name, table): (&String, &concert_contract::catalogue::TableDef)| {
+        let columns: Vec<&str> = table.columns.keys().map(String::as_str).collect();
+        format!("{name} ({})", columns.join(", "))
+    };
+    catalogue.tables.iter().map(table).collect::<Vec<_>>().join("; ")
 }
 
 /// The JSON schema of a `Query` over this catalogue.
@@ -212,6 +239,7 @@ pub async fn run(context: &Context, turn: &Turn, call: &ToolUse) -> Outcome {
     let started_ms = context.host.now_ms();
     let result = match call.name.as_str() {
         QUERY_DATA => query_data(context, turn, call).await,
+        RUN_SQL => run_sql(context, turn, call).await,
         LOOK_UP => look_up(context, call).await,
         CLARIFY => match clarify(context, turn, call).await {
             Ok(event) => return Outcome::End(event),
@@ -220,7 +248,7 @@ pub async fn run(context: &Context, turn: &Turn, call: &ToolUse) -> Outcome {
         FINISH => return Outcome::End(finish(context, turn, call).await),
         other => Err(
             Failure::validation("unknown_tool", format!("There is no tool {other:?}.")).with_action(format!(
-                "The tools are {QUERY_DATA}, {LOOK_UP}, {CLARIFY} and {FINISH}."
+                "The tools are {QUERY_DATA}, {RUN_SQL}, {LOOK_UP}, {CLARIFY} and {FINISH}."
             )),
         ),
     };
@@ -318,6 +346,26 @@ async fn query_data(context: &Context, turn: &Turn, call: &ToolUse) -> Result<(T
         summary: Some(summary),
         as_of: answered.as_of,
         next_cursor: answered.next_cursor,
+        ..ToolResult::default()
+    };
+    Ok((event, content))
+}
+
+#[derive(Deserialize)]
+struct RunSql {
+    sql: String,
+    #[serde(default)]
+    title: Option<String>,
+}
+
+async fn run_sql(context: &Context, turn: &Turn, call: &ToolUse) -> Result<(ToolResult, Value), Failure> {
+    let input: RunSql = input(call)?;
+    let answered = sql::run(context, &turn.viewer, &input.sql).await?;
+    let content = json!({"table": for_model(&answered.table)});
+    let event = ToolResult {
+        title: input.title.filter(|title| !title.trim().is_empty()),
+        sql: Some(answered.sql),
+        table: Some(answered.table),
         ..ToolResult::default()
     };
     Ok((event, content))

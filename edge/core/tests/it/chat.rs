@@ -306,6 +306,8 @@ fn a_wrong_tool_call_is_a_result_that_the_model_can_mend() {
             "look_up",
             "unknown_dimension",
         ),
+        (json!({"sql": "SELECT secret FROM venues"}), "run_sql", "unknown_column"),
+        (json!({"sql": "DELETE FROM venues"}), "run_sql", "not_a_query"),
         (json!({}), "drop_tables", "unknown_tool"),
         (json!({"question": "?"}), "clarify", "bad_tool_input"),
     ] {

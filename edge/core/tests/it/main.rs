@@ -4,4 +4,5 @@ mod chat;
 mod health;
 mod query;
 mod routes;
+mod sql;
 mod world;

@@ -16,12 +16,7 @@ fn every_refusal_is_the_envelope() {
         ("a plain address that has none", get("/query"), 404, "not_found"),
         ("a longer address", get("/api/health/x"), 404, "not_found"),
         ("wrong method", post("/api/health", ""), 405, "method_not_allowed"),
-        (
-            "wrong method of a later route",
-            get("/api/sql"),
-            405,
-            "method_not_allowed",
-        ),
+        ("wrong method of free SQL", get("/api/sql"), 405, "method_not_allowed"),
         (
             "a query that is no JSON",
             post("/api/query", "SELECT 1"),
@@ -113,10 +108,10 @@ fn every_refusal_is_the_envelope() {
         ("history", get("/api/history"), 501, "not_available_yet"),
         ("one conversation", get("/history/c1"), 501, "not_available_yet"),
         (
-            "free SQL",
-            post("/api/sql", r#"{"sql": "SELECT 1"}"#),
-            501,
-            "not_available_yet",
+            "free SQL that the guard refuses",
+            post("/api/sql", r#"{"sql": "DROP TABLE concerts"}"#),
+            400,
+            "not_a_query",
         ),
         ("the models", get("/recommendations"), 501, "not_available_yet"),
         ("imports", post("/api/imports", ""), 501, "not_available_yet"),

@@ -235,7 +235,17 @@ fn single_sql(scope: &mut Scope<'_, '_>, filter: &Filter, path: &str) -> Result<
         return Ok(format!("{alias}.k IS NOT NULL"));
     }
     match scope.dimension_sql(dimension)? {
-        Some(sql) => Ok(dimension_condition(world, dimension, filter, &sql, path)?),
+        Some(sql) => {
+            // The day of an instant is that of its place.
+            let sql = match (
+                dimension.column_type,
+                dimension.column.as_deref().and_then(ColumnRef::parse),
+            ) {
+                (ColumnType::Timestamp, Some(column)) => scope.local(&column, sql, &dimension.via)?,
+                _ => sql,
+            };
+            Ok(dimension_condition(world, dimension, filter, &sql, path)?)
+        }
         None => Err(Stop::Error(QueryError::new(
             QueryErrorCode::NoJoin,
             format!("{path}.dimension"),

@@ -3,11 +3,11 @@
 
 use super::{
     Compiled, MAX_PARTS, MIXED_CURRENCY,
-    check::RESERVED,
     clause::{check_filters, check_having},
     expression::{ColumnRef, is_name},
     metric::{MetricUse, Wants, candidates},
     period::{Shift, cut},
+    reserved::RESERVED,
     world::{World, nearest},
 };
 use crate::{
@@ -368,9 +368,6 @@ impl<'a> Compiler<'a> {
             let bad = |message: String, action: &str| {
                 Err(QueryError::new(QueryErrorCode::BadCompare, path.clone(), message).suggest(action))
             };
-            if query.compare.iter().take(index).any(|other| other == comparison) {
-                return bad("The comparison stands there twice.".to_owned(), "Leave one out.");
-            }
             match comparison {
                 Comparison::PreviousPeriod | Comparison::SamePeriodLastYear => {
                     if let Some(dimension) = self.dimensions.iter().find(|dimension| self.is_date_of_rows(dimension)) {
@@ -785,6 +782,16 @@ fn check_sizes(query: &Query) -> Result<(), QueryError> {
             "metrics",
             "A query needs at least one metric.",
         ));
+    }
+    for (index, comparison) in query.compare.iter().enumerate() {
+        if query.compare.iter().take(index).any(|other| other == comparison) {
+            return Err(QueryError::new(
+                QueryErrorCode::BadCompare,
+                format!("compare[{index}]"),
+                "The comparison stands there twice.",
+            )
+            .suggest("Leave one out."));
+        }
     }
     if query.limit == Some(0) {
         return Err(

@@ -3,7 +3,7 @@
 //!
 //! `answer` has the groups and metrics. `around` brings earlier stretches to the ones they are compared with: they are
 //! given the later label and united with the answer, so that groups which are NULL find each other, which no join would
-//! let them. `measured` computes over all rows. `placed` chooses rows and counts them within their groups.
+//! let them. `apart` marks rows that are ranked by themselves. `measured` computes over all rows. `placed` chooses rows and counts them within their groups.
 
 use super::{
     clause::{having_sql, number_condition},
@@ -29,6 +29,10 @@ impl Compiler<'_> {
         if !self.shifts.is_empty() || !averages.is_empty() {
             layers.push(("around", self.around(&names, &averages)?));
             last = "around";
+        }
+        if let Some(apart) = self.apart(&names, last) {
+            layers.push(("apart", apart));
+            last = "apart";
         }
         layers.push(("measured", self.measured(&names, last)));
         last = "measured";
@@ -289,19 +293,35 @@ impl Compiler<'_> {
                 partition.push(name.clone());
             }
         }
-        if apart {
-            let unknown: Vec<String> = self
-                .groups
-                .iter()
-                .zip(names)
-                .filter(|(group, _)| self.is_asked(group))
-                .map(|(_, name)| format!("{name} IS NULL"))
-                .collect();
-            if !unknown.is_empty() {
-                partition.push(format!("CASE WHEN {} THEN 1 ELSE 0 END", unknown.join(" OR ")));
-            }
+        if apart && self.needs_apart() {
+            partition.push("is_apart".to_owned());
         }
         partition
+    }
+
+    fn needs_apart(&self) -> bool {
+        self.added
+            .iter()
+            .any(|added| matches!(added.added, Added::Rank | Added::Peers | Added::PeersDifference))
+            && self.groups.iter().any(|group| self.is_asked(group))
+    }
+
+    /// Marks the rows without a value of a dimension, which are ranked by themselves. It is a column of its own because
+    /// DataFusion does not plan windows whose partitions are expressions.
+    fn apart(&self, names: &[String], from: &str) -> Option<String> {
+        let unknown: Vec<String> = self
+            .groups
+            .iter()
+            .zip(names)
+            .filter(|(group, _)| self.is_asked(group))
+            .map(|(_, name)| format!("{name} IS NULL"))
+            .collect();
+        self.needs_apart().then(|| {
+            format!(
+                "SELECT {from}.*, CASE WHEN {} THEN 1 ELSE 0 END AS is_apart\nFROM {from}",
+                unknown.join(" OR ")
+            )
+        })
     }
 
     fn measured(&self, names: &[String], from: &str) -> String {

@@ -18,6 +18,7 @@ mod offer;
 mod order;
 mod parts;
 mod period;
+mod reserved;
 mod scope;
 mod values;
 mod world;

@@ -230,12 +230,7 @@ impl<'w, 'a> Scope<'w, 'a> {
         let Some(rollup) = self.rollup else {
             return Ok(format!("{}.{column}", self.base));
         };
-        let is_time = self
-            .time
-            .as_ref()
-            .is_some_and(|time| time.column.table == self.base && time.column.column == column);
-        let kept = rollup.dimensions.get(column);
-        match kept.or(rollup.time.as_ref().filter(|_| is_time)) {
+        match rollup.dimensions.get(column) {
             Some(kept) => Ok(format!("{}.{kept}", rollup.table)),
             None => Err(Stop::NotHere),
         }
@@ -485,10 +480,51 @@ impl<'w, 'a> Scope<'w, 'a> {
         let Some(time) = self.time.clone() else {
             return Ok(None);
         };
+        // A roll-up has days already, and they are those of the place.
+        if let Some(rollup) = self.rollup
+            && time.column.table == self.base
+        {
+            let own = self.world.catalogue.tables.get(&self.base);
+            let is_own = own.is_some_and(|table| table.time.as_ref() == Some(&time.column.column));
+            return match &rollup.time {
+                Some(day) if is_own => Ok(Some((format!("{}.{day}", rollup.table), ColumnType::Date))),
+                _ => Err(Stop::NotHere),
+            };
+        }
         let sql = self.column(&time.column, &time.via)?;
+        Ok(Some((self.local(&time.column, sql, &time.via)?, time.holds)))
+    }
+
+    /// The time as it is stored, for bounds that a sort key can use; none where that is how it is told anyhow.
+    pub fn stored_time_sql(&mut self) -> Result<Option<String>, Stop> {
+        let Some(time) = self.time.clone() else {
+            return Ok(None);
+        };
         let is_rolled_up = self.rollup.is_some() && time.column.table == self.base;
-        let holds = if is_rolled_up { ColumnType::Date } else { time.holds };
-        Ok(Some((sql, holds)))
+        if is_rolled_up || self.zone_of(&time.column).is_none() {
+            return Ok(None);
+        }
+        self.column(&time.column, &time.via).map(Some)
+    }
+
+    /// The column of the zone in which a time is told.
+    fn zone_of(&self, column: &ColumnRef) -> Option<ColumnRef> {
+        let table = self.world.catalogue.tables.get(&column.table)?;
+        let is_time = table.time.as_ref() == Some(&column.column)
+            && self.world.column_type(column) == Some(ColumnType::Timestamp);
+        let zone = ColumnRef::parse(table.zone.as_deref().filter(|_| is_time)?)?;
+        self.world.is_filled(&zone).then_some(zone)
+    }
+
+    /// An instant by the clock of its place.
+    pub fn local(&mut self, column: &ColumnRef, sql: String, via: &[String]) -> Result<String, Stop> {
+        match self.zone_of(column) {
+            Some(zone) => {
+                let zone = self.column(&zone, via)?;
+                Ok(format!("CONVERT_TIMEZONE('UTC', COALESCE({zone}, 'UTC'), {sql})"))
+            }
+            None => Ok(sql),
+        }
     }
 
     /// The stretch of a grain that a row lies in: its first day, or the number of its year.

@@ -46,16 +46,16 @@ fn everything_wrong_with_a_catalogue_is_said_at_once_with_its_line() {
     ] {
         assert!(text.contains(expected), "{expected:?} is missing in {text}");
     }
-    let line = error
+    let problem = error
         .problems
         .iter()
         .find(|p| p.entry == "dimension venue")
-        .and_then(|p| p.line);
-    let expected = broken.lines().position(|line| line == "name = \"venue\"");
-    assert_eq!(
-        line, expected,
-        "the header stands on the line before the name, counted from 1"
-    );
+        .expect("the problem of the venue");
+    let at = broken
+        .lines()
+        .position(|line| line == "shows = [\"planet\"]")
+        .map(|at| at + 1);
+    assert_eq!((problem.line, problem.column), (at, Some(11)), "{problem}");
 }
 
 #[test]

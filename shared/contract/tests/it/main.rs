@@ -1,5 +1,6 @@
 mod catalogue;
 mod compared;
+mod constructs;
 mod explain;
 mod insight;
 mod query;

@@ -5,15 +5,21 @@ use crate::support::{full, run, sparse};
 use concert_contract::query::{Direction, Filter, Grain, MetricFilter, Operator, Order, Period, Query, Value};
 use concert_contract::{
     api::DataState,
-    query::QueryErrorCode,
+    compile::Compiled,
+    query::{QueryError, QueryErrorCode},
     table::{Cell, Decimal},
 };
 use proptest::prelude::*;
 use std::fmt::Write;
 
 fn text_of(json: &str, state: &DataState) -> String {
+    told(json, run(json, state))
+}
+
+/// A query and what became of it, as a golden file has it.
+pub fn told(json: &str, result: Result<Compiled, QueryError>) -> String {
     let mut text = format!("{json}\n\n");
-    match run(json, state) {
+    match result {
         Ok(compiled) => {
             text.push_str(&compiled.sql);
             text.push('\n');

@@ -58,6 +58,46 @@ pub fn full() -> DataState {
     }
 }
 
+/// Every table is there, and money comes in two currencies.
+pub fn rich() -> DataState {
+    let mut state = full();
+    let days = Some((date(2022, 1, 1), date(2026, 11, 15)));
+    for table in &mut state.tables {
+        if table.table_name == "concerts" {
+            table.filled_columns.push("announced_at".to_owned());
+        }
+        if table.table_name == "venues" {
+            table.filled_columns.push("timezone".to_owned());
+        }
+    }
+    state.tables.extend([
+        table("artist_genres", 90, None, "artist_id genre"),
+        table("artist_members", 120, None, "artist_id member"),
+        table("venue_amenities", 60, None, "venue_id amenity"),
+        table("customers", 900, None, "customer_id segment city state joined_at"),
+        table(
+            "daily_sales",
+            9000,
+            days,
+            "sale_date concert_id tickets revenue currency",
+        ),
+        table(
+            "venue_popularity",
+            30,
+            None,
+            "venue_id popularity_rank booking_frequency",
+        ),
+        table(
+            "artist_performance",
+            40,
+            None,
+            "artist_id fan_engagement_score growth_trend",
+        ),
+    ]);
+    state.currencies = vec!["USD".to_owned(), "EUR".to_owned()];
+    state
+}
+
 /// A band's own list of its concerts: no revenue, no purchases, no genre, door prices in many currencies.
 pub fn sparse() -> DataState {
     let days = Some((date(1987, 9, 3), date(2002, 11, 4)));

@@ -27,7 +27,6 @@ impl<'a> Checker<'a> {
         let (lower, kind) = self.function_named(name)?;
         self.no(*uses_odbc_syntax, "A call in braces")?;
         self.no(!matches!(parameters, FunctionArguments::None), "A call with two lists")?;
-        let outer = self.aggregates;
         match args {
             FunctionArguments::None => {
                 if !functions::is_value_word(&lower) {
@@ -55,15 +54,8 @@ impl<'a> Checker<'a> {
             }
             None => {}
         }
-        self.aggregates = outer + usize::from(kind == Kind::Aggregate && over.is_none());
-        // SUM(COUNT(*)) OVER (): the inner one is the query's.
-        if over.is_some() && matches!(kind, Kind::Aggregate | Kind::Window) {
-            let inner = argument_list(args)
-                .iter()
-                .filter_map(argument)
-                .any(|expr| matches!(expr, Expr::Function(inner) if inner.over.is_none() && is_aggregate(inner)));
-            self.aggregates += usize::from(inner);
-        }
+        // SUM(COUNT(*)) OVER (): the inner one is the query's, and has been counted by its own call.
+        self.aggregates += usize::from(kind == Kind::Aggregate && over.is_none());
         Ok(())
     }
 
@@ -272,10 +264,6 @@ fn argument(arg: &FunctionArg) -> Option<&Expr> {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
         _ => None,
     }
-}
-
-fn is_aggregate(function: &Function) -> bool {
-    functions::function(&function.name.to_string().to_ascii_lowercase()) == Some(Kind::Aggregate)
 }
 
 fn is_bare_date_part(expr: &Expr) -> bool {

@@ -3,8 +3,8 @@
 use super::{Checked, Checker};
 use crate::{functions, refusal::Code, scope::Scope, shape::shown};
 use sqlparser::ast::{
-    self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DataType, Expr, Interval, Query, Subscript, TypedString,
-    Value, ValueWithSpan,
+    self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DataType, Expr, Interval, JsonPathElem, Query,
+    Subscript, TypedString, Value, ValueWithSpan,
 };
 
 /// A pattern for LIKE longer than this, or with more `%`, takes long for every row.
@@ -148,10 +148,16 @@ impl<'a> Checker<'a> {
                 pattern,
                 escape_char,
             } => {
-                self.no(*any, "LIKE ANY")?;
                 self.escape(escape_char.as_ref())?;
                 self.expr(expr, scope)?;
-                self.pattern(pattern, scope)
+                match pattern.as_ref() {
+                    Expr::Tuple(patterns) if *any => {
+                        self.list_is_short(patterns.len())?;
+                        patterns.iter().try_for_each(|pattern| self.pattern(pattern, scope))
+                    }
+                    Expr::Nested(pattern) if *any => self.pattern(pattern, scope),
+                    pattern => self.pattern(pattern, scope),
+                }
             }
             Expr::SimilarTo {
                 negated: _,
@@ -267,6 +273,18 @@ impl<'a> Checker<'a> {
                 self.expr(root, scope)?;
                 access_chain.iter().try_for_each(|access| self.access(access))
             }
+            Expr::JsonAccess { value, path } => {
+                self.expr(value, scope)?;
+                path.path.iter().try_for_each(|element| match element {
+                    JsonPathElem::Bracket {
+                        key: Expr::Value(value),
+                    } => self.value(value),
+                    _ => self.here(
+                        Code::NotSupported,
+                        "Only an index such as [0] reaches into a value; for a name use JSON_EXTRACT_PATH_TEXT.",
+                    ),
+                })
+            }
             Expr::Wildcard(token) => {
                 if let Some(at) = crate::lex::offset(token.0.span) {
                     self.at = at;
@@ -360,8 +378,12 @@ impl<'a> Checker<'a> {
     fn access(&mut self, access: &AccessExpr) -> Checked {
         let index = match access {
             AccessExpr::Subscript(Subscript::Index { index }) => index,
-            AccessExpr::Dot(Expr::Identifier(name)) => return self.given(name).map(|_| ()),
-            _ => return self.here(Code::NotSupported, "Only a[0] and a.b reach into a value."),
+            _ => {
+                return self.here(
+                    Code::NotSupported,
+                    "Only an index such as [0] reaches into a value; for a name use JSON_EXTRACT_PATH_TEXT.",
+                );
+            }
         };
         match index {
             Expr::Value(value) => self.value(value),

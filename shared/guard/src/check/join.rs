@@ -219,7 +219,7 @@ impl<'a> Checker<'a> {
         let groups = links.groups();
         let outside = groups[OUTSIDE_AT];
         let mut product = 1_u64;
-        let mut kinds = 0;
+        let (mut kinds, mut things) = (0, 0);
         let mut many: Vec<usize> = Vec::new();
         let mut done: Vec<usize> = Vec::new();
         for at in 0..relations.len() {
@@ -228,19 +228,31 @@ impl<'a> Checker<'a> {
                 continue;
             }
             done.push(group);
-            let members = (0..relations.len()).filter(|other| groups[*other] == group);
-            let rows = members.map(|member| relations[member].rows).reduce(Rows::beside);
+            // What is joined has about as many rows as its largest member.
+            let members = || {
+                (0..relations.len())
+                    .filter(|other| groups[*other] == group)
+                    .map(|at| relations[at].rows)
+            };
+            let rows = if members().all(|rows| matches!(rows, Rows::AtMost(_))) {
+                members().reduce(Rows::beside)
+            } else {
+                members().max_by_key(|rows| rows.order())
+            };
             match rows {
                 Some(Rows::AtMost(rows)) => product = product.saturating_mul(rows.max(1)),
                 Some(Rows::Kinds) => kinds += 1,
-                _ => many.push(at),
+                // Every venue with every month is a grid that people want; two tables set side by side are not.
+                Some(Rows::Things) => things += 1,
+                Some(Rows::Many) | None => many.push(at),
             }
         }
         let has_outside = (0..relations.len()).any(|at| groups[at] == outside);
-        let large = many.len() + usize::from(has_outside && (!many.is_empty() || kinds > 0));
-        let fits = match (large, kinds) {
-            (0, 0) => product <= self.policy.bounds.max_generated_rows,
-            (0, 1 | 2) | (1, 0) => product <= self.policy.bounds.max_cross_rows,
+        let large = many.len() + usize::from(has_outside && (!many.is_empty() || kinds + things > 0));
+        let max = &self.policy.bounds;
+        let fits = match (large, things, kinds) {
+            (0, 0, 0) => product <= max.max_generated_rows,
+            (0, 0, 1 | 2) | (0, 1, 0 | 1) | (1, 0, 0) => product <= max.max_cross_rows,
             _ => false,
         };
         if fits {

@@ -11,7 +11,7 @@ mod table;
 
 use crate::{
     lex::{self, Placed},
-    policy::Policy,
+    policy::{Policy, Spread},
     refusal::{Code, Fault, fault},
     scope::{OutColumn, Output, Rows, Scope},
 };
@@ -282,12 +282,15 @@ impl<'a> Checker<'a> {
                     .into_iter()
                     .enumerate()
                     .map(|(at, column)| OutColumn {
-                        is_coarse: column.is_coarse && right.columns.get(at).is_none_or(|other| other.is_coarse),
+                        spread: right
+                            .columns
+                            .get(at)
+                            .map_or(column.spread, |other| other.spread.max(column.spread)),
                         name: column.name,
                     })
                     .collect();
                 let rows = match rows {
-                    Rows::Many if once && columns.iter().all(|column| column.is_coarse) => Rows::Kinds,
+                    Rows::Many if once => Rows::of(columns.iter().map(|column| column.spread)),
                     rows => rows,
                 };
                 Ok(Output { columns, rows })
@@ -327,7 +330,7 @@ impl<'a> Checker<'a> {
             columns: (1..=width)
                 .map(|n| OutColumn {
                     name: format!("column{n}"),
-                    is_coarse: true,
+                    spread: Spread::Few,
                 })
                 .collect(),
             rows: Rows::AtMost(rows.len() as u64),

@@ -3,6 +3,7 @@
 use super::{Checked, Checker, join::Links};
 use crate::{
     functions,
+    policy::Spread,
     refusal::Code,
     scope::{OutColumn, Output, Rows, Scope},
     shape::shown,
@@ -166,13 +167,23 @@ impl<'a> Checker<'a> {
             Rows::AtMost(1)
         } else if matches!(read, Rows::AtMost(_)) {
             read
-        } else if (grouped && self.groups_are_coarse(group_by, projection, &scope))
-            || (is_distinct && columns.iter().all(|column| column.is_coarse))
-            || (read == Rows::Kinds && scope.relations.len() == 1)
-        {
-            Rows::Kinds
         } else {
-            Rows::Many
+            let distinct = if is_distinct {
+                Rows::of(columns.iter().map(|column| column.spread))
+            } else {
+                Rows::Many
+            };
+            let grouped = if grouped {
+                self.groups(group_by, projection, &scope)
+            } else {
+                Rows::Many
+            };
+            // What comes from one relation has at most its rows.
+            let read = if scope.relations.len() == 1 { read } else { Rows::Many };
+            [distinct, grouped, read]
+                .into_iter()
+                .min_by_key(|rows| rows.order())
+                .unwrap_or(Rows::Many)
         };
         Ok(Output {
             columns,
@@ -187,7 +198,7 @@ impl<'a> Checker<'a> {
             if let SelectItem::ExprWithAlias { alias, .. } = item {
                 aliases.push(OutColumn {
                     name: self.given(alias)?,
-                    is_coarse: false,
+                    spread: Spread::Many,
                 });
             }
         }
@@ -200,7 +211,7 @@ impl<'a> Checker<'a> {
                 self.expr(expr, scope)?;
                 columns.push(OutColumn {
                     name: name_of(expr),
-                    is_coarse: is_coarse(expr, scope),
+                    spread: spread(expr, scope),
                 });
                 Ok(())
             }
@@ -208,7 +219,7 @@ impl<'a> Checker<'a> {
                 self.expr(expr, scope)?;
                 columns.push(OutColumn {
                     name: self.given(alias)?,
-                    is_coarse: is_coarse(expr, scope),
+                    spread: spread(expr, scope),
                 });
                 Ok(())
             }
@@ -361,9 +372,9 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn groups_are_coarse<'s>(&self, group_by: &GroupByExpr, projection: &[SelectItem], scope: &Scope<'s, 'a>) -> bool {
+    fn groups<'s>(&self, group_by: &GroupByExpr, projection: &[SelectItem], scope: &Scope<'s, 'a>) -> Rows {
         let GroupByExpr::Expressions(exprs, _) = group_by else {
-            return false;
+            return Rows::Many;
         };
         let meant = |expr: &Expr| -> Option<Expr> {
             let item = match expr {
@@ -381,9 +392,11 @@ impl<'a> Checker<'a> {
                 _ => None,
             }
         };
-        exprs
-            .iter()
-            .all(|expr| is_coarse(expr, scope) || meant(expr).is_some_and(|expr| is_coarse(&expr, scope)))
+        Rows::of(
+            exprs
+                .iter()
+                .map(|expr| spread(expr, scope).min(meant(expr).map_or(Spread::Many, |expr| spread(&expr, scope)))),
+        )
     }
 }
 
@@ -412,8 +425,8 @@ fn name_of(expr: &Expr) -> String {
     }
 }
 
-/// Whether an expression takes far fewer values than its table has rows, as far as the text and the catalogue tell.
-fn is_coarse(expr: &Expr, scope: &Scope<'_, '_>) -> bool {
+/// How many values an expression takes, as far as the text and the catalogue tell.
+fn spread(expr: &Expr, scope: &Scope<'_, '_>) -> Spread {
     let column = |relation: Option<&Ident>, name: &Ident| {
         let name = name.value.to_ascii_lowercase();
         scope
@@ -428,20 +441,22 @@ fn is_coarse(expr: &Expr, scope: &Scope<'_, '_>) -> bool {
                 })
             })
             .find(|there| there.has(&name))
-            .is_some_and(|there| there.is_coarse(&name))
+            .map_or(Spread::Many, |there| there.spread(&name))
     };
     match expr {
         Expr::Identifier(name) => column(None, name),
         Expr::CompoundIdentifier(parts) => match parts.as_slice() {
             [.., relation, name] => column(Some(relation), name),
-            _ => false,
+            _ => Spread::Many,
         },
-        Expr::Value(_) | Expr::TypedString(_) | Expr::Interval(_) | Expr::Extract { .. } => true,
+        // A number may be a position, which the caller follows.
+        Expr::Value(value) if matches!(value.value, Value::Number(..)) => Spread::Many,
+        Expr::Value(_) | Expr::TypedString(_) | Expr::Interval(_) | Expr::Extract { .. } => Spread::Few,
         Expr::Cast {
             data_type: DataType::Date,
             ..
-        } => true,
-        Expr::Nested(expr) | Expr::Cast { expr, .. } | Expr::Trim { expr, .. } => is_coarse(expr, scope),
+        } => Spread::Few,
+        Expr::Nested(expr) | Expr::Cast { expr, .. } | Expr::Trim { expr, .. } => spread(expr, scope),
         Expr::Case {
             conditions,
             else_result,
@@ -450,30 +465,42 @@ fn is_coarse(expr: &Expr, scope: &Scope<'_, '_>) -> bool {
             .iter()
             .map(|when| &when.result)
             .chain(else_result.as_deref())
-            .all(|result| is_coarse(result, scope)),
+            .map(|result| match result {
+                Expr::Value(_) => Spread::Few,
+                result => spread(result, scope),
+            })
+            .max()
+            .unwrap_or(Spread::Many),
         Expr::Function(function) => {
             let FunctionArguments::List(list) = &function.args else {
-                return false;
+                return Spread::Many;
             };
             let name = function.name.to_string().to_ascii_lowercase();
-            let arguments = || {
-                list.args.iter().filter_map(|arg| match arg {
-                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
-                    _ => None,
-                })
-            };
             match name.as_str() {
-                "date_trunc" | "date_part" | "date_part_year" | "date" | "last_day" | "trunc" => true,
-                "lower" | "upper" | "initcap" | "coalesce" | "nvl" | "left" | "nullif" | "decode" | "to_char" | "dateadd" => {
-                    function.over.is_none()
-                        && arguments().all(|argument| {
-                            is_coarse(argument, scope)
-                                || matches!(argument, Expr::Identifier(part) if functions::is_date_part(&part.value.to_ascii_lowercase()))
+                "date_trunc" | "date_part" | "date_part_year" | "date" | "last_day" | "trunc" => Spread::Few,
+                "lower" | "upper" | "initcap" | "coalesce" | "nvl" | "left" | "nullif" | "decode" | "to_char"
+                | "dateadd"
+                    if function.over.is_none() =>
+                {
+                    list.args
+                        .iter()
+                        .filter_map(|arg| match arg {
+                            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+                            _ => None,
                         })
+                        .map(|argument| match argument {
+                            Expr::Value(_) => Spread::Few,
+                            Expr::Identifier(part) if functions::is_date_part(&part.value.to_ascii_lowercase()) => {
+                                Spread::Few
+                            }
+                            argument => spread(argument, scope),
+                        })
+                        .max()
+                        .unwrap_or(Spread::Many)
                 }
-                _ => false,
+                _ => Spread::Many,
             }
         }
-        _ => false,
+        _ => Spread::Many,
     }
 }

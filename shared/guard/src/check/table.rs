@@ -3,6 +3,7 @@
 use super::{Checked, Checker, Reference, join::Links, names::nearest};
 use crate::{
     lex,
+    policy::Spread,
     refusal::Code,
     scope::{Columns, OutColumn, Output, Relation, Rows, Scope},
     shape::shown,
@@ -313,7 +314,7 @@ impl<'a> Checker<'a> {
             table: Some(table),
             has_alias: false,
             columns: Columns::Table(rule),
-            rows: Rows::Many,
+            rows: if rule.is_of_things { Rows::Things } else { Rows::Many },
         };
         if let Some(alias) = alias {
             let (given, names) = self.alias(alias)?;
@@ -406,10 +407,13 @@ impl<'a> Checker<'a> {
             for aggregate in &given {
                 columns.push(OutColumn {
                     name: format!("{name}_{aggregate}"),
-                    is_coarse: false,
+                    spread: Spread::Many,
                 });
             }
-            columns.push(OutColumn { name, is_coarse: false });
+            columns.push(OutColumn {
+                name,
+                spread: Spread::Many,
+            });
         }
         Ok(Output {
             columns,
@@ -441,7 +445,7 @@ impl<'a> Checker<'a> {
         for ident in [value, name] {
             columns.push(OutColumn {
                 name: self.given(ident)?,
-                is_coarse: false,
+                spread: Spread::Many,
             });
         }
         let rows = match rows {

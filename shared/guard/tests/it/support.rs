@@ -1,11 +1,15 @@
 use concert_contract::catalogue::{CONCERT_DW, Catalogue};
 use concert_guard::Policy;
 use serde::Deserialize;
+use std::sync::LazyLock;
 
 /// What a viewer without restrictions may ask of `concert_dw`.
 pub fn policy() -> Policy {
-    let catalogue = Catalogue::from_toml(CONCERT_DW).unwrap();
-    Policy::of(&catalogue)
+    static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+        let catalogue = Catalogue::from_toml(CONCERT_DW).unwrap();
+        Policy::of(&catalogue, None).unwrap()
+    });
+    POLICY.clone()
 }
 
 #[derive(Deserialize)]
@@ -70,4 +74,36 @@ pub fn hostile() -> Vec<Hostile> {
         code: long.code,
     });
     file.case.into_iter().chain(long).collect()
+}
+
+/// A catalogue of `concert_dw` with roles.
+pub fn with_roles() -> Catalogue {
+    let roles = r#"
+        [roles.open]
+        [roles.booker]
+        hidden = ["concerts.revenue", "ticket_sales", "artists.popularity_score"]
+        [[roles.booker.rows]]
+        table = "venues"
+        filters = [{ dimension = "venues.country", op = "in", values = ["US", "CA"] }]
+        [[roles.booker.rows]]
+        table = "concerts"
+        filters = [{ dimension = "venues.country", op = "in", values = ["US", "CA"] }]
+        [roles.guest]
+        hidden = ["ticket_sales.customer_id", "ticket_sales.unit_price"]
+        [[roles.guest.rows]]
+        table = "ticket_sales"
+        filters = [{ dimension = "venues.city", op = "=", values = ["Chi'cago\\"] }, { dimension = "concerts.status", op = "!=", values = ["cancelled"] }]
+    "#;
+    let text = CONCERT_DW
+        .split("\n[roles")
+        .next()
+        .map(|text| format!("{text}\n{roles}"))
+        .unwrap();
+    Catalogue::from_toml(&text).unwrap()
+}
+
+pub fn roles() -> Vec<Policy> {
+    ["open", "booker", "guest"]
+        .map(|role| Policy::of(&with_roles(), Some(role)).unwrap())
+        .to_vec()
 }

@@ -1,0 +1,35 @@
+//! From what columns look like to what they are: keys, references, dimensions, measures. All of it is pure; what has
+//! to be asked of the data first is said by the `candidates` of each part.
+
+mod columns;
+mod draft;
+mod entries;
+pub mod hierarchies;
+pub mod keys;
+pub mod references;
+mod words;
+
+pub use draft::{DimensionEntry, Draft, HierarchyEntry, JoinEntry, MetricEntry, SourceEntry, TableEntry, draft};
+
+use crate::{names, thesaurus::thesaurus};
+
+/// What a row of a table is, in the singular, as words: `order item` of order_items, `customer` of dim_customers.
+pub fn noun_of(table: &str) -> Vec<String> {
+    let mut words = thesaurus().words(table);
+    while words.len() > 1
+        && words.first().is_some_and(|word| matches!(word.as_str(), "tbl" | "dim" | "fact" | "fct" | "stg" | "raw" | "src" | "t" | "vw" | "v"))
+    {
+        words.remove(0);
+    }
+    while words.len() > 1
+        && words
+            .last()
+            .is_some_and(|word| matches!(word.as_str(), "table" | "tbl" | "data" | "list" | "info" | "dim" | "fact" | "master"))
+    {
+        words.pop();
+    }
+    if let Some(last) = words.last_mut() {
+        *last = names::singular(last);
+    }
+    words
+}

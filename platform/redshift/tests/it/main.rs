@@ -1,0 +1,4 @@
+mod compiled;
+mod naive;
+mod queries;
+mod worlds;
