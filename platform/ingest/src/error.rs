@@ -65,6 +65,25 @@ pub enum Error {
         message: String,
     },
 
+    /// A file of rules that does not make sense; line and column from 1.
+    #[error("{}{}: {message}", path.display(),
+        place.map(|(line, column)| format!(", line {line}, column {column}")).unwrap_or_default())]
+    Rules {
+        path: PathBuf,
+        place: Option<(usize, usize)>,
+        message: String,
+    },
+
+    /// A rule that reads well and cannot be judged on the rows at hand.
+    #[error(
+        "the rule {rule} of {table} could not be judged: {source}. Mend the rule, or switch it off: enabled = false"
+    )]
+    Rule {
+        rule: String,
+        table: &'static str,
+        source: Box<datafusion::error::DataFusionError>,
+    },
+
     #[error("{file}, line {line}: {message}. Mend the lookup file; nothing was loaded")]
     Lookup { file: String, line: u64, message: String },
 
@@ -101,6 +120,13 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn lake_query(what: impl Into<String>, source: datafusion::error::DataFusionError) -> Error {
+        Error::Lake(concert_lake::Error::Query {
+            what: what.into(),
+            source: Box::new(source),
+        })
+    }
+
     pub(crate) fn io(what: &'static str, path: &Path, source: std::io::Error) -> Error {
         Error::Io {
             what,

@@ -17,6 +17,7 @@ mod mapping;
 mod merge;
 mod path;
 mod records;
+pub mod rules;
 mod sink;
 mod value;
 mod xml;

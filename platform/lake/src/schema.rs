@@ -370,6 +370,71 @@ pub const QUARANTINE: TableDef = table(
         required("original", Kind::Text),
         required("run_id", Kind::Text),
         required("arrived_at", Kind::Timestamp),
+        // What follows is what a record needs to be judged again. Of several rows in one record, which one it is.
+        optional("element", Kind::BigInt),
+        // The record's key in its table, where it could be read.
+        optional("record_key", Kind::Text),
+        optional("file_sha256", Kind::Text),
+        optional("reading_id", Kind::Text),
+    ],
+);
+
+/// Entries of the quarantine that are settled: an entry is open unless it was closed at or after its arrival. The
+/// entry itself stays.
+pub const QUARANTINE_CLOSED: TableDef = table(
+    "quarantine_closed",
+    &["quarantine_id", "run_id"],
+    &[
+        required("quarantine_id", Kind::Text),
+        // replayed, mended (the record came again and was clean), judged_anew (it breaks another rule now), absent (it
+        // says nothing about the table any more).
+        required("outcome", Kind::Text),
+        required("run_id", Kind::Text),
+        required("closed_at", Kind::Timestamp),
+    ],
+);
+
+/// Ways in which files were read, so that a record of theirs can be read again alone.
+pub const READINGS: TableDef = table(
+    "readings",
+    &["reading_id"],
+    &[
+        required("reading_id", Kind::Text),
+        required("format", Kind::Text),
+        optional("records", Kind::Text),
+        optional("delimiter", Kind::Text),
+        required("encoding", Kind::Text),
+        // The header, as a JSON list.
+        optional("columns", Kind::Text),
+        // The mapping and its lookup files, by the hash of their content, as a JSON object of name to hash.
+        optional("mapping_sha256", Kind::Text),
+        required("lookups", Kind::Text),
+        required("run_id", Kind::Text),
+    ],
+);
+
+/// Mappings and lookup files as they were when they were used, by the hash of their bytes.
+pub const DOCUMENTS: TableDef = table(
+    "documents",
+    &["sha256"],
+    &[
+        required("sha256", Kind::Text),
+        required("name", Kind::Text),
+        required("content", Kind::Binary),
+        required("run_id", Kind::Text),
+    ],
+);
+
+/// How many records broke each rule in each run.
+pub const RUN_RULES: TableDef = table(
+    "run_rules",
+    &["run_id", "rule", "table_name"],
+    &[
+        required("rule", Kind::Text),
+        required("table_name", Kind::Text),
+        required("severity", Kind::Text),
+        required("records", Kind::BigInt),
+        required("run_id", Kind::Text),
     ],
 );
 
@@ -414,7 +479,7 @@ pub const RUNS: TableDef = table(
     ],
 );
 
-const CLEAN: [TableDef; 13] = [
+const CLEAN: [TableDef; 17] = [
     MODEL[0],
     MODEL[1],
     MODEL[2],
@@ -428,6 +493,10 @@ const CLEAN: [TableDef; 13] = [
     RAW_FILES,
     RAW_RECORDS,
     RUNS,
+    QUARANTINE_CLOSED,
+    READINGS,
+    DOCUMENTS,
+    RUN_RULES,
 ];
 
 /// The values that dimensions take, for the planner and for suggestions.
