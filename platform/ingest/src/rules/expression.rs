@@ -15,11 +15,14 @@ use datafusion::sql::sqlparser::{
 };
 use std::collections::BTreeSet;
 
-/// The longest expression, in bytes. It bounds how deep one can be nested.
+/// The longest expression, in bytes.
 const MAX_BYTES: usize = 2_000;
 
-/// How deep parentheses and operators may be nested.
-const MAX_DEPTH: usize = 64;
+/// How deep parentheses may be nested; the parser's frames are large.
+const MAX_PARSED_DEPTH: usize = 24;
+
+/// How deep operators may be nested. A chain such as a + b + c nests as deep as it is long.
+const MAX_DEPTH: usize = 100;
 
 /// The name that stands for the day on which the rules are judged.
 const TODAY: &str = "today";
@@ -102,7 +105,7 @@ impl Expression {
         }
         let dialect = GenericDialect {};
         let mut parser = Parser::new(&dialect)
-            .with_recursion_limit(MAX_DEPTH)
+            .with_recursion_limit(MAX_PARSED_DEPTH)
             .try_with_sql(text)
             .map_err(|e| said(&e))?;
         let mut expression = parser.parse_expr().map_err(|e| said(&e))?;
@@ -135,6 +138,13 @@ impl Expression {
     }
 }
 
+fn too_deep() -> Wrong {
+    Wrong {
+        at: None,
+        message: "the expression is nested too deep. Split it into several rules".to_owned(),
+    }
+}
+
 fn place(at: Location) -> Option<(u64, u64)> {
     (at.line > 0).then_some((at.line, at.column))
 }
@@ -144,10 +154,7 @@ fn said(error: &ParserError) -> Wrong {
     let text = match error {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.clone(),
         ParserError::RecursionLimitExceeded => {
-            return Wrong {
-                at: None,
-                message: "the expression is nested too deep. Split it into several rules".to_owned(),
-            };
+            return too_deep();
         }
     };
     let found = text.rsplit_once(" at Line: ").and_then(|(message, place)| {
@@ -175,9 +182,8 @@ struct Walk {
 
 impl Walk {
     fn expression(&mut self, expression: &mut Expr, depth: usize) -> Result<(), Wrong> {
-        // Chains such as a + b + c nest as deep as they are long.
-        if depth > MAX_BYTES {
-            return Err(refused(expression, "is nested too deep"));
+        if depth > MAX_DEPTH {
+            return Err(too_deep());
         }
         let depth = depth + 1;
         match expression {
@@ -580,8 +586,9 @@ mod tests {
         }
         let deep = format!("{}revenue{} > 0", "(".repeat(500), ")".repeat(500));
         assert!(parse(&deep).expect_err("deep").message.contains("nested too deep"));
-        let long = format!("revenue > 0{}", " + 1".repeat(490));
-        assert!(parse(&long).is_ok());
-        assert!(parse(&format!("{long}{long}")).is_err());
+        let sum = |terms| format!("revenue > 0{}", " + 1".repeat(terms));
+        assert!(parse(&sum(90)).is_ok());
+        assert!(parse(&sum(490)).expect_err("deep").message.contains("nested too deep"));
+        assert!(parse(&sum(900)).expect_err("long").message.contains("bytes"));
     }
 }
