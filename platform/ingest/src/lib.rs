@@ -23,7 +23,7 @@ mod value;
 mod xml;
 
 pub use error::{Error, Result};
-pub use infer::infer;
+pub use infer::{Proposal, ProposedColumn, Tried, infer};
 pub use mapping::Mapping;
 pub use records::MAX_RECORD_BYTES;
 pub use sink::MAX_ORIGINAL_BYTES;
