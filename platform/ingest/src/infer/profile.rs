@@ -172,10 +172,18 @@ impl Profile {
         self.characters += text.chars().count() as u64;
         self.spaces += u64::from(text.contains(' '));
         self.see_number(text);
+        // Codes and days are short; of a column that is all prose, the first values tell.
+        if text.len() > 40 {
+            return;
+        }
         self.see_codes(text);
-        if text.len() <= 40 && text.bytes().any(|b| b.is_ascii_digit()) {
+        if text.bytes().filter(u8::is_ascii_digit).count() >= 3 && (self.filled < 200 || self.has_days()) {
             self.see_day(text);
         }
+    }
+
+    fn has_days(&self) -> bool {
+        self.iso_day + self.iso_instant + self.compact_day > 0 || !self.written.is_empty()
     }
 
     fn see_number(&mut self, text: &str) {
@@ -260,6 +268,10 @@ impl Profile {
         let with_time = text.contains(':');
         let mut read = Vec::new();
         for day in DAYS {
+            // The sign between a pattern's parts has to stand in the text.
+            if !day.chars().nth(2).is_some_and(|sign| text.contains(sign)) {
+                continue;
+            }
             // Patterns that most values did not fit are given up.
             let times: &[&str] = if with_time { &TIMES } else { &[""] };
             for time in times {

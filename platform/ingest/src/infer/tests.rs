@@ -394,3 +394,120 @@ proptest! {
         }
     }
 }
+
+/// Real data stands beside the repository on some machines; where it does not, the test says so.
+fn real(path: &str) -> Option<Proposal> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared/data")
+        .join(path);
+    if !path.is_file() {
+        eprintln!("skipped: {} is not there", path.display());
+        return None;
+    }
+    Some(infer(&path).expect("infers"))
+}
+
+#[test]
+fn real_files_get_proposals_that_load_them() {
+    // The file, what has to be proposed, and how many records of each table are taken and refused.
+    let cases: [(&str, &[&str], &[(&str, u64, u64)]); 7] = [
+        (
+            "fugazi/fls_data.csv",
+            &[
+                "concerts.concert_id = fls_id",
+                "concerts.event_date = show_date",
+                "concerts.total_attendance = attendance",
+                "venues.venue_id = venue+city+subdivision+country",
+                "venues.state = subdivision",
+                "venues.country = country",
+                "concerts.artist_id = 'fls_data'",
+            ],
+            &[("concerts", 1049, 0), ("venues", 1049, 0)],
+        ),
+        (
+            "fugazi/fls_venue_geocoding_v2.csv",
+            &[
+                "venues.name = venue",
+                "venues.latitude = y",
+                "venues.longitude = x",
+                "venues.city = city",
+            ],
+            &[],
+        ),
+        (
+            "tickit/allevents_pipe.txt",
+            &[
+                "concerts.concert_id = column_1",
+                "concerts.event_date = column_6",
+                "artists.name = column_5",
+            ],
+            &[("concerts", 5000, 0)],
+        ),
+        (
+            "tickit/venue_pipe.txt",
+            &[
+                "venues.venue_id = column_1",
+                "venues.name = column_2",
+                "venues.city = column_3",
+                "venues.state = column_4",
+                "venues.capacity = column_5",
+            ],
+            &[("venues", 202, 0)],
+        ),
+        (
+            "ticketmaster/events_2019_page.json",
+            &[
+                "concerts.concert_id = id",
+                "concerts.event_date = dates.start.localDate",
+                "concerts.venue_id = _embedded.venues[0].id",
+                "artists.name = _embedded.attractions[*].name",
+                "venues.city = _embedded.venues[*].city.name",
+                "venues.latitude = _embedded.venues[*].location.latitude",
+                "concert_prices.price = priceRanges[*].min",
+            ],
+            &[],
+        ),
+        (
+            "spotify/artist_search_Arctic_0.json",
+            &[
+                "artists.artist_id = id",
+                "artists.name = name",
+                "artists.popularity_score = popularity",
+                "artist_genres.genre = genres[*]",
+            ],
+            &[("artists", 20, 0), ("artist_genres", 16, 0)],
+        ),
+        (
+            "musicbrainz/artist.json",
+            &[
+                "artists.artist_id = id",
+                "artists.name = name",
+                "artists.formation_date = life-span.begin",
+                "artists.home_city = begin-area.name",
+                "artists.home_country = country",
+            ],
+            &[("artists", 1, 0)],
+        ),
+    ];
+    for (path, wanted, counts) in cases {
+        let Some(proposal) = real(path) else { continue };
+        has(&proposal, wanted);
+        for (table, records, refused) in counts {
+            let tried = proposal
+                .tables
+                .get(*table)
+                .unwrap_or_else(|| panic!("{path}: no {table}\n{}", proposal.mapping));
+            assert_eq!(
+                (tried.records, tried.refused),
+                (*records, *refused),
+                "{path}: {table}: {:?}",
+                tried.reason
+            );
+        }
+        let parsed = Mapping::parse(Path::new("m.toml"), proposal.mapping.clone());
+        assert!(parsed.is_ok(), "{path}: {:?}", parsed.err());
+        if std::env::var_os("SHOW").is_some() {
+            eprintln!("{path}\n{}", proposal.mapping);
+        }
+    }
+}

@@ -162,7 +162,7 @@ pub const PHRASES: [(&str, &str, &[&str]); 59] = [
         "home_country",
         &["home country", "origin country", "country of origin", "country"],
     ),
-    ("artists", "spotify_id", &["spotify id", "spotify"]),
+    ("artists", "spotify_id", &["spotify id", "spotify artist id"]),
     (
         "artists",
         "musicbrainz_id",
@@ -269,7 +269,11 @@ pub const PHRASES: [(&str, &str, &[&str]); 59] = [
         ],
     ),
     ("venues", "venue_type", &["venue type", "type of venue", "type", "kind"]),
-    ("venues", "ticketmaster_id", &["ticketmaster id", "ticketmaster"]),
+    (
+        "venues",
+        "ticketmaster_id",
+        &["ticketmaster id", "ticketmaster venue id"],
+    ),
     (
         "venue_amenities",
         "amenity",
