@@ -17,6 +17,16 @@ pub enum Error {
     #[error("{} is not a folder that tables can be kept in", path.display())]
     Path { path: PathBuf },
 
+    #[error("{location} cannot be opened: {reason}")]
+    Location { location: String, reason: String },
+
+    #[error("could not {what} {location}: {source}")]
+    Store {
+        what: &'static str,
+        location: String,
+        source: Box<object_store::Error>,
+    },
+
     #[error("{} does not read as a snapshot: {source}. Restore it from a copy, or delete it and ingest again", path.display())]
     Pointer { path: PathBuf, source: serde_json::Error },
 
@@ -61,6 +71,14 @@ impl Error {
             what,
             path: path.to_owned(),
             source,
+        }
+    }
+
+    pub(crate) fn store(what: &'static str, location: &str, source: object_store::Error) -> Error {
+        Error::Store {
+            what,
+            location: location.to_owned(),
+            source: Box::new(source),
         }
     }
 

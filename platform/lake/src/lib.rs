@@ -9,6 +9,7 @@ mod pointer;
 pub mod schema;
 mod session;
 mod state;
+mod store;
 pub mod time;
 mod trace;
 mod writer;
@@ -17,6 +18,7 @@ pub use error::{Error, Result};
 pub use pointer::Snapshot;
 pub use session::CATALOG;
 pub use state::{CURRENCY_DIMENSION, Quarantined};
+pub use store::store;
 pub use trace::{QuarantineCount, Run, RunCounts, RunFile, Traced};
 pub use writer::{Writer, new_id};
 
