@@ -112,6 +112,19 @@ pub fn store(location: &str) -> Result<(Arc<dyn ObjectStore>, ObjectPath)> {
     }
 }
 
+/// A bucket, or the folder that stands for it, with the store's root at the bucket's.
+pub(crate) fn bucket(bucket: &str) -> Result<Arc<dyn ObjectStore>> {
+    match Place::parse(&format!("s3://{bucket}"), s3_dir().as_deref())? {
+        Place::Local(folder) => {
+            std::fs::create_dir_all(&folder).map_err(|e| Error::io("make the folder", &folder, e))?;
+            let store = LocalFileSystem::new_with_prefix(&folder)
+                .map_err(|e| Error::store("open", &folder.display().to_string(), e))?;
+            Ok(Arc::new(store))
+        }
+        Place::Bucket { bucket, .. } => s3(&bucket),
+    }
+}
+
 /// A bucket of S3, or of what the endpoint's variable names.
 pub(crate) fn s3(bucket: &str) -> Result<Arc<dyn ObjectStore>> {
     let mut builder = AmazonS3Builder::from_env()
@@ -161,6 +174,12 @@ fn io_runtime() -> Result<&'static Runtime> {
         location: "object stores".to_owned(),
         reason: "their threads did not start".to_owned(),
     })
+}
+
+/// Starts work on the threads of object stores.
+pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    io_runtime()?.spawn(work);
+    Ok(())
 }
 
 /// Waits for a request to an object store from code that is not asynchronous. The request runs on threads of its own,
