@@ -19,7 +19,6 @@ use crate::{
     content::{Digest, frame, number},
     publication::Publication,
 };
-use arrow::array::RecordBatch;
 use concert_contract::catalogue::Catalogue;
 use concert_lake::{
     Lake, Layer, Snapshot, Writer, new_id,
@@ -36,6 +35,11 @@ const METHOD: u32 = 2;
 
 /// The name under which a snapshot keeps the hash of its inputs; no table has it.
 const INPUTS: &str = "(inputs)";
+
+/// The largest table that others refer to, and up to how many of its rows the references are looked up in memory: some
+/// 100 bytes for each. Beyond that both sides are sorted, which is slower and goes through temporary files.
+const CUSTOMERS: &str = "customers";
+const MAX_HASHED_ROWS: u64 = 4_000_000;
 
 #[derive(Clone, Copy, Debug)]
 pub struct PublishOptions {
@@ -177,19 +181,20 @@ async fn stream(session: &SessionContext, table: &TableDef) -> Result<SendableRe
 /// Replaces a published table by a stream of rows, which it looks at on their way.
 async fn write(writer: &mut Writer, table: &'static TableDef, mut rows: SendableRecordBatchStream) -> Result<Digest> {
     let mut digest = Digest::new(table);
-    let schema = table.arrow_schema();
-    let mut batches = Vec::new();
+    let mut staged = writer.stage(Layer::ConcertDw, table.name)?;
     while let Some(batch) = rows.next().await {
-        let batch = batch.map_err(|source| Error::query(table.name, source))?;
-        let batch =
-            RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec()).map_err(|source| Error::Arrow {
-                table: table.name,
-                source,
-            })?;
-        digest.add(&batch).map_err(|source| Error::query(table.name, source))?;
-        batches.push(batch);
+        let seen = batch.and_then(|batch| digest.add(&batch).map(|()| batch));
+        let written = match seen {
+            Ok(batch) => staged.write(&batch).await.map_err(Error::from),
+            Err(source) => Err(Error::query(table.name, source)),
+        };
+        if let Err(error) = written {
+            staged.abort().await;
+            return Err(error);
+        }
     }
-    writer.replace(Layer::ConcertDw, table.name, batches).await?;
+    let staged = staged.finish().await?;
+    writer.replace_staged(staged).await?;
     Ok(digest)
 }
 
@@ -207,10 +212,16 @@ async fn check(
         breaches.extend(gates::table(session, digest, written_rows).await?);
     }
     if !copied.is_empty() {
-        let clean = writer.snapshot(Layer::Clean);
-        let clean = writer.lake().layer_session(Layer::Clean, &clean).await?;
+        let (lake, clean) = (writer.lake(), writer.snapshot(Layer::Clean));
         let changed = |name: &str| copied.iter().any(|digest| digest.table().name == name);
-        breaches.extend(gates::references(&clean, session, changed).await?);
+        breaches.extend(if publication.rows(CUSTOMERS) > MAX_HASHED_ROWS {
+            let session = lake
+                .batch_session(Layer::ConcertDw, &writer.heads(Layer::ConcertDw))
+                .await?;
+            gates::references(&lake.batch_session(Layer::Clean, &clean).await?, &session, changed).await?
+        } else {
+            gates::references(&lake.layer_session(Layer::Clean, &clean).await?, session, changed).await?
+        });
     }
     if !made.is_empty() {
         breaches.extend(gates::marts(session).await?);
