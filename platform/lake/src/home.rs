@@ -109,6 +109,42 @@ impl Home {
         }
     }
 
+    /// Files that a killed process had begun to write into a folder: the store writes under another name first, which
+    /// it does not list.
+    pub(crate) fn leftovers(&self, layer: Layer, table: &str) -> Vec<(PathBuf, u64)> {
+        let Medium::Folder { root, .. } = &self.medium else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        let mut folders = vec![root.join(layer.name()).join(table)];
+        while let Some(folder) = folders.pop() {
+            // What cannot be read is left where it is.
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                let Ok(meta) = entry.metadata() else { continue };
+                if meta.is_dir() {
+                    folders.push(entry.path());
+                } else if is_leftover(&entry.file_name().to_string_lossy()) {
+                    found.push((entry.path(), meta.len()));
+                }
+            }
+        }
+        found
+    }
+
+    /// Removes temporary files of processes that were killed.
+    pub(crate) fn remove_old_temporary(&self, age: Duration) {
+        let Medium::Folder { root, .. } = &self.medium else {
+            return;
+        };
+        for entry in std::fs::read_dir(root.join(TEMPORARY)).into_iter().flatten().flatten() {
+            let modified = entry.metadata().and_then(|meta| meta.modified());
+            if modified.is_ok_and(|at| at.elapsed().is_ok_and(|elapsed| elapsed > age)) {
+                // Another vacuum may be doing the same; what stays is found by the next.
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
     pub(crate) fn table_url(&self, layer: Layer, table: &str) -> Result<Url> {
         let path = format!("{}/{table}/", layer.name());
         if let Medium::Folder { root, .. } = &self.medium {
@@ -205,6 +241,12 @@ impl Home {
 
 fn pointer_name(layer: Layer) -> String {
     format!("{}.json", layer.name())
+}
+
+/// The store's name for a file that is not complete: the file's own with `#` and a number.
+fn is_leftover(name: &str) -> bool {
+    name.rsplit_once('#')
+        .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn make_folder(folder: &Path) -> Result<()> {

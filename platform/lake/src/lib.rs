@@ -13,6 +13,8 @@ mod files;
 mod history;
 mod home;
 mod lease;
+mod maintain;
+mod merge;
 mod pointer;
 mod recover;
 pub mod schema;
@@ -25,6 +27,8 @@ mod writer;
 
 pub use error::{Error, Result};
 pub use files::{Staged, TableWriter};
+pub use maintain::{OptimizeOptions, Optimized, OptimizedTable, VacuumOptions, Vacuumed, VacuumedTable};
+pub use merge::Merged;
 pub use pointer::Snapshot;
 pub use session::{CATALOG, DEFAULT_MEMORY_MB};
 pub use state::{CURRENCY_DIMENSION, Quarantined};

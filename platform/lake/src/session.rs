@@ -21,7 +21,7 @@ use datafusion::{
     physical_plan::ExecutionPlan,
     prelude::{SessionConfig, SessionContext},
 };
-use deltalake::DeltaTable;
+use deltalake::{DeltaTable, delta_datafusion::TableProviderBuilder};
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -157,6 +157,17 @@ impl Lake {
         Ok(schema)
     }
 
+    /// A session without tables, for work on what it is given.
+    pub(crate) fn work_session(&self, joins: Joins) -> Result<SessionContext> {
+        let config = match joins {
+            Joins::Hashing => session_config(Layer::Clean),
+            Joins::Sorting => batch_config(Layer::Clean),
+        };
+        // The session's own catalog is needed for views.
+        let config = config.with_create_default_catalog_and_schema(true);
+        Ok(SessionContext::new_with_config_rt(config, self.runtime()?))
+    }
+
     /// The memory and temporary files that all statements of this lake share.
     pub(crate) fn runtime(&self) -> Result<Arc<RuntimeEnv>> {
         let mut made = self.inner.runtime.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -213,6 +224,15 @@ pub(crate) fn session_config(layer: Layer) -> SessionConfig {
     config
 }
 
+/// How a session joins large tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Joins {
+    /// Quick, with one side in memory.
+    Hashing,
+    /// In bounded memory.
+    Sorting,
+}
+
 fn batch_config(layer: Layer) -> SessionConfig {
     let mut config = session_config(layer);
     // A hash join holds one side in memory and gives up where that does not fit; a merge join sorts, and sorting
@@ -255,18 +275,25 @@ fn with_gained_columns(layer: Layer, def: &TableDef, table: Arc<dyn TableProvide
 }
 
 pub(crate) async fn provider(layer: Layer, def: &TableDef, table: &DeltaTable) -> Result<Arc<dyn TableProvider>> {
+    scan(layer, def, table, |builder| builder).await
+}
+
+/// The table as its log has it, or what `select` makes of that: some files only, or with a column of their names.
+pub(crate) async fn scan(
+    layer: Layer,
+    def: &TableDef,
+    table: &DeltaTable,
+    select: impl FnOnce(TableProviderBuilder) -> TableProviderBuilder,
+) -> Result<Arc<dyn TableProvider>> {
     let failed = |e| Error::query(format!("open {}.{}", layer.name(), def.name), e);
     let state = table.snapshot().map_err(|e| Error::table("read", layer, def.name, e))?;
     // The eager snapshot holds the list of files; without it every scan would replay the log.
     let session = SessionContext::new_with_config(session_config(layer)).state();
-    let provider = deltalake::delta_datafusion::TableProviderBuilder::default()
+    let builder = TableProviderBuilder::default()
         .with_log_store(table.log_store())
         .with_eager_snapshot(state.snapshot().clone())
-        .with_session(Arc::new(session))
-        .build()
-        .await
-        .map_err(failed)?;
-    Ok(Arc::new(provider))
+        .with_session(Arc::new(session));
+    Ok(Arc::new(select(builder).build().await.map_err(failed)?))
 }
 
 /// All rows of one version of a table.
