@@ -3,8 +3,10 @@
 
 mod evolve;
 mod faults;
+mod layout;
 mod maintain;
 mod merge;
+mod s3;
 mod support;
 
 use arrow::{
