@@ -63,8 +63,8 @@ struct FromColumn {
 }
 
 /// What a row says about a table.
-pub enum Part {
-    Cells(Vec<Option<Cell>>),
+pub enum Part<'a> {
+    Cells(Vec<Option<Cell<'a>>>),
     /// Nothing: the column that the table is about has no value in this row.
     Absent,
     Faulty {
@@ -190,8 +190,8 @@ impl BoundTable {
     }
 
     /// Reads the current row of `rows`.
-    pub fn read(&self, rows: &Rows) -> Part {
-        let mut cells: Vec<Option<Cell>> = vec![None; self.table.columns().len()];
+    pub fn read<'a>(&'a self, rows: &'a Rows) -> Part<'a> {
+        let mut cells: Vec<Option<Cell<'a>>> = vec![None; self.table.columns().len()];
         for value in &self.values {
             let faulty = |fault: Fault| Part::Faulty {
                 column: value.names.clone(),
@@ -204,12 +204,16 @@ impl BoundTable {
                 Ok(text) => text,
                 Err(fault) => return faulty(fault),
             };
-            let cell = match &text {
-                Some(text) => match parse(text, value.column, &value.format) {
-                    Ok(cell) => cell,
-                    Err(fault) => return faulty(fault),
-                },
-                None => None,
+            let parsed = match &text {
+                Some(Cow::Borrowed(text)) => parse(*text, value.column, &value.format),
+                Some(Cow::Owned(text)) => {
+                    parse(text, value.column, &value.format).map(|cell| cell.map(Cell::into_owned))
+                }
+                None => Ok(None),
+            };
+            let cell = match parsed {
+                Ok(cell) => cell,
+                Err(fault) => return faulty(fault),
             };
             if cell.is_none() && Some(value.column.name) == self.table.subject {
                 return Part::Absent;
@@ -276,7 +280,8 @@ impl BoundValue {
 
     fn found<'a>(&'a self, value: &'a FromColumn, rows: &'a Rows) -> Result<Option<Cow<'a, str>>, Fault> {
         let fields = || value.fields.iter().map(|field| rows.field(*field));
-        if fields().all(|text| self.is_null(text)) {
+        let single = rows.field(value.fields[0]);
+        if self.is_null(single) && fields().all(|text| self.is_null(text)) {
             return Ok(None);
         }
         let unknown = |rule, what: &str| match value.missing {
@@ -286,8 +291,8 @@ impl BoundValue {
                 Err(Fault::new(rule, format!("{} {what}", shown(&text))))
             }
         };
-        let single = rows.field(value.fields[0]);
         if value.fields.len() == 1
+            && !value.map.is_empty()
             && let Some(mapped) = value.map.get(single)
         {
             return Ok((!self.is_null(mapped)).then_some(Cow::Borrowed(mapped.as_str())));

@@ -96,16 +96,22 @@ pub enum Error {
         source: arrow::error::ArrowError,
     },
 
+    /// What was put into the staging folder does not read back.
     #[error(
-        "{file}, line {line}: one load brings at most {} bytes of text into {table}, and this is more. Split the file \
-         and load its parts one after the other; nothing was loaded",
-        crate::sink::MAX_TEXT_PER_LOAD_BYTES
+        "{} does not read as it was written: {source}. Remove the folder that it is in and load again; nothing was \
+         loaded", path.display()
     )]
-    TooLarge {
-        table: &'static str,
-        file: String,
-        line: u64,
+    Staged {
+        path: PathBuf,
+        source: arrow::error::ArrowError,
     },
+
+    #[error("the load was stopped. What was read to its end is kept: the same command goes on from there")]
+    Stopped,
+
+    /// A fault of this program.
+    #[error("a thread of the load ended by itself: {0}. Nothing was loaded; please report this with the file")]
+    Thread(String),
 
     /// A fault of this program; the load is not committed.
     #[error(

@@ -1,8 +1,11 @@
 //! Opens the files of a load and gives out their rows as text, whatever the format: a row of CSV has columns, a record
 //! of JSON, XML or Parquet has paths. What is no readable file at all is refused here, before a single row is read.
 
+pub use crate::source::DataFile;
 use crate::{
-    Error, Result, columnar,
+    Error, Result,
+    blocks::{BLOCK_BYTES, Block, Cutter},
+    columnar,
     error::did_you_mean,
     input::{Format, Input, Text},
     json,
@@ -17,95 +20,14 @@ use sha2::{Digest as _, Sha256};
 use std::{
     borrow::Cow,
     collections::BTreeSet,
-    fs::File,
-    io::BufRead as _,
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    io::{self, BufRead as _, Cursor},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
 };
-
-/// The name under which standard input is asked for and traced.
-pub const STANDARD_INPUT: &str = "-";
 
 /// How many records are looked at, and how many paths are kept, to say what a path that is nowhere may have meant.
 const HINT_RECORDS: u64 = 50;
 const HINT_PATHS: usize = 2000;
-
-/// A file of this load and the name that its records are traced by. Standard input is one too: it is put into a
-/// temporary file first, since what a load brought is known by its hash before it is read.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DataFile {
-    pub path: PathBuf,
-    pub name: String,
-}
-
-impl DataFile {
-    pub fn new(path: PathBuf) -> DataFile {
-        let name = path
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        DataFile { path, name }
-    }
-
-    /// The hash of the file's bytes, in hex, and how many bytes there are.
-    pub fn sha256(&self) -> Result<(String, u64)> {
-        let failed = |e| Error::io("read", &self.path, e);
-        let mut file = File::open(&self.path).map_err(failed)?;
-        let mut hash = Sha256::new();
-        let bytes = std::io::copy(&mut file, &mut hash).map_err(failed)?;
-        Ok((hex::encode(hash.finalize()), bytes))
-    }
-}
-
-/// The files behind what was named on the command line: a folder stands for the files in it, in the order of their
-/// names.
-///
-/// # Errors
-/// [`Error::Io`], [`Error::NoFiles`].
-pub fn expand(paths: &[PathBuf], spool: &Path) -> Result<Vec<DataFile>> {
-    let mut files = Vec::new();
-    for path in paths {
-        if path.as_os_str() == STANDARD_INPUT {
-            files.push(spooled(&mut std::io::stdin().lock(), spool)?);
-            continue;
-        }
-        let about = std::fs::metadata(path).map_err(|e| Error::io("read", path, e))?;
-        if !about.is_dir() {
-            files.push(DataFile::new(path.clone()));
-            continue;
-        }
-        let mut inside = Vec::new();
-        for entry in std::fs::read_dir(path).map_err(|e| Error::io("read the folder", path, e))? {
-            let entry = entry.map_err(|e| Error::io("read the folder", path, e))?.path();
-            let hidden = entry
-                .file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with('.'));
-            if entry.is_file() && !hidden {
-                inside.push(DataFile::new(entry));
-            }
-        }
-        inside.sort();
-        files.append(&mut inside);
-    }
-    if files.is_empty() {
-        Err(Error::NoFiles)
-    } else {
-        Ok(files)
-    }
-}
-
-fn spooled(input: &mut impl std::io::Read, spool: &Path) -> Result<DataFile> {
-    let path = spool.join("standard-input");
-    let mut file = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
-    std::io::copy(input, &mut file).map_err(|e| Error::io("put standard input into", &path, e))?;
-    Ok(DataFile {
-        path,
-        name: STANDARD_INPUT.to_owned(),
-    })
-}
 
 /// The rows of one file.
 pub struct Rows {
@@ -114,8 +36,29 @@ pub struct Rows {
     pub columns: Vec<String>,
     pub format: Format,
     position: Arc<AtomicU64>,
+    hash: Arc<Mutex<Sha256>>,
     encoding: Encoding,
     body: Body,
+}
+
+/// What the threads that read the blocks of one file share: how its records are cut and which of their values are
+/// wanted.
+#[derive(Clone)]
+pub struct Template {
+    file: DataFile,
+    columns: Vec<String>,
+    format: Format,
+    encoding: Encoding,
+    delimiter: u8,
+    paths: Vec<(String, FieldPath)>,
+}
+
+/// What the records of a block had of the paths that were asked for.
+#[derive(Default)]
+pub struct Seen {
+    number: u64,
+    seen: Vec<bool>,
+    known: BTreeSet<String>,
 }
 
 enum Body {
@@ -173,12 +116,12 @@ impl Rows {
     /// # Errors
     /// [`Error::NotReadable`], [`Error::Header`], [`Error::Document`], [`Error::Io`].
     pub fn open(file: &DataFile, source: &Source) -> Result<Rows> {
-        let mut input = Input::open(&file.path)?;
+        let mut input = Input::of(file)?;
         let found = input.format(&file.path)?;
         let format = source.format.unwrap_or(found);
         refuse_other_formats(&file.path, &input.start, format)?;
         let steps = source.records.clone().unwrap_or_default();
-        let position = Arc::clone(&input.position);
+        let (position, hash) = (Arc::clone(&input.position), Arc::clone(&input.hash));
         let mut columns = Vec::new();
         let reader = match format {
             Format::Csv => {
@@ -192,6 +135,7 @@ impl Rows {
                     columns: source.columns.clone().unwrap_or_default(),
                     format,
                     position,
+                    hash,
                     encoding: source.encoding,
                     body: Body::Delimited {
                         reader: RecordReader::new(input.text, source.delimiter),
@@ -203,11 +147,10 @@ impl Rows {
                 return Ok(rows);
             }
             Format::Json => NestedReader::Json(json::Documents::new(input.text, steps.clone())),
-            Format::JsonLines => NestedReader::Lines(json::Lines::new(input.text)),
+            Format::JsonLines => NestedReader::Lines(json::Lines::new(input.text, 1)),
             Format::Xml => NestedReader::Xml(Box::new(xml::Elements::new(input.text, steps.clone(), source.encoding))),
             Format::Parquet => {
-                let opened = File::open(&file.path).map_err(|e| Error::io("read", &file.path, e))?;
-                let (rows, names) = columnar::Rows::open(opened).map_err(|found| Error::NotReadable {
+                let (rows, names) = columnar::Rows::open(file.local()?).map_err(|found| Error::NotReadable {
                     path: file.path.clone(),
                     wanted: "a Parquet file",
                     found,
@@ -222,21 +165,98 @@ impl Rows {
             columns,
             format,
             position,
+            hash,
             encoding: source.encoding,
-            body: Body::Nested(Box::new(Nested {
-                reader,
-                records: steps.join("."),
-                raw: Vec::new(),
-                number: 0,
-                line: 0,
-                paths: Vec::new(),
-                found: Vec::new(),
-                element: 0,
-                seen: Vec::new(),
-                known: BTreeSet::new(),
-                value: None,
-            })),
+            body: Body::Nested(Box::new(Nested::new(reader, steps.join("."), Vec::new()))),
         })
+    }
+
+    /// Takes the text away, to be read in blocks by several threads; none of formats whose records are not lines.
+    pub fn cut(&mut self) -> Option<(Cutter, Template)> {
+        let nothing = || -> Text { Box::new(io::empty()) };
+        let (text, (ahead, line), delimiter, paths) = match &mut self.body {
+            Body::Delimited { reader, delimiter, .. } => {
+                let ahead = reader.take_ahead();
+                (
+                    std::mem::replace(reader.input(), nothing()),
+                    ahead,
+                    *delimiter,
+                    Vec::new(),
+                )
+            }
+            Body::Nested(nested) => match &mut nested.reader {
+                NestedReader::Lines(lines) => {
+                    let text = std::mem::replace(lines.input(), nothing());
+                    (text, (Vec::new(), 1), 0, nested.paths.clone())
+                }
+                _ => return None,
+            },
+        };
+        let template = Template {
+            file: self.file.clone(),
+            columns: self.columns.clone(),
+            format: self.format,
+            encoding: self.encoding,
+            delimiter,
+            paths,
+        };
+        Some((Cutter::new(text, ahead, line, BLOCK_BYTES), template))
+    }
+
+    /// What the records of this block had, for the rows that the block was cut from.
+    pub fn into_seen(self) -> Seen {
+        match self.body {
+            Body::Delimited { .. } => Seen::default(),
+            Body::Nested(nested) => Seen {
+                number: nested.number,
+                seen: nested.seen,
+                known: nested.known,
+            },
+        }
+    }
+
+    /// Adds what a block had, so that [`Rows::notes`] speaks of the whole file.
+    pub fn absorb(&mut self, block: Seen) {
+        let Body::Nested(nested) = &mut self.body else { return };
+        nested.number += block.number;
+        for (seen, also) in nested.seen.iter_mut().zip(block.seen) {
+            *seen |= also;
+        }
+        let room = HINT_PATHS.saturating_sub(nested.known.len());
+        nested.known.extend(block.known.into_iter().take(room));
+    }
+
+    /// Behind the last row of a block: a record that goes on in the next block, and the line that it begins on.
+    pub fn take_unfinished(&mut self) -> Option<(u64, Vec<u8>)> {
+        match &mut self.body {
+            Body::Delimited { reader, .. } => reader.take_unfinished(),
+            Body::Nested(_) => None,
+        }
+    }
+
+    /// Reads what stands behind the last record and gives the hash of all that the file holds, unpacked, in hex.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn finish(&mut self) -> Result<String> {
+        let failed = |e| Error::io("read", &self.file.path, e);
+        let drain = |text: &mut Text| io::copy(text, &mut io::sink()).map_err(failed);
+        match &mut self.body {
+            Body::Delimited { reader, .. } => drain(reader.input())?,
+            Body::Nested(nested) => match &mut nested.reader {
+                NestedReader::Json(documents) => drain(documents.input())?,
+                NestedReader::Lines(lines) => drain(lines.input())?,
+                NestedReader::Xml(elements) => drain(elements.input())?,
+                NestedReader::Parquet(_) => {
+                    // It is read here and there, not from its beginning to its end.
+                    let mut hash = Sha256::new();
+                    io::copy(&mut self.file.local()?, &mut hash).map_err(failed)?;
+                    return Ok(hex::encode(hash.finalize()));
+                }
+            },
+        };
+        let hash = self.hash.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(hex::encode(hash.clone().finalize()))
     }
 
     fn read_first_line(&mut self, source: &Source, empty: bool) -> Result<()> {
@@ -302,9 +322,9 @@ impl Rows {
                 ));
             }
         };
-        splitter.split(text.as_bytes());
+        splitter.split(&text);
         Ok((0..splitter.len())
-            .map(|i| String::from_utf8_lossy(splitter.field(i)).trim().to_owned())
+            .map(|i| splitter.field(i).trim().to_owned())
             .collect())
     }
 
@@ -328,11 +348,12 @@ impl Rows {
             None => {}
         }
         match decode(reader.raw(), self.encoding) {
-            Ok(text) => splitter.split(text.as_bytes()),
+            Ok(text) => splitter.split(&text),
             Err(()) => {
-                splitter.split(reader.raw());
-                let at = (0..splitter.len()).find(|i| std::str::from_utf8(splitter.field(*i)).is_err());
-                let column = at.and_then(|i| self.columns.get(i)).cloned();
+                let column = splitter
+                    .first_not_utf8(reader.raw())
+                    .and_then(|i| self.columns.get(i))
+                    .cloned();
                 return broken(column, not_utf8());
             }
         }
@@ -359,8 +380,7 @@ impl Rows {
     /// A field of the current row, without the space around it.
     pub fn field(&self, index: usize) -> &str {
         let text = match &self.body {
-            // The whole record was checked, and fields are cut at ASCII characters.
-            Body::Delimited { splitter, .. } => std::str::from_utf8(splitter.field(index)).unwrap_or_default(),
+            Body::Delimited { splitter, .. } => splitter.field(index),
             Body::Nested(nested) => match nested.found_at(index) {
                 Some(Found::Text(text)) => text,
                 _ => "",
@@ -430,9 +450,9 @@ impl Rows {
         }
     }
 
-    /// How much of the file as it stands on disk was read.
-    pub fn bytes_read(&self) -> u64 {
-        self.position.load(Ordering::Relaxed)
+    /// How much of the file as it is stored was read, in bytes.
+    pub fn position(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.position)
     }
 
     /// What a row's lineage names: the file, and for records without lines of their own the list that they are counted
@@ -560,7 +580,51 @@ impl Rows {
     }
 }
 
+impl Template {
+    /// The rows of one block of the file.
+    pub fn rows(&self, block: &Block) -> Rows {
+        let (line, ends_with_file) = (block.line, block.ends_with_file);
+        let text: Text = Box::new(Cursor::new(block.bytes.clone()));
+        let body = match self.format {
+            Format::JsonLines => {
+                let reader = NestedReader::Lines(json::Lines::new(text, line));
+                Body::Nested(Box::new(Nested::new(reader, String::new(), self.paths.clone())))
+            }
+            _ => Body::Delimited {
+                reader: RecordReader::of_block(text, self.delimiter, line, ends_with_file),
+                splitter: Box::new(Splitter::new(self.delimiter)),
+                delimiter: self.delimiter,
+            },
+        };
+        Rows {
+            file: self.file.clone(),
+            columns: self.columns.clone(),
+            format: self.format,
+            position: Arc::default(),
+            hash: Arc::default(),
+            encoding: self.encoding,
+            body,
+        }
+    }
+}
+
 impl Nested {
+    fn new(reader: NestedReader, records: String, paths: Vec<(String, FieldPath)>) -> Nested {
+        Nested {
+            reader,
+            records,
+            raw: Vec::new(),
+            number: 0,
+            line: 0,
+            found: Vec::new(),
+            element: 0,
+            seen: vec![false; paths.len()],
+            paths,
+            known: BTreeSet::new(),
+            value: None,
+        }
+    }
+
     fn found_at(&self, index: usize) -> Option<&Found> {
         let found = self.found.get(index)?;
         if self.paths.get(index)?.1.is_each() {

@@ -20,6 +20,7 @@ const SEPARATOR: char = '\u{1f}';
 pub struct Lookup {
     file: String,
     columns: Vec<String>,
+    content_hash: String,
     rows: HashMap<String, Vec<Option<String>>>,
 }
 
@@ -69,6 +70,7 @@ impl Lookup {
         let mut lookup = Lookup {
             file: file.name.clone(),
             columns: rows.columns.clone(),
+            content_hash: String::new(),
             rows: HashMap::new(),
         };
         while let Some(row) = rows.next_row()? {
@@ -94,7 +96,13 @@ impl Lookup {
                 }
             }
         }
+        lookup.content_hash = rows.finish()?;
         Ok(lookup)
+    }
+
+    /// The hash of the file's content.
+    pub fn content_hash(&self) -> &str {
+        &self.content_hash
     }
 
     /// Where the column that is taken stands.

@@ -251,6 +251,11 @@ impl Mapping {
         Ok(mapping)
     }
 
+    /// The file's text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// `, which fugazi.toml, line 7 asks for`: where a column that a file does not have is named.
     pub fn place(&self, table: &str, column: &str) -> String {
         let file = self

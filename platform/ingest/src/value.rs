@@ -8,12 +8,12 @@ use concert_lake::{
 };
 use jiff::{
     Timestamp,
-    civil::Date,
-    civil::DateTime,
+    civil::{Date, DateTime, Time},
     fmt::strtime,
     fmt::temporal::DateTimeParser,
     tz::{Offset, TimeZone},
 };
+use std::borrow::Cow;
 
 /// The longest text that a warehouse column holds, in bytes (Redshift's VARCHAR).
 pub const MAX_TEXT_BYTES: usize = 65_535;
@@ -22,8 +22,8 @@ pub const MAX_TEXT_BYTES: usize = 65_535;
 const MAX_SHOWN_CHARS: usize = 60;
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Cell {
-    Text(String),
+pub enum Cell<'a> {
+    Text(Cow<'a, str>),
     Integer(i32),
     BigInt(i64),
     Double(f64),
@@ -33,6 +33,21 @@ pub enum Cell {
     Date(i32),
     /// Microseconds since 1970-01-01, UTC.
     Timestamp(i64),
+}
+
+impl Cell<'_> {
+    /// The same without a borrow.
+    pub fn into_owned(self) -> Cell<'static> {
+        match self {
+            Cell::Text(text) => Cell::Text(Cow::Owned(text.into_owned())),
+            Cell::Integer(value) => Cell::Integer(value),
+            Cell::BigInt(value) => Cell::BigInt(value),
+            Cell::Double(value) => Cell::Double(value),
+            Cell::Money(value) => Cell::Money(value),
+            Cell::Date(value) => Cell::Date(value),
+            Cell::Timestamp(value) => Cell::Timestamp(value),
+        }
+    }
 }
 
 /// Why a value was refused.
@@ -127,6 +142,9 @@ pub fn moment(text: &str, format: &TimeFormat) -> Result<Moment, Fault> {
     let fault = |wanted: &str| Fault::new("date", format!("{} is not {wanted}", shown(text)));
     match format {
         TimeFormat::Iso => {
+            if let Some(moment) = plain_iso(text.as_bytes()) {
+                return Ok(moment);
+            }
             let wanted = "a date such as 2024-05-31";
             let pieces = DateTimeParser::new().parse_pieces(text).map_err(|_| fault(wanted))?;
             let at = pieces.time().map(|at| DateTime::from_parts(pieces.date(), at));
@@ -160,9 +178,45 @@ pub fn moment(text: &str, format: &TimeFormat) -> Result<Moment, Fault> {
     }
 }
 
+/// Reads the spellings of ISO 8601 that nearly every file has, `2024-05-31` and `2024-05-31T20:00:00Z` (or with a space,
+/// without the Z), several times faster than the full parser, which gets all others.
+fn plain_iso(text: &[u8]) -> Option<Moment> {
+    let digits = |from: usize, length: usize| {
+        text[from..from + length].iter().try_fold(0i16, |value, byte| {
+            byte.is_ascii_digit().then(|| value * 10 + i16::from(byte - b'0'))
+        })
+    };
+    if !matches!(text.len(), 10 | 19 | 20) || text[4] != b'-' || text[7] != b'-' {
+        return None;
+    }
+    let small = |from| digits(from, 2).and_then(|value| i8::try_from(value).ok());
+    let date = Date::new(digits(0, 4)?, small(5)?, small(8)?).ok()?;
+    if text.len() == 10 {
+        return Some(Moment {
+            date,
+            at: None,
+            offset: None,
+        });
+    }
+    if !matches!(text[10], b'T' | b' ') || text[13] != b':' || text[16] != b':' {
+        return None;
+    }
+    let time = Time::new(small(11)?, small(14)?, small(17)?, 0).ok()?;
+    let offset = match text.get(19) {
+        None => None,
+        Some(b'Z') => Some(Offset::UTC),
+        Some(_) => return None,
+    };
+    Some(Moment {
+        date,
+        at: Some(DateTime::from_parts(date, time)),
+        offset,
+    })
+}
+
 /// Reads `text`, which is not empty, as what the column holds, and checks the column's rule. None where the rule says
 /// that the value stands for "unknown".
-pub fn parse(text: &str, column: &ColumnDef, format: &TimeFormat) -> Result<Option<Cell>, Fault> {
+pub fn parse<'a>(text: &'a str, column: &ColumnDef, format: &TimeFormat) -> Result<Option<Cell<'a>>, Fault> {
     let cell = match column.kind {
         Kind::Text | Kind::Binary => Cell::Text(text_of(text, column.rule)?),
         Kind::Integer => {
@@ -194,12 +248,13 @@ pub fn parse(text: &str, column: &ColumnDef, format: &TimeFormat) -> Result<Opti
     checked(cell, column.rule)
 }
 
-fn text_of(text: &str, rule: Rule) -> Result<String, Fault> {
+fn text_of(text: &str, rule: Rule) -> Result<Cow<'_, str>, Fault> {
     match rule {
+        Rule::OneOf(allowed) if allowed.contains(&text) => Ok(Cow::Borrowed(text)),
         Rule::OneOf(allowed) => {
             let lower = text.to_lowercase();
             if allowed.contains(&lower.as_str()) {
-                Ok(lower)
+                Ok(Cow::Owned(lower))
             } else {
                 Err(Fault::new(
                     "one_of",
@@ -208,7 +263,13 @@ fn text_of(text: &str, rule: Rule) -> Result<String, Fault> {
             }
         }
         Rule::Currency => Currency::new(text)
-            .map(|currency| currency.code().to_owned())
+            .map(|currency| {
+                if currency.code() == text {
+                    Cow::Borrowed(text)
+                } else {
+                    Cow::Owned(currency.code().to_owned())
+                }
+            })
             .ok_or_else(|| {
                 Fault::new(
                     "currency",
@@ -222,11 +283,11 @@ fn text_of(text: &str, rule: Rule) -> Result<String, Fault> {
                 text.len()
             ),
         )),
-        _ => Ok(text.to_owned()),
+        _ => Ok(Cow::Borrowed(text)),
     }
 }
 
-fn checked(cell: Cell, rule: Rule) -> Result<Option<Cell>, Fault> {
+fn checked(cell: Cell<'_>, rule: Rule) -> Result<Option<Cell<'_>>, Fault> {
     let number = match &cell {
         Cell::Integer(n) => f64::from(*n),
         Cell::BigInt(n) => *n as f64,
@@ -285,7 +346,14 @@ fn money(text: &str) -> Result<i128, Fault> {
     if whole.len() > usize::from(MONEY_PRECISION) - scale {
         return Err(Fault::new("range", format!("{} is too large", shown(text))));
     }
-    let amount: i128 = format!("0{whole}{fraction:0<scale$}").parse().map_err(|_| fault())?;
+    let zeros = scale - fraction.len();
+    let digits = whole
+        .bytes()
+        .chain(fraction.bytes())
+        .map(|byte| i128::from(byte - b'0'));
+    let amount = digits
+        .chain(std::iter::repeat_n(0, zeros))
+        .fold(0, |sum, digit| sum * 10 + digit);
     Ok(if negative { -amount } else { amount })
 }
 
@@ -365,6 +433,29 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn the_short_way_reads_what_the_full_parser_reads(
+            text in "[0-9]{4}-[01][0-9]-[0-3][0-9]([T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]Z?)?"
+        ) {
+            if let Some(found) = plain_iso(text.as_bytes()) {
+                let pieces = DateTimeParser::new().parse_pieces(&text).expect("the full parser reads it as well");
+                let wanted = Moment {
+                    date: pieces.date(),
+                    at: pieces.time().map(|at| DateTime::from_parts(pieces.date(), at)),
+                    offset: pieces.to_numeric_offset(),
+                };
+                prop_assert_eq!(found, wanted);
+            }
+        }
+
+        #[test]
+        fn an_amount_is_read_to_the_hundredth(whole in 0i128..1_000_000_000_000, hundredths in 0i128..100) {
+            prop_assert_eq!(money(&format!("{whole}.{hundredths:02}")), Ok(whole * 100 + hundredths));
+            prop_assert_eq!(money(&format!("-00{whole}")), Ok(-whole * 100));
+        }
+    }
+
     #[test]
     fn a_day_is_read_by_its_pattern() {
         let format = TimeFormat::Date("%d/%m/%Y".into());
@@ -410,11 +501,8 @@ mod tests {
 
     #[test]
     fn a_long_value_is_shortened_in_a_message() {
-        let fault = parse(
-            &"9".repeat(500),
-            column("concerts", "total_attendance"),
-            &TimeFormat::Iso,
-        );
+        let long = "9".repeat(500);
+        let fault = parse(&long, column("concerts", "total_attendance"), &TimeFormat::Iso);
         assert!(fault.expect_err("refused").message.len() < 120);
     }
 }

@@ -499,6 +499,51 @@ const CLEAN: [TableDef; 17] = [
     RUN_RULES,
 ];
 
+/// How popular each venue is; one row for each, made anew at every publication.
+pub const VENUE_POPULARITY: TableDef = table(
+    "venue_popularity",
+    &["venue_id"],
+    &[
+        required("venue_id", Kind::Text),
+        required("popularity_rank", Kind::BigInt),
+        optional("avg_attendance_rate", Kind::Double),
+        optional("revenue_per_event", Kind::Money),
+        optional("booking_frequency", Kind::Double),
+        required("calculated_at", Kind::Timestamp),
+    ],
+);
+
+/// How each artist does; one row for each, made anew at every publication.
+pub const ARTIST_PERFORMANCE: TableDef = table(
+    "artist_performance",
+    &["artist_id"],
+    &[
+        required("artist_id", Kind::Text),
+        required("total_concerts", Kind::BigInt),
+        optional("avg_ticket_sales", Kind::Double),
+        optional("revenue_generated", Kind::Money),
+        optional("fan_engagement_score", Kind::Double),
+        optional("growth_trend", Kind::Text),
+        required("calculated_at", Kind::Timestamp),
+    ],
+);
+
+/// The purchases, summed by the day at the venue, the concert and the currency.
+pub const DAILY_SALES: TableDef = dated(
+    table(
+        "daily_sales",
+        &["sale_date", "concert_id", "currency"],
+        &[
+            required("sale_date", Kind::Date),
+            required("concert_id", Kind::Text),
+            required("tickets", Kind::BigInt),
+            required("revenue", Kind::Money),
+            required("currency", Kind::Text),
+        ],
+    ),
+    "sale_date",
+);
+
 /// The values that dimensions take, for the planner and for suggestions.
 pub const CATALOGUE_VALUES: TableDef = table(
     "catalogue_values",
@@ -527,7 +572,7 @@ pub const PUBLICATION: TableDef = table(
     ],
 );
 
-const CONCERT_DW: [TableDef; 11] = [
+const CONCERT_DW: [TableDef; 14] = [
     ARTISTS,
     ARTIST_GENRES,
     ARTIST_MEMBERS,
@@ -537,6 +582,9 @@ const CONCERT_DW: [TableDef; 11] = [
     CONCERT_PRICES,
     CUSTOMERS,
     TICKET_SALES,
+    VENUE_POPULARITY,
+    ARTIST_PERFORMANCE,
+    DAILY_SALES,
     CATALOGUE_VALUES,
     PUBLICATION,
 ];

@@ -96,8 +96,8 @@ fn records(text: &[u8], delimiter: u8) -> Vec<Vec<String>> {
             continue;
         }
         let text = String::from_utf8_lossy(reader.raw()).into_owned();
-        splitter.split(text.as_bytes());
-        let fields = (0..splitter.len()).map(|at| String::from_utf8_lossy(splitter.field(at)).trim().to_owned());
+        splitter.split(&text);
+        let fields = (0..splitter.len()).map(|at| splitter.field(at).trim().to_owned());
         records.push(fields.collect());
     }
     records

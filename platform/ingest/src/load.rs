@@ -1,0 +1,382 @@
+//! A load from its beginning to its end: what is asked for is planned, read into the staging folder, settled with the
+//! tables that are there, counted, and committed.
+
+use crate::{
+    Error, IngestOptions, IngestReport, OnProgress, Progress, Result, TableCounts,
+    collect::raw_schema,
+    files::Rows,
+    mapping::Mapping,
+    merge::Defaults,
+    plan::{self, Pass},
+    read::{self, Before, Job},
+    settle::{Settled, Settling},
+    sink::{self, RawFile},
+    source,
+    stage::{self, Scratch, StagedBatches, StagedFile, Staging, Unfinished},
+    tables::{self, QUEUED_BATCHES},
+};
+use arrow::array::{ArrayRef, AsArray as _, RecordBatch, StringArray};
+use concert_lake::{
+    Lake, Layer, Staged, Writer,
+    schema::{MODEL, QUARANTINE, RAW_FILES, RAW_RECORDS, RUNS, TableDef},
+    time,
+};
+use datafusion::{
+    logical_expr::{col, lit},
+    prelude::SessionContext,
+};
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tokio::runtime::Handle;
+
+/// Loads files into the layer [`Layer::Clean`] in one commit. A load that changes nothing commits nothing.
+///
+/// Dropping the future stops the load. What was read to its end stays in the staging folder, and a load of the same
+/// files goes on from there; nothing is committed before all of it is.
+///
+/// # Errors
+/// Those of [`Error`]; nothing is loaded then.
+pub async fn ingest(lake: &Lake, options: &IngestOptions) -> Result<IngestReport> {
+    let stop = StopOnDrop::default();
+    let reading = Reading {
+        lake: lake.clone(),
+        files: options.files.clone(),
+        mapping: options.mapping.clone(),
+        progress: options.progress.clone(),
+        stopped: Arc::clone(&stop.0),
+        runtime: Handle::current(),
+    };
+    let read = tokio::task::spawn_blocking(move || reading.run());
+    let (staging, files) = read.await.map_err(|e| Error::Thread(e.to_string()))??;
+    let mut writer = lake.writer(options.wait).await?;
+    let staging = Arc::new(staging);
+    let load = Load {
+        settling: Settling {
+            session: tables::session(&writer).await?,
+            defaults: Defaults {
+                today: time::days_since_epoch(options.today),
+                currency: options.currency,
+                run: staging.run.clone(),
+            },
+            staging: Arc::clone(&staging),
+            stopped: Arc::clone(&stop.0),
+        },
+        progress: options.progress.clone(),
+    };
+    let report = load.run(&mut writer, files).await?;
+    drop(load);
+    if let Some(staging) = Arc::into_inner(staging) {
+        staging.finish();
+    }
+    Ok(report)
+}
+
+/// The loads of this lake that were begun and not brought to their end, the newest first.
+///
+/// # Errors
+/// [`Error::Io`] when the staging folder cannot be read.
+pub fn unfinished(lake: &Lake) -> Result<Vec<Unfinished>> {
+    stage::unfinished(&staging_root(lake))
+}
+
+/// Removes what unfinished loads have staged, except those that a process is at, and says how many there were.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be removed.
+pub fn discard_unfinished(lake: &Lake) -> Result<usize> {
+    stage::discard(&staging_root(lake))
+}
+
+/// Where loads of this lake stage: beside its folder, or for a lake in a bucket in this machine's temporary folder.
+fn staging_root(lake: &Lake) -> PathBuf {
+    let location = lake.location();
+    if location.contains("://") {
+        let name = hex::encode(location.as_bytes());
+        return std::env::temp_dir().join("concert-staging").join(name);
+    }
+    Path::new(&location).parent().unwrap_or(Path::new(".")).join("staging")
+}
+
+/// Tells the threads of a load that nobody waits for it any more.
+#[derive(Default)]
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The first half of a load, which blocks.
+struct Reading {
+    lake: Lake,
+    files: Vec<PathBuf>,
+    mapping: Option<PathBuf>,
+    progress: Option<OnProgress>,
+    stopped: Arc<AtomicBool>,
+    runtime: Handle,
+}
+
+impl Reading {
+    fn run(self) -> Result<(Staging, Vec<StagedFile>)> {
+        let note = |progress: Progress| {
+            if let Some(on_progress) = &self.progress {
+                on_progress(progress);
+            }
+        };
+        let root = staging_root(&self.lake);
+        let scratch = Scratch::new(&root)?;
+        let files = source::expand(&self.files, scratch.path(), &self.runtime)?;
+        let mapping = self.mapping.as_deref().map(Mapping::read).transpose()?;
+        let lookups = plan::read_lookups(mapping.as_ref(), &self.files)?;
+        let passes = match &mapping {
+            Some(mapping) => plan::plan(mapping, files, &note)?,
+            None => plan::plan_by_name(files, &note)?,
+        };
+        let meaning = plan::meaning(mapping.as_ref(), &lookups);
+        let mut keys = Vec::with_capacity(passes.len());
+        let mut before = Before::default();
+        for (index, pass) in passes.iter().enumerate() {
+            let mut rows = Rows::open(&pass.file, &pass.source)?;
+            pass.bind(mapping.as_ref(), &mut rows, &lookups)?;
+            keys.push(pass.key(index, &meaning)?);
+            before.total_bytes += pass.file.bytes()?;
+        }
+        let is_published = |run: &str| self.runtime.block_on(is_published(&self.lake, run));
+        let staging = Staging::open(&root, &keys, is_published)?;
+        let job = Job {
+            staging: &staging,
+            mapping: mapping.as_ref(),
+            lookups: &lookups,
+            stopped: &self.stopped,
+            progress: self.progress.as_ref(),
+        };
+        if staging.is_resumed() {
+            let staged = keys.iter().filter(|key| staging.found(key).is_some()).count();
+            note(Progress::Note(format!(
+                "going on with the load {}, which was stopped: {staged} of {} files are staged already",
+                staging.run.id,
+                passes.len()
+            )));
+        }
+        let mut files = Vec::with_capacity(passes.len());
+        for (index, (pass, key)) in passes.iter().zip(&keys).enumerate() {
+            let file = match staging.found(key) {
+                Some(found) => found.clone(),
+                None => self.read(&job, pass, index, key, before)?,
+            };
+            before.bytes += file.bytes;
+            before.records += file.records;
+            for text in &file.notes {
+                note(Progress::Note(text.clone()));
+            }
+            files.push(file);
+        }
+        Ok((staging, files))
+    }
+
+    fn read(&self, job: &Job<'_>, pass: &Pass, index: usize, key: &str, before: Before) -> Result<StagedFile> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(Error::Stopped);
+        }
+        read::read(job, pass, index, key, before)
+    }
+}
+
+/// Whether a run came to its end, though its staging folder is still there.
+async fn is_published(lake: &Lake, run: &str) -> bool {
+    let count = async {
+        let snapshot = lake.layer_snapshot(Layer::Clean)?.unwrap_or_default();
+        let session = lake.layer_session(Layer::Clean, &snapshot).await?;
+        let runs = session.table(RUNS.name).await.map_err(|e| tables::failed(&RUNS, e))?;
+        let runs = runs.filter(col("run_id").eq(lit(run)));
+        let count = runs.map_err(|e| tables::failed(&RUNS, e))?.count().await;
+        count.map_err(|e| tables::failed(&RUNS, e))
+    };
+    // What cannot be told is settled once more, which changes nothing.
+    count.await.is_ok_and(|count: usize| count > 0)
+}
+
+/// The second half of a load.
+struct Load {
+    settling: Settling,
+    progress: Option<OnProgress>,
+}
+
+impl Load {
+    fn note(&self, progress: Progress) {
+        if let Some(on_progress) = &self.progress {
+            on_progress(progress);
+        }
+    }
+
+    async fn run(&self, writer: &mut Writer, files: Vec<StagedFile>) -> Result<IngestReport> {
+        let run = &self.settling.defaults.run;
+        let mut report = IngestReport {
+            run_id: run.id.clone(),
+            tables: BTreeMap::new(),
+        };
+        let (raw, raw_files) = self.new_files(&files).await?;
+        // The records as received are packed on one thread while the typed rows are settled on others.
+        let raw = tokio::spawn(self.pack(writer, raw)?);
+        let mut settled: Vec<(&'static TableDef, Settled)> = Vec::new();
+        for table in filled(&files) {
+            let (mut counts, mut staged) = (TableCounts::default(), Vec::new());
+            for part in files.iter().filter_map(|file| file.tables.get(table.name)) {
+                counts.records_in += part.records_in;
+                counts.quarantined += part.quarantined;
+                staged.push(part.rows.clone());
+            }
+            self.note(Progress::Writing { table: table.name });
+            let of_table = self.settling.settle(writer, table, staged).await?;
+            (counts.clean, counts.merged, counts.unchanged) = (of_table.clean, of_table.merged, of_table.unchanged);
+            counts.check(table.name)?;
+            report.tables.insert(table.name.to_owned(), counts);
+            settled.push((table, of_table));
+        }
+        let refused = files.iter().map(|file| file.refused.clone()).collect();
+        settled.push((&QUARANTINE, self.settling.settle(writer, &QUARANTINE, refused).await?));
+        let raw = raw.await.map_err(|e| Error::Thread(e.to_string()))??;
+
+        let mut written = false;
+        for (table, of_table) in settled {
+            written |= self.commit(writer, table, of_table).await?;
+        }
+        if let Some(raw) = raw {
+            writer.append_staged(raw).await?;
+        }
+        if !raw_files.is_empty() {
+            let rows = sink::raw_files(&raw_files, run)?;
+            writer.append(Layer::Clean, RAW_FILES.name, vec![rows]).await?;
+        }
+        if written || !raw_files.is_empty() {
+            let counts = sink::runs(&report.tables, run)?;
+            writer.append(Layer::Clean, RUNS.name, vec![counts]).await?;
+            writer.commit(Layer::Clean, run.id.clone(), Timestamp::now(), BTreeMap::new())?;
+        }
+        Ok(report)
+    }
+
+    /// Commits what was settled of one table; false if nothing was to be written.
+    async fn commit(&self, writer: &mut Writer, table: &'static TableDef, settled: Settled) -> Result<bool> {
+        let mut written = false;
+        if settled.changed.rows > 0 {
+            let staging = &self.settling.staging;
+            let changed = staging.read(&settled.changed, None)?;
+            let rows = tables::with_changed(writer, &self.settling.session, table, changed).await?;
+            writer.replace_staged(rows).await?;
+            written = true;
+        }
+        if let Some(fresh) = settled.fresh {
+            writer.append_staged(fresh).await?;
+            written = true;
+        }
+        Ok(written)
+    }
+
+    /// The files whose content was never loaded, each once.
+    async fn new_files(&self, files: &[StagedFile]) -> Result<(Vec<(String, StagedBatches)>, Vec<RawFile>)> {
+        let mut known = known_files(&self.settling.session).await?;
+        let (mut raw, mut new) = (Vec::new(), Vec::new());
+        let mut said = BTreeSet::new();
+        for file in files {
+            match known.get(&file.sha256) {
+                Some(name) => {
+                    if said.insert(&file.source) {
+                        self.note(Progress::Note(format!(
+                            "{} holds what {name} has brought before: its records are looked at, and kept once",
+                            file.source
+                        )));
+                    }
+                }
+                None => {
+                    said.insert(&file.source);
+                    known.insert(file.sha256.clone(), file.source.clone());
+                    raw.push((file.sha256.clone(), file.raw.clone()));
+                    new.push(RawFile {
+                        sha256: file.sha256.clone(),
+                        source: file.source.clone(),
+                        bytes: file.bytes,
+                        records: file.records,
+                    });
+                }
+            }
+        }
+        Ok((raw, new))
+    }
+
+    /// Writes the records as received into files of their table.
+    fn pack(
+        &self,
+        writer: &Writer,
+        files: Vec<(String, StagedBatches)>,
+    ) -> Result<impl Future<Output = Result<Option<Staged>>> + Send + 'static> {
+        let to = writer.stage(Layer::Clean, RAW_RECORDS.name)?;
+        let (staging, stopped) = (Arc::clone(&self.settling.staging), Arc::clone(&self.settling.stopped));
+        Ok(async move {
+            let (send, receive) = tokio::sync::mpsc::channel(QUEUED_BATCHES);
+            let work = tokio::task::spawn_blocking(move || -> Result<()> {
+                for (sha256, staged) in files {
+                    for batch in staging.read(&staged, None)? {
+                        let sent = send.blocking_send(with_file(&sha256, &batch?)?);
+                        if sent.is_err() || stopped.load(Ordering::Relaxed) {
+                            return Err(Error::Stopped);
+                        }
+                    }
+                }
+                Ok(())
+            });
+            let written = tables::write(to, receive).await;
+            let worked = work.await.map_err(|e| Error::Thread(e.to_string()))?;
+            let written = written?;
+            worked?;
+            Ok(written)
+        })
+    }
+}
+
+/// The tables that the load's files fill, in the order of the model.
+fn filled(files: &[StagedFile]) -> impl Iterator<Item = &'static TableDef> {
+    MODEL
+        .iter()
+        .filter(|table| files.iter().any(|file| file.tables.contains_key(table.name)))
+}
+
+/// Records as received with the hash of their file, as the raw table wants them.
+fn with_file(sha256: &str, batch: &RecordBatch) -> Result<RecordBatch> {
+    let hashes: StringArray = std::iter::repeat_n(Some(sha256), batch.num_rows()).collect();
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(hashes)];
+    columns.extend_from_slice(batch.columns());
+    debug_assert_eq!(batch.num_columns(), raw_schema().fields().len());
+    RecordBatch::try_new(RAW_RECORDS.arrow_schema(), columns).map_err(|source| Error::Arrow {
+        table: RAW_RECORDS.name,
+        source,
+    })
+}
+
+/// The files that were loaded before: their names by the hash of what they hold.
+async fn known_files(session: &SessionContext) -> Result<HashMap<String, String>> {
+    let mut known = HashMap::new();
+    let mut rows = tables::stream(session, &RAW_FILES, &["file_sha256", "source"]).await?;
+    while let Some(batch) = rows.next().await {
+        let batch = batch.map_err(|e| tables::failed(&RAW_FILES, e))?;
+        let (Some(hashes), Some(names)) = (
+            batch.column(0).as_string_opt::<i32>(),
+            batch.column(1).as_string_opt::<i32>(),
+        ) else {
+            continue;
+        };
+        for (hash, name) in hashes.iter().zip(names) {
+            known.insert(hash.unwrap_or_default().to_owned(), name.unwrap_or_default().to_owned());
+        }
+    }
+    Ok(known)
+}

@@ -1,0 +1,7 @@
+//! From files to a publication, through the lake.
+
+mod gates;
+mod marts;
+mod publication;
+mod recomputed;
+mod support;
