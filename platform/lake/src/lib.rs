@@ -23,6 +23,7 @@ mod state;
 mod store;
 pub mod time;
 mod trace;
+mod verify;
 mod writer;
 
 pub use error::{Error, Result};
@@ -34,6 +35,7 @@ pub use session::{CATALOG, DEFAULT_MEMORY_MB};
 pub use state::{CURRENCY_DIMENSION, Quarantined};
 pub use store::store;
 pub use trace::{QuarantineCount, Run, RunCounts, RunFile, Traced};
+pub use verify::TableFiles;
 pub use writer::{KEPT_SNAPSHOTS, Writer, new_id};
 
 use deltalake::DeltaTable;

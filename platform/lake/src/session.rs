@@ -22,7 +22,7 @@ use datafusion::{
     prelude::{SessionConfig, SessionContext},
 };
 use deltalake::{DeltaTable, delta_datafusion::TableProviderBuilder};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use std::{
     collections::{BTreeMap, VecDeque},
     num::NonZeroUsize,
@@ -133,20 +133,16 @@ impl Lake {
         if let Some(schema) = self.inner.providers.get(layer, &snapshot.tables) {
             return Ok(schema);
         }
-        let tables: BTreeMap<String, Arc<dyn TableProvider>> = futures::stream::iter(layer.tables())
-            .map(|def| async move {
-                let provider: Arc<dyn TableProvider> = match snapshot.tables.get(def.name) {
-                    Some(version) => {
-                        let table = self.open_at(layer, def.name, Some(*version)).await?;
-                        with_gained_columns(layer, def, Arc::new(ReadOnly(provider(layer, def, &table).await?)))?
-                    }
-                    None => Arc::new(
-                        MemTable::try_new(def.arrow_schema(), vec![vec![]])
-                            .map_err(|e| Error::query(format!("make the empty table {}", def.name), e))?,
-                    ),
-                };
-                Ok::<_, Error>((def.name.to_owned(), provider))
-            })
+        // Boxed and gathered: of a stream of plain ones, made by a closure, the compiler cannot show that they may
+        // change threads.
+        let mut opening = Vec::with_capacity(layer.tables().len());
+        for def in layer.tables() {
+            opening.push(
+                self.open_provider(layer, def, snapshot.tables.get(def.name).copied())
+                    .boxed(),
+            );
+        }
+        let tables: BTreeMap<String, Arc<dyn TableProvider>> = futures::stream::iter(opening)
             .buffered(OPEN_AT_ONCE)
             .try_collect()
             .await?;
@@ -166,6 +162,25 @@ impl Lake {
         // The session's own catalog is needed for views.
         let config = config.with_create_default_catalog_and_schema(true);
         Ok(SessionContext::new_with_config_rt(config, self.runtime()?))
+    }
+
+    async fn open_provider(
+        &self,
+        layer: Layer,
+        def: &'static TableDef,
+        version: Option<i64>,
+    ) -> Result<(String, Arc<dyn TableProvider>)> {
+        let provider: Arc<dyn TableProvider> = match version {
+            Some(_) => {
+                let table = self.open_at(layer, def.name, version).await?;
+                with_gained_columns(layer, def, Arc::new(ReadOnly(provider(layer, def, &table).await?)))?
+            }
+            None => Arc::new(
+                MemTable::try_new(def.arrow_schema(), vec![vec![]])
+                    .map_err(|e| Error::query(format!("make the empty table {}", def.name), e))?,
+            ),
+        };
+        Ok((def.name.to_owned(), provider))
     }
 
     /// The memory and temporary files that all statements of this lake share.

@@ -28,7 +28,7 @@ use datafusion::{execution::SendableRecordBatchStream, prelude::SessionContext};
 use futures::StreamExt as _;
 use jiff::{Timestamp, civil::Date};
 use sha2::{Digest as _, Sha256};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 /// Goes up when the way from clean to published changes, so that the next publication makes the tables anew.
 const METHOD: u32 = 2;
@@ -93,7 +93,7 @@ pub async fn publish(lake: &Lake, catalogue: &Catalogue, options: &PublishOption
         || values_changed
         || before.fingerprints.get(PUBLICATION.name) != Some(&content);
     if !changed {
-        return Ok(before);
+        return remember(&mut writer, before, fingerprints);
     }
     check(&writer, &session, &publication, copied, made).await?;
 
@@ -103,6 +103,34 @@ pub async fn publish(lake: &Lake, catalogue: &Catalogue, options: &PublishOption
         .replace(Layer::ConcertDw, PUBLICATION.name, vec![publication.batch(&id, now)?])
         .await?;
     Ok(writer.commit(Layer::ConcertDw, id, now, fingerprints)?)
+}
+
+/// The tables of the clean layer whose rows are newer than the published ones: those that [`publish`] would look at.
+pub fn unpublished(clean: &Snapshot, published: &Snapshot) -> Vec<&'static str> {
+    let is_behind = |table: &&TableDef| {
+        clean.tables.get(table.name).is_some_and(|version| {
+            let seen = format!("{METHOD} {}", from_clean(*version));
+            let known = published.fingerprints.get(table.name);
+            !known.is_some_and(|fingerprint| fingerprint.starts_with(&seen))
+        })
+    };
+    MODEL.iter().filter(is_behind).map(|table| table.name).collect()
+}
+
+/// Where a table's rows came from, as its fingerprint says it between the method and the content.
+fn from_clean(version: i64) -> String {
+    format!("clean@{version} ")
+}
+
+/// Keeps what was found out about inputs that changed and gave the same content, so that it is not found out again: the
+/// snapshot stays the one that it is.
+fn remember(writer: &mut Writer, before: Snapshot, fingerprints: BTreeMap<String, String>) -> Result<Snapshot> {
+    match before.published_at.parse::<Timestamp>() {
+        Ok(at) if before.fingerprints != fingerprints => {
+            Ok(writer.commit(Layer::ConcertDw, before.id, at, fingerprints)?)
+        }
+        _ => Ok(before),
+    }
 }
 
 /// Everything that a publication is a function of, in one hash. Other inputs may still give the same content.
@@ -132,7 +160,7 @@ async fn copy(
         };
         // The version tells at once that nothing happened; the content tells that what happened changed nothing here,
         // as when only lineage moved.
-        let seen = format!("{METHOD} clean@{version} ");
+        let seen = format!("{METHOD} {}", from_clean(*version));
         let known = before.fingerprints.get(table.name);
         if let Some(fingerprint) = known.filter(|fingerprint| fingerprint.starts_with(&seen)) {
             fingerprints.insert(table.name.to_owned(), fingerprint.clone());

@@ -2,10 +2,13 @@
 
 pub mod ask;
 pub mod aws;
+pub mod doctor;
 pub mod generate;
 pub mod ingest;
+pub mod lake;
 pub mod lineage;
 pub mod quarantine;
+pub mod refine;
 pub mod runs;
 pub mod sql;
 pub mod status;
@@ -26,9 +29,18 @@ pub fn built_in_catalogue() -> Result<Catalogue> {
     Catalogue::from_toml(concert_contract::catalogue::CONCERT_DW).context("the built-in catalogue cannot be read")
 }
 
-/// Opens the lake in `home`.
+/// Names another place for the lake's tables than the home: a folder, or `s3://bucket/prefix`.
+const LAKE: &str = "CONCERT_LAKE";
+
+/// Opens the lake that `CONCERT_LAKE` names, else the one in `home`.
+///
+/// # Errors
+/// It cannot be opened: the text says which, and why.
 pub fn open_lake(home: &Path) -> Result<Lake> {
-    Lake::open(home).with_context(|| format!("cannot open the lake in {}", home.display()))
+    match std::env::var(LAKE).ok().filter(|location| !location.is_empty()) {
+        Some(location) => Lake::at(&location).with_context(|| format!("cannot open the lake that {LAKE} names")),
+        None => Lake::open(home).with_context(|| format!("cannot open the lake in {}", home.display())),
+    }
 }
 
 /// Takes files in and publishes what came of them, which always go together.
