@@ -4,7 +4,8 @@ use crate::{
     Error, Result,
     files::Rows,
     lookup::Lookup,
-    mapping::{Mapping, Missing, TableMapping, Value, has_default},
+    mapping::{Mapping, Missing, TableMapping, Value},
+    rules::KEY_SEPARATOR,
     value::{Cell, Fault, TimeFormat, moment, parse, shown},
 };
 use concert_lake::schema::{ColumnDef, TableDef};
@@ -184,6 +185,34 @@ impl BoundTable {
         self.each.map_or(1, |field| rows.elements(field))
     }
 
+    /// The key of the current row of `rows`, its parts joined by [`KEY_SEPARATOR`]; none where a part does not read. It is
+    /// sought for rows that are put aside, so that what refers to them finds them.
+    pub fn key(&self, rows: &Rows) -> Option<String> {
+        let mut key = String::new();
+        for (at, name) in self.table.key.iter().enumerate() {
+            let value = self.values.iter().find(|value| value.column.name == *name)?;
+            let text = value.text(rows).ok()??;
+            match parse(&text, value.column, &value.format).ok()?? {
+                Cell::Text(text) => {
+                    if at > 0 {
+                        key.push(KEY_SEPARATOR);
+                    }
+                    key.push_str(&text);
+                }
+                _ => return None,
+            }
+        }
+        Some(key)
+    }
+
+    /// What the source calls the columns that a column of the model is made from.
+    pub fn source_names(&self) -> BTreeMap<String, String> {
+        let named = self.values.iter().filter(|value| !value.names.is_empty());
+        named
+            .map(|value| (value.column.name.to_owned(), value.names.clone()))
+            .collect()
+    }
+
     /// Whether a record can hold several rows for this table.
     pub fn is_each(&self) -> bool {
         self.each.is_some()
@@ -218,8 +247,9 @@ impl BoundTable {
             if cell.is_none() && Some(value.column.name) == self.table.subject {
                 return Part::Absent;
             }
-            if cell.is_none() && value.column.required && !has_default(value.column.name) {
-                return faulty(Fault::new("required", "there is no value, and every row must have one"));
+            // Without its key a row is nobody's. What else must have a value is said by the rules.
+            if cell.is_none() && self.table.key.contains(&value.column.name) {
+                return faulty(Fault::new("key", "there is no value, and every row is known by it"));
             }
             if let (Some((day, start)), Some(text)) = (self.split, &text)
                 && value.index == day
@@ -250,7 +280,7 @@ impl BoundValue {
 
     fn text<'a>(&'a self, rows: &'a Rows) -> Result<Option<Cow<'a, str>>, Fault> {
         if let Some(what) = self.fields().iter().find_map(|field| rows.nested(*field)) {
-            return Err(Fault::new("nested", format!("what stands there is {what}")));
+            return Err(Fault::new("mapping.nested", format!("what stands there is {what}")));
         }
         let value = match &self.from {
             From::Const(text) => return Ok(Some(Cow::Borrowed(text))),
@@ -301,11 +331,11 @@ impl BoundValue {
             Some((lookup, column)) => match lookup.get(fields(), *column) {
                 Some(Some(text)) => text,
                 Some(None) => return Ok(None),
-                None => return unknown("lookup", &format!("is not in {}", lookup.file())),
+                None => return unknown("mapping.lookup", &format!("is not in {}", lookup.file())),
             },
             // A map says what it holds; that the rest passes as it is can be forbidden.
             None if !value.map.is_empty() && value.missing.is_some() && value.pattern.is_none() => {
-                return unknown("map", "is not in the map");
+                return unknown("mapping.map", "is not in the map");
             }
             None => single,
         };
@@ -320,7 +350,7 @@ impl BoundValue {
                         .unwrap_or_default();
                     Ok((!self.is_null(group)).then(|| Cow::Owned(group.to_owned())))
                 }
-                None => unknown("pattern", "does not fit the pattern"),
+                None => unknown("mapping.pattern", "does not fit the pattern"),
             },
         }
     }

@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     bind::{BoundTable, Part},
     files::{Row, Rows},
-    value::{Cell, Fault},
+    value::Cell,
 };
 use arrow::{
     array::{
@@ -182,6 +182,7 @@ impl<'a> Collector<'a> {
             },
         };
         let is_element = table.is_each() && matches!(row, Row::Fields { .. });
+        let key = matches!(row, Row::Fields { .. }).then(|| table.key(rows)).flatten();
         if let Some(line) = rows.line_in_file() {
             fault.message.push_str(&format!("; the record begins on line {line}"));
         }
@@ -201,7 +202,11 @@ impl<'a> Collector<'a> {
                     }
                 })
                 .as_deref(),
-            fault: &fault,
+            rule: fault.rule,
+            message: &fault.message,
+            key: key.as_deref(),
+            file_sha256: None,
+            reading_id: None,
             original: &rows.original(),
         });
     }
@@ -225,7 +230,7 @@ impl<'a> Collector<'a> {
 }
 
 /// The typed rows of one table, in the order in which they came.
-struct TableRows {
+pub struct TableRows {
     table: &'static TableDef,
     columns: Vec<ColumnBuilder>,
     sources: StringBuilder,
@@ -236,7 +241,7 @@ struct TableRows {
 }
 
 impl TableRows {
-    fn new(table: &'static TableDef) -> TableRows {
+    pub fn new(table: &'static TableDef) -> TableRows {
         TableRows {
             table,
             columns: table
@@ -252,7 +257,7 @@ impl TableRows {
         }
     }
 
-    fn push(&mut self, cells: Vec<Option<Cell<'_>>>, source: &str, line: u64) {
+    pub fn push(&mut self, cells: Vec<Option<Cell<'_>>>, source: &str, line: u64) {
         for (column, cell) in self.columns.iter_mut().zip(cells) {
             column.push(cell);
         }
@@ -261,7 +266,9 @@ impl TableRows {
         self.rows += 1;
     }
 
-    fn finish(&mut self) -> Result<ParsedTable> {
+    /// # Errors
+    /// [`Error::Arrow`].
+    pub fn finish(&mut self) -> Result<ParsedTable> {
         let failed = |source| Error::Arrow {
             table: self.table.name,
             source,
@@ -403,7 +410,14 @@ pub struct Refused<'a> {
     /// Which of several rows in one record it is.
     pub element: Option<usize>,
     pub column: Option<&'a str>,
-    pub fault: &'a Fault,
+    /// Stable and short: `type.number`, `venues.name.required`.
+    pub rule: &'a str,
+    pub message: &'a str,
+    /// The record's key in its table, where it could be read.
+    pub key: Option<&'a str>,
+    /// These two are known when the whole file was read.
+    pub file_sha256: Option<&'a str>,
+    pub reading_id: Option<&'a str>,
     pub original: &'a str,
 }
 
@@ -411,8 +425,9 @@ pub struct Refused<'a> {
 #[derive(Default)]
 pub struct Refusals {
     ids: StringBuilder,
-    texts: [StringBuilder; 6],
+    texts: [StringBuilder; 9],
     lines: Int64Builder,
+    elements: Int64Builder,
     rows: usize,
 }
 
@@ -424,7 +439,11 @@ impl Refusals {
             line,
             element,
             column,
-            fault,
+            rule,
+            message,
+            key,
+            file_sha256,
+            reading_id,
             original,
         } = refused;
         let mut end = original.len().min(MAX_ORIGINAL_BYTES);
@@ -433,7 +452,7 @@ impl Refusals {
         }
         let original = &original[..end];
         let mut hash = Sha256::new();
-        for part in [*table, *source, &line.to_string(), fault.rule, original] {
+        for part in [*table, *source, &line.to_string(), *rule, original] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
@@ -445,14 +464,19 @@ impl Refusals {
             Some(*table),
             Some(*source),
             *column,
-            Some(fault.rule),
-            Some(&*fault.message),
+            Some(*rule),
+            Some(*message),
             Some(original),
+            *key,
+            *file_sha256,
+            *reading_id,
         ];
         for (builder, text) in self.texts.iter_mut().zip(texts) {
             builder.append_option(text);
         }
         self.lines.append_value(signed(*line));
+        self.elements
+            .append_option(element.map(|element| signed(element as u64)));
         self.rows += 1;
     }
 
@@ -465,7 +489,17 @@ impl Refusals {
             return Ok(None);
         }
         self.rows = 0;
-        let [table, source, column, rule, message, original] = &mut self.texts;
+        let [
+            table,
+            source,
+            column,
+            rule,
+            message,
+            original,
+            key,
+            file_sha256,
+            reading_id,
+        ] = &mut self.texts;
         let columns: Vec<ArrayRef> = vec![
             Arc::new(self.ids.finish()),
             Arc::new(table.finish()),
@@ -475,6 +509,10 @@ impl Refusals {
             Arc::new(rule.finish()),
             Arc::new(message.finish()),
             Arc::new(original.finish()),
+            Arc::new(self.elements.finish()),
+            Arc::new(key.finish()),
+            Arc::new(file_sha256.finish()),
+            Arc::new(reading_id.finish()),
         ];
         with_hashes(&QUARANTINE, &refused_schema(), columns).map(Some)
     }

@@ -74,6 +74,13 @@ pub enum Error {
         message: String,
     },
 
+    /// A record of the quarantine that cannot be read again.
+    #[error("{message}")]
+    NotReplayable { message: String },
+
+    #[error("could not write the exported records: {source}")]
+    Export { source: std::io::Error },
+
     /// A rule that reads well and cannot be judged on the rows at hand.
     #[error(
         "the rule {rule} of {table} could not be judged: {source}. Mend the rule, or switch it off: enabled = false"

@@ -4,7 +4,7 @@
 pub use crate::source::DataFile;
 use crate::{
     Error, Result,
-    blocks::{BLOCK_BYTES, Block, Cutter},
+    blocks::{Block, Cutter},
     columnar,
     error::did_you_mean,
     input::{Format, Input, Text},
@@ -171,6 +171,32 @@ impl Rows {
         })
     }
 
+    /// Rows of which there are none yet, to find columns in and to cut ([`Rows::cut`]): for records that are read again
+    /// without their file. The format is CSV or JSON Lines.
+    pub fn of_no_file(file: DataFile, format: Format, columns: Vec<String>, encoding: Encoding, delimiter: u8) -> Rows {
+        let nothing: Text = Box::new(io::empty());
+        let body = match format {
+            Format::Csv => Body::Delimited {
+                reader: RecordReader::new(nothing, delimiter),
+                splitter: Box::new(Splitter::new(delimiter)),
+                delimiter,
+            },
+            _ => {
+                let reader = NestedReader::Lines(json::Lines::new(nothing, 1));
+                Body::Nested(Box::new(Nested::new(reader, String::new(), Vec::new())))
+            }
+        };
+        Rows {
+            file,
+            columns,
+            format,
+            position: Arc::default(),
+            hash: Arc::default(),
+            encoding,
+            body,
+        }
+    }
+
     /// Takes the text away, to be read in blocks by several threads; none of formats whose records are not lines.
     pub fn cut(&mut self) -> Option<(Cutter, Template)> {
         let nothing = || -> Text { Box::new(io::empty()) };
@@ -200,7 +226,7 @@ impl Rows {
             delimiter,
             paths,
         };
-        Some((Cutter::new(text, ahead, line, BLOCK_BYTES), template))
+        Some((Cutter::new(text, ahead, line), template))
     }
 
     /// What the records of this block had, for the rows that the block was cut from.
@@ -444,10 +470,12 @@ impl Rows {
 
     /// The record as text, for people to read.
     pub fn original(&self) -> Cow<'_, str> {
-        match self.encoding {
-            Encoding::Utf8 => String::from_utf8_lossy(self.raw()),
-            Encoding::Latin1 => encoding_rs::WINDOWS_1252.decode_without_bom_handling(self.raw()).0,
-        }
+        self.encoding.text(self.raw())
+    }
+
+    /// How the text of the records is written.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     /// How much of the file as it is stored was read, in bytes.

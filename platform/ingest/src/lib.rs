@@ -15,12 +15,14 @@ mod files;
 mod infer;
 mod input;
 mod json;
+mod judge;
 mod load;
 mod lookup;
 mod mapping;
 mod merge;
 mod path;
 mod plan;
+pub mod quarantine;
 mod read;
 mod records;
 pub mod rules;
@@ -36,7 +38,8 @@ pub use blocks::BLOCK_BYTES;
 pub use collect::MAX_ORIGINAL_BYTES;
 pub use error::{Error, Result};
 pub use infer::{Proposal, ProposedColumn, Tried, infer};
-pub use load::{discard_unfinished, ingest, unfinished};
+pub use judge::{Failure, Judge};
+pub use load::{discard_unfinished, ingest, ingest_by, ingest_judged, unfinished};
 pub use mapping::Mapping;
 pub use records::MAX_RECORD_BYTES;
 pub use settle::PART_BYTES;
@@ -88,6 +91,10 @@ pub struct IngestOptions {
 pub struct IngestReport {
     pub run_id: String,
     pub tables: BTreeMap<String, TableCounts>,
+    /// The rules that were judged, with how many records broke each: the tables' own, then those of types that were
+    /// broken.
+    #[serde(default)]
+    pub rules: Vec<rules::RuleCount>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

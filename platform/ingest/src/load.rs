@@ -5,10 +5,13 @@ use crate::{
     Error, IngestOptions, IngestReport, OnProgress, Progress, Result, TableCounts,
     collect::raw_schema,
     files::Rows,
+    judge::{self, Judge, Verdict},
     mapping::Mapping,
     merge::Defaults,
     plan::{self, Pass},
+    quarantine::{self, Document},
     read::{self, Before, Job},
+    rules::{RuleCount, RuleJudge, Rules},
     settle::{Settled, Settling},
     sink::{self, RawFile},
     source,
@@ -18,7 +21,7 @@ use crate::{
 use arrow::array::{ArrayRef, AsArray as _, RecordBatch, StringArray};
 use concert_lake::{
     Lake, Layer, Staged, Writer,
-    schema::{MODEL, QUARANTINE, RAW_FILES, RAW_RECORDS, RUNS, TableDef},
+    schema::{MODEL, QUARANTINE, QUARANTINE_EVENTS, RAW_FILES, RAW_RECORDS, RUN_RULES, RUNS, TableDef},
     time,
 };
 use datafusion::{
@@ -45,6 +48,22 @@ use tokio::runtime::Handle;
 /// # Errors
 /// Those of [`Error`]; nothing is loaded then.
 pub async fn ingest(lake: &Lake, options: &IngestOptions) -> Result<IngestReport> {
+    ingest_by(lake, options, &Rules::built_in()?).await
+}
+
+/// [`ingest`] by other rules than the model's own.
+///
+/// # Errors
+/// Those of [`Error`]; nothing is loaded then.
+pub async fn ingest_by(lake: &Lake, options: &IngestOptions, rules: &Rules) -> Result<IngestReport> {
+    ingest_judged(lake, options, Some(&RuleJudge::new(rules, options.today))).await
+}
+
+/// [`ingest`], with someone who looks at the rows of the whole load before they go into the tables.
+///
+/// # Errors
+/// Those of [`Error`]; nothing is loaded then.
+pub async fn ingest_judged(lake: &Lake, options: &IngestOptions, judge: Option<&dyn Judge>) -> Result<IngestReport> {
     let stop = StopOnDrop::default();
     let reading = Reading {
         lake: lake.clone(),
@@ -55,7 +74,7 @@ pub async fn ingest(lake: &Lake, options: &IngestOptions) -> Result<IngestReport
         runtime: Handle::current(),
     };
     let read = tokio::task::spawn_blocking(move || reading.run());
-    let (staging, files) = read.await.map_err(|e| Error::Thread(e.to_string()))??;
+    let (staging, files, documents) = read.await.map_err(|e| Error::Thread(e.to_string()))??;
     let mut writer = lake.writer(options.wait).await?;
     let staging = Arc::new(staging);
     let load = Load {
@@ -69,9 +88,10 @@ pub async fn ingest(lake: &Lake, options: &IngestOptions) -> Result<IngestReport
             staging: Arc::clone(&staging),
             stopped: Arc::clone(&stop.0),
         },
+        judge,
         progress: options.progress.clone(),
     };
-    let report = load.run(&mut writer, files).await?;
+    let report = load.run(&mut writer, files, &documents).await?;
     drop(load);
     if let Some(staging) = Arc::into_inner(staging) {
         staging.finish();
@@ -96,7 +116,7 @@ pub fn discard_unfinished(lake: &Lake) -> Result<usize> {
 }
 
 /// Where loads of this lake stage: beside its folder, or for a lake in a bucket in this machine's temporary folder.
-fn staging_root(lake: &Lake) -> PathBuf {
+pub(crate) fn staging_root(lake: &Lake) -> PathBuf {
     let location = lake.location();
     if location.contains("://") {
         let name = hex::encode(location.as_bytes());
@@ -107,7 +127,7 @@ fn staging_root(lake: &Lake) -> PathBuf {
 
 /// Tells the threads of a load that nobody waits for it any more.
 #[derive(Default)]
-struct StopOnDrop(Arc<AtomicBool>);
+pub(crate) struct StopOnDrop(pub Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
@@ -126,7 +146,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn run(self) -> Result<(Staging, Vec<StagedFile>)> {
+    fn run(self) -> Result<(Staging, Vec<StagedFile>, Vec<Document>)> {
         let note = |progress: Progress| {
             if let Some(on_progress) = &self.progress {
                 on_progress(progress);
@@ -141,6 +161,7 @@ impl Reading {
             Some(mapping) => plan::plan(mapping, files, &note)?,
             None => plan::plan_by_name(files, &note)?,
         };
+        let documents = quarantine::documents(mapping.as_ref(), &lookups)?;
         let meaning = plan::meaning(mapping.as_ref(), &lookups);
         let mut keys = Vec::with_capacity(passes.len());
         let mut before = Before::default();
@@ -156,6 +177,7 @@ impl Reading {
             staging: &staging,
             mapping: mapping.as_ref(),
             lookups: &lookups,
+            documents: &documents,
             stopped: &self.stopped,
             progress: self.progress.as_ref(),
         };
@@ -180,7 +202,7 @@ impl Reading {
             }
             files.push(file);
         }
-        Ok((staging, files))
+        Ok((staging, files, documents))
     }
 
     fn read(&self, job: &Job<'_>, pass: &Pass, index: usize, key: &str, before: Before) -> Result<StagedFile> {
@@ -206,29 +228,52 @@ async fn is_published(lake: &Lake, run: &str) -> bool {
 }
 
 /// The second half of a load.
-struct Load {
-    settling: Settling,
-    progress: Option<OnProgress>,
+pub(crate) struct Load<'a> {
+    pub settling: Settling,
+    pub judge: Option<&'a dyn Judge>,
+    pub progress: Option<OnProgress>,
 }
 
-impl Load {
+/// What became of all tables of a load; nothing of it is committed yet.
+#[derive(Default)]
+pub(crate) struct SettledLoad {
+    pub counts: BTreeMap<String, TableCounts>,
+    pub rules: Vec<RuleCount>,
+    settled: Vec<(&'static TableDef, Settled)>,
+    /// Entries for the quarantine of rows that the judge has put aside.
+    refused: Vec<StagedBatches>,
+    ordinals: BTreeMap<&'static str, Vec<i64>>,
+}
+
+impl SettledLoad {
+    /// The ordinals of a table's rows that the judge has put aside, in order.
+    pub fn refused_ordinals(&self, table: &str) -> &[i64] {
+        self.ordinals.get(table).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Load<'_> {
     fn note(&self, progress: Progress) {
         if let Some(on_progress) = &self.progress {
             on_progress(progress);
         }
     }
 
-    async fn run(&self, writer: &mut Writer, files: Vec<StagedFile>) -> Result<IngestReport> {
-        let run = &self.settling.defaults.run;
-        let mut report = IngestReport {
-            run_id: run.id.clone(),
-            tables: BTreeMap::new(),
+    /// Judges the staged rows and puts those that pass together with the tables that are there.
+    ///
+    /// # Errors
+    /// [`Error::Rule`], [`Error::Counts`], and those of reading and writing.
+    pub async fn settle(&self, writer: &Writer, files: &[StagedFile]) -> Result<SettledLoad> {
+        let mut load = SettledLoad::default();
+        let judging = match self.judge {
+            Some(judge) => {
+                let heads = writer.heads(Layer::Clean);
+                let session = judge::session(writer.lake(), &heads, &self.settling.staging, files).await?;
+                Some((judge, session))
+            }
+            None => None,
         };
-        let (raw, raw_files) = self.new_files(&files).await?;
-        // The records as received are packed on one thread while the typed rows are settled on others.
-        let raw = tokio::spawn(self.pack(writer, raw)?);
-        let mut settled: Vec<(&'static TableDef, Settled)> = Vec::new();
-        for table in filled(&files) {
+        for table in filled(files) {
             let (mut counts, mut staged) = (TableCounts::default(), Vec::new());
             for part in files.iter().filter_map(|file| file.tables.get(table.name)) {
                 counts.records_in += part.records_in;
@@ -236,20 +281,60 @@ impl Load {
                 staged.push(part.rows.clone());
             }
             self.note(Progress::Writing { table: table.name });
-            let of_table = self.settling.settle(writer, table, staged).await?;
+            let mut verdict = Verdict::default();
+            if let Some((judge, session)) = &judging {
+                verdict = judge::verdict(*judge, session, &self.settling.staging, table, files).await?;
+                counts.quarantined += verdict.ordinals.len() as u64;
+                load.refused.push(verdict.refused);
+            }
+            load.ordinals.insert(table.name, verdict.ordinals.clone());
+            let of_table = self.settling.settle(writer, table, staged, verdict.ordinals).await?;
             (counts.clean, counts.merged, counts.unchanged) = (of_table.clean, of_table.merged, of_table.unchanged);
             counts.check(table.name)?;
-            report.tables.insert(table.name.to_owned(), counts);
-            settled.push((table, of_table));
+            load.counts.insert(table.name.to_owned(), counts);
+            load.settled.push((table, of_table));
         }
-        let refused = files.iter().map(|file| file.refused.clone()).collect();
-        settled.push((&QUARANTINE, self.settling.settle(writer, &QUARANTINE, refused).await?));
-        let raw = raw.await.map_err(|e| Error::Thread(e.to_string()))??;
+        load.rules = self.judge.map(Judge::counts).unwrap_or_default();
+        Ok(load)
+    }
 
+    /// Commits what was settled of the model's tables; false if nothing was to be written.
+    ///
+    /// # Errors
+    /// [`Error::Lake`].
+    pub async fn commit_tables(&self, writer: &mut Writer, load: SettledLoad) -> Result<bool> {
         let mut written = false;
-        for (table, of_table) in settled {
+        for (table, of_table) in load.settled {
             written |= self.commit(writer, table, of_table).await?;
         }
+        Ok(written)
+    }
+
+    async fn run(&self, writer: &mut Writer, files: Vec<StagedFile>, documents: &[Document]) -> Result<IngestReport> {
+        let run = &self.settling.defaults.run;
+        let staging = &self.settling.staging;
+        let (raw, raw_files) = self.new_files(&files).await?;
+        // The records as received are packed on one thread while the typed rows are settled on others.
+        let raw = tokio::spawn(self.pack(writer, raw)?);
+        let mut load = self.settle(writer, &files).await?;
+        let (mut refused, by_parser) = quarantine::completed(staging, &files)?;
+        refused.append(&mut load.refused);
+        let mut report = IngestReport {
+            run_id: run.id.clone(),
+            tables: load.counts.clone(),
+            rules: std::mem::take(&mut load.rules),
+        };
+        report.rules.extend(by_parser);
+        let events = self.events(&files, &load, &refused).await?;
+        let readings: Vec<quarantine::Reading> = match refused.iter().any(|refused| refused.rows > 0) {
+            true => files.iter().filter_map(|file| file.reading.clone()).collect(),
+            false => Vec::new(),
+        };
+        let refused = self.settling.settle(writer, &QUARANTINE, refused, Vec::new()).await?;
+        load.settled.push((&QUARANTINE, refused));
+        let raw = raw.await.map_err(|e| Error::Thread(e.to_string()))??;
+
+        let mut written = self.commit_tables(writer, load).await?;
         if let Some(raw) = raw {
             writer.append_staged(raw).await?;
         }
@@ -257,22 +342,57 @@ impl Load {
             let rows = sink::raw_files(&raw_files, run)?;
             writer.append(Layer::Clean, RAW_FILES.name, vec![rows]).await?;
         }
+        if !events.is_empty() {
+            let rows = quarantine::event_rows(&events, run)?;
+            writer.append(Layer::Clean, QUARANTINE_EVENTS.name, vec![rows]).await?;
+            written = true;
+        }
+        let session = &self.settling.session;
+        written |= quarantine::remember(writer, session, &readings, documents, &run.id).await?;
         if written || !raw_files.is_empty() {
             let counts = sink::runs(&report.tables, run)?;
             writer.append(Layer::Clean, RUNS.name, vec![counts]).await?;
+            let broken: Vec<RuleCount> = report.rules.iter().filter(|count| count.records > 0).cloned().collect();
+            if !broken.is_empty() {
+                let rows = sink::run_rules(&broken, run)?;
+                writer.append(Layer::Clean, RUN_RULES.name, vec![rows]).await?;
+            }
             writer.commit(Layer::Clean, run.id.clone(), Timestamp::now(), BTreeMap::new())?;
         }
         Ok(report)
+    }
+
+    /// What the records of this load mean for entries of the quarantine that are there.
+    async fn events(
+        &self,
+        files: &[StagedFile],
+        load: &SettledLoad,
+        refused: &[StagedBatches],
+    ) -> Result<Vec<quarantine::Event>> {
+        let session = &self.settling.session;
+        if tables::row_count(session, &QUARANTINE).await? == 0 {
+            return Ok(Vec::new());
+        }
+        let passed: Vec<quarantine::Passed<'_>> = filled(files)
+            .map(|table| quarantine::Passed {
+                table,
+                staged: files
+                    .iter()
+                    .filter_map(|file| file.tables.get(table.name))
+                    .map(|part| part.rows.clone())
+                    .collect(),
+                refused: load.refused_ordinals(table.name),
+            })
+            .collect();
+        quarantine::events_of_load(session, &self.settling.staging, &passed, refused).await
     }
 
     /// Commits what was settled of one table; false if nothing was to be written.
     async fn commit(&self, writer: &mut Writer, table: &'static TableDef, settled: Settled) -> Result<bool> {
         let mut written = false;
         if settled.changed.rows > 0 {
-            let staging = &self.settling.staging;
-            let changed = staging.read(&settled.changed, None)?;
-            let rows = tables::with_changed(writer, &self.settling.session, table, changed).await?;
-            writer.replace_staged(rows).await?;
+            let rows = tables::staged(&self.settling.session, &self.settling.staging, table, &settled.changed).await?;
+            writer.merge(Layer::Clean, table.name, rows).await?;
             written = true;
         }
         if let Some(fresh) = settled.fresh {

@@ -19,6 +19,7 @@ const SEPARATOR: char = '\u{1f}';
 #[derive(Debug)]
 pub struct Lookup {
     file: String,
+    path: PathBuf,
     columns: Vec<String>,
     content_hash: String,
     rows: HashMap<String, Vec<Option<String>>>,
@@ -69,6 +70,7 @@ impl Lookup {
             .collect::<Result<Vec<_>>>()?;
         let mut lookup = Lookup {
             file: file.name.clone(),
+            path: file.path.clone(),
             columns: rows.columns.clone(),
             content_hash: String::new(),
             rows: HashMap::new(),
@@ -126,6 +128,11 @@ impl Lookup {
     pub fn get<'a>(&self, key: impl Iterator<Item = &'a str>, column: usize) -> Option<Option<&str>> {
         let row = self.rows.get(&key_of(key))?;
         Some(row.get(column).and_then(|value| value.as_deref()))
+    }
+
+    /// Where its file was found.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     pub fn file(&self) -> &str {

@@ -9,6 +9,7 @@ use crate::{
     files::{Rows, Seen, Template},
     lookup::Lookup,
     mapping::Mapping,
+    quarantine::{Document, Reading},
     stage::{StageWriter, StagedFile, StagedTable, Staging},
 };
 use std::{
@@ -33,6 +34,8 @@ pub struct Job<'a> {
     pub staging: &'a Staging,
     pub mapping: Option<&'a Mapping>,
     pub lookups: &'a HashMap<String, Arc<Lookup>>,
+    /// The mapping and the lookup files.
+    pub documents: &'a [Document],
     /// Set when nobody waits for the load any more.
     pub stopped: &'a AtomicBool,
     pub progress: Option<&'a OnProgress>,
@@ -55,12 +58,13 @@ pub fn read(job: &Job<'_>, pass: &Pass, index: usize, key: &str, before: Before)
     let mut rows = Rows::open(&pass.file, &pass.source)?;
     let tables = pass.bind(job.mapping, &mut rows, job.lookups)?;
     let source = rows.source();
+    let reading = Reading::new(&rows, &pass.source, job.documents, job.mapping);
     let mut sink = Sink::new(job, &tables, index, &pass.file.name, rows.position(), before);
     match rows.cut() {
         Some((cutter, template)) => read_blocks(job, cutter, &template, &tables, &source, &mut sink, &mut rows)?,
         None => read_in_order(job, &mut rows, &tables, &source, &mut sink)?,
     }
-    sink.finish(&mut rows, key, pass.file.bytes()?)
+    sink.finish(&mut rows, key, pass.file.bytes()?, reading)
 }
 
 /// Takes what was read in the file's order and stages it.
@@ -71,9 +75,18 @@ struct Sink<'a> {
     position: Arc<AtomicU64>,
     before: Before,
     records: u64,
-    tables: Vec<(&'static str, u64, u64, StageWriter)>,
+    tables: Vec<OfTable>,
     raw: StageWriter,
     refused: StageWriter,
+}
+
+/// What is staged of the file for one table.
+struct OfTable {
+    name: &'static str,
+    names: BTreeMap<String, String>,
+    records_in: u64,
+    quarantined: u64,
+    writer: StageWriter,
 }
 
 impl<'a> Sink<'a> {
@@ -88,7 +101,13 @@ impl<'a> Sink<'a> {
         let staging = job.staging;
         let of_table = |bound: &BoundTable| {
             let writer = staging.writer(index, bound.table.name, stage_schema(bound.table));
-            (bound.table.name, 0, 0, writer)
+            OfTable {
+                name: bound.table.name,
+                names: bound.source_names(),
+                records_in: 0,
+                quarantined: 0,
+                writer,
+            }
         };
         Sink {
             job,
@@ -108,11 +127,11 @@ impl<'a> Sink<'a> {
             return Err(Error::Stopped);
         }
         self.records += parsed.records;
-        for ((_, records_in, quarantined, writer), table) in self.tables.iter_mut().zip(&parsed.tables) {
-            *records_in += table.records_in;
-            *quarantined += table.quarantined;
+        for (of_table, table) in self.tables.iter_mut().zip(&parsed.tables) {
+            of_table.records_in += table.records_in;
+            of_table.quarantined += table.quarantined;
             if let Some(rows) = &table.rows {
-                writer.write_numbered(rows)?;
+                of_table.writer.write_numbered(rows)?;
             }
         }
         self.raw.write(&parsed.raw)?;
@@ -134,17 +153,18 @@ impl<'a> Sink<'a> {
         }
     }
 
-    fn finish(self, rows: &mut Rows, key: &str, bytes: u64) -> Result<StagedFile> {
+    fn finish(self, rows: &mut Rows, key: &str, bytes: u64, reading: Reading) -> Result<StagedFile> {
         let sha256 = rows.finish()?;
         self.tell(bytes);
         let mut tables = BTreeMap::new();
-        for (name, records_in, quarantined, writer) in self.tables {
+        for of_table in self.tables {
             let staged = StagedTable {
-                records_in,
-                quarantined,
-                rows: writer.finish()?,
+                records_in: of_table.records_in,
+                quarantined: of_table.quarantined,
+                rows: of_table.writer.finish()?,
+                names: of_table.names,
             };
-            tables.insert(name.to_owned(), staged);
+            tables.insert(of_table.name.to_owned(), staged);
         }
         let staged = StagedFile {
             key: key.to_owned(),
@@ -152,10 +172,12 @@ impl<'a> Sink<'a> {
             sha256,
             bytes,
             records: self.records,
+            encoding: rows.encoding(),
             notes: rows.notes(),
             raw: self.raw.finish()?,
             refused: self.refused.finish()?,
             tables,
+            reading: Some(reading),
         };
         self.job.staging.done(self.index, &staged)?;
         Ok(staged)

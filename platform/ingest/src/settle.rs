@@ -4,7 +4,7 @@
 
 use crate::{
     Error, Result,
-    collect::{KEY_HASH, key_hashes},
+    collect::{KEY_HASH, ORDINAL, key_hashes},
     merge::{Defaults, fold, folded_schema, merge, stored, unfolded},
     stage::{StageWriter, StagedBatches, Staging},
     tables::{self, QUEUED_BATCHES},
@@ -59,7 +59,8 @@ pub struct Settling {
 }
 
 impl Settling {
-    /// Settles the staged rows of `table`, which are given in the order of the load.
+    /// Settles the staged rows of `table`, which are given in the order of the load, but for those whose ordinals are
+    /// among `refused`, which is sorted.
     ///
     /// # Errors
     /// [`Error::Stopped`], and those of reading and writing.
@@ -68,6 +69,7 @@ impl Settling {
         writer: &Writer,
         table: &'static TableDef,
         staged: Vec<StagedBatches>,
+        refused: Vec<i64>,
     ) -> Result<Settled> {
         if staged.iter().all(|staged| staged.rows == 0) {
             return Ok(Settled::default());
@@ -78,6 +80,7 @@ impl Settling {
             shared: self.clone(),
             table,
             staged,
+            refused,
             send,
             runtime: Handle::current(),
         };
@@ -94,6 +97,7 @@ struct Task {
     shared: Settling,
     table: &'static TableDef,
     staged: Vec<StagedBatches>,
+    refused: Vec<i64>,
     send: Sender<RecordBatch>,
     runtime: Handle,
 }
@@ -110,7 +114,7 @@ impl Task {
         };
         let mut new = self.parts("new", parts, folded_schema(self.table));
         for batch in self.batches(None) {
-            let batch = batch?;
+            let batch = self.without_refused(batch?)?;
             let waits = contested.mask(&batch, || hashes_of(&batch).values().to_vec());
             let (fresh, waiting) = self.split(batch, waits)?;
             if let Some(fresh) = fresh {
@@ -137,10 +141,10 @@ impl Task {
         if rows > MAX_HASHED_ROWS {
             return Ok(Contested::All);
         }
-        let at = self.staged_column(KEY_HASH);
+        let columns = [KEY_HASH, ORDINAL].map(|name| self.staged_column(name));
         let mut hashes = Vec::with_capacity(usize::try_from(rows).unwrap_or_default());
-        for batch in self.batches(Some(vec![at])) {
-            hashes.extend_from_slice(hashes_of(&batch?).values());
+        for batch in self.batches(Some(columns.to_vec())) {
+            hashes.extend_from_slice(hashes_of(&self.without_refused(batch?)?).values());
         }
         hashes.sort_unstable();
         let mut keys = Keys::default();
@@ -233,6 +237,22 @@ impl Task {
             return self.check(Err(ArrowError::OffsetOverflowError(bytes)));
         }
         self.check(concat_batches(schema, &batches))
+    }
+
+    fn without_refused(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        let ordinals = batch.column_by_name(ORDINAL);
+        let Some(ordinals) = ordinals.and_then(|ordinals| ordinals.as_primitive_opt::<Int64Type>()) else {
+            return Ok(batch);
+        };
+        if self.refused.is_empty() {
+            return Ok(batch);
+        }
+        let kept: BooleanArray = ordinals
+            .values()
+            .iter()
+            .map(|ordinal| Some(self.refused.binary_search(ordinal).is_err()))
+            .collect();
+        self.check(filter_record_batch(&batch, &kept))
     }
 
     fn split(

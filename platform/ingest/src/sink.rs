@@ -1,8 +1,8 @@
 //! The rows that a load writes about itself: the files that came for the first time, and what became of its records.
 
-use crate::{Error, Result, TableCounts, stage::Run};
+use crate::{Error, Result, TableCounts, rules::RuleCount, stage::Run};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use concert_lake::schema::RUNS;
+use concert_lake::schema::{RUN_RULES, RUNS};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Files as received, one row each.
@@ -60,6 +60,30 @@ pub fn runs(tables: &BTreeMap<String, TableCounts>, run: &Run) -> Result<RecordB
     columns.extend(run.columns(tables.len()));
     RecordBatch::try_new(RUNS.arrow_schema(), columns).map_err(|source| Error::Arrow {
         table: RUNS.name,
+        source,
+    })
+}
+
+/// The batch of `run_rules` for how many records broke which rule.
+///
+/// # Errors
+/// [`Error::Arrow`].
+pub fn run_rules(counts: &[RuleCount], run: &Run) -> Result<RecordBatch> {
+    let text =
+        |of: fn(&RuleCount) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(counts.iter().map(of))) };
+    let columns: Vec<ArrayRef> = vec![
+        text(|count| &count.rule),
+        text(|count| &count.table),
+        text(|count| count.severity.name()),
+        Arc::new(Int64Array::from_iter_values(
+            counts
+                .iter()
+                .map(|count| i64::try_from(count.records).unwrap_or(i64::MAX)),
+        )),
+        Arc::new(StringArray::from_iter_values(counts.iter().map(|_| &run.id))),
+    ];
+    RecordBatch::try_new(RUN_RULES.arrow_schema(), columns).map_err(|source| Error::Arrow {
+        table: RUN_RULES.name,
         source,
     })
 }

@@ -5,7 +5,7 @@
 //! A folder belongs to the process that holds the lock in it. Nothing in it is flushed to the disk on purpose: what a
 //! killed process wrote is still there, and what a power cut took is seen by its length and read again.
 
-use crate::{Error, Result, collect::with_ordinals};
+use crate::{Error, Result, collect::with_ordinals, mapping::Encoding, quarantine::Reading};
 use arrow::{
     array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray},
     datatypes::SchemaRef,
@@ -25,7 +25,7 @@ use std::{
 };
 
 /// What is staged by another version of this code is read again.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// How long the staged files of a load that nobody goes on with are kept.
 const KEEP_UNFINISHED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -86,10 +86,13 @@ pub struct StagedFile {
     /// As it is stored.
     pub bytes: u64,
     pub records: u64,
+    pub encoding: Encoding,
     pub notes: Vec<String>,
     pub raw: StagedBatches,
     pub refused: StagedBatches,
     pub tables: BTreeMap<String, StagedTable>,
+    /// How it was read; none of records that are judged again.
+    pub reading: Option<Reading>,
 }
 
 /// What was staged of one file for one table.
@@ -98,6 +101,8 @@ pub struct StagedTable {
     pub records_in: u64,
     pub quarantined: u64,
     pub rows: StagedBatches,
+    /// What the source calls the columns that a column of the model is made from.
+    pub names: BTreeMap<String, String>,
 }
 
 /// A file of Arrow batches in the staging folder.
@@ -258,6 +263,11 @@ impl Staging {
             }),
             Some(name) => BatchReader::open(self.folder.join(name), columns),
         }
+    }
+
+    /// Where one staged file is; none where nothing was staged.
+    pub fn path_of(&self, staged: &StagedBatches) -> Option<PathBuf> {
+        staged.file.as_ref().map(|name| self.folder.join(name))
     }
 
     /// The run is published: nothing here is needed any more.

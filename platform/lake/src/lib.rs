@@ -34,7 +34,7 @@ pub use pointer::Snapshot;
 pub use session::{CATALOG, DEFAULT_MEMORY_MB};
 pub use state::{CURRENCY_DIMENSION, Quarantined};
 pub use store::store;
-pub use trace::{QuarantineCount, Run, RunCounts, RunFile, Traced};
+pub use trace::{QuarantineCount, Run, RunCounts, RunFile, RunRule, Traced};
 pub use verify::TableFiles;
 pub use writer::{KEPT_SNAPSHOTS, Writer, new_id};
 

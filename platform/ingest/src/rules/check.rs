@@ -5,7 +5,11 @@ use super::{
     Check, Message, Now, Operand, Part, Rule, RuleCount, Rules, Severity,
     sql::{self, Filled, KEY_SEPARATOR, Plan},
 };
-use crate::{Error, Result, value::shown};
+use crate::{
+    Error, Result,
+    judge::{self, Judge},
+    value::shown,
+};
 use concert_lake::{
     schema::{Kind, QUARANTINE, TableDef},
     time,
@@ -20,8 +24,9 @@ use datafusion::{
     execution::SendableRecordBatchStream,
     prelude::SessionContext,
 };
+use futures::{StreamExt as _, stream::BoxStream};
 use jiff::{Unit, civil::Date};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many records that break a warning are described; all are counted.
 const DESCRIBED_WARNINGS: u64 = 100;
@@ -108,7 +113,6 @@ impl<'a> Checking<'a> {
     /// # Errors
     /// [`Error::Rule`].
     pub async fn next(&mut self) -> Result<Option<Vec<Failure>>> {
-        use futures::StreamExt as _;
         if !self.waiting.is_empty() {
             return Ok(Some(std::mem::take(&mut self.waiting)));
         }
@@ -231,7 +235,7 @@ impl<'a> Checking<'a> {
     }
 
     /// Which rule it was that the engine stumbled over.
-    async fn blame(&self, error: DataFusionError) -> Error {
+    async fn blame(&mut self, error: DataFusionError) -> Error {
         for rule in &self.rules {
             if let Some(plan) = sql::plan(rule.table, &[rule], &self.filled, self.now)
                 && let Err(error) = collect(self.context, &plan.sql).await
@@ -251,6 +255,75 @@ impl<'a> Checking<'a> {
                 source: Box::new(error),
             },
         }
+    }
+}
+
+/// Judges the rows of a load by rules.
+pub struct RuleJudge<'a> {
+    rules: &'a Rules,
+    now: Now,
+    counts: Mutex<Vec<RuleCount>>,
+}
+
+impl<'a> RuleJudge<'a> {
+    pub fn new(rules: &'a Rules, today: Date) -> RuleJudge<'a> {
+        RuleJudge {
+            rules,
+            now: Now { today },
+            counts: Mutex::default(),
+        }
+    }
+}
+
+impl Judge for RuleJudge<'_> {
+    fn judge<'a>(
+        &'a self,
+        session: &'a SessionContext,
+        table: &'static TableDef,
+    ) -> BoxStream<'a, Result<Vec<judge::Failure>>> {
+        enum State<'a> {
+            Begin,
+            Going(Box<Checking<'a>>),
+            Done,
+        }
+        let next = move |state: State<'a>| async move {
+            let begun = match state {
+                State::Done => return None,
+                State::Going(checking) => Ok(*checking),
+                State::Begin => Checking::begin(session, table, self.rules, self.now).await,
+            };
+            let mut checking = match begun {
+                Ok(checking) => checking,
+                Err(error) => return Some((Err(error), State::Done)),
+            };
+            match checking.next().await {
+                Ok(Some(failures)) => {
+                    let errors = failures
+                        .into_iter()
+                        .filter(|failure| failure.severity == Severity::Error);
+                    let refused = errors.filter_map(|failure| {
+                        Some(judge::Failure {
+                            ordinal: failure.ordinal?,
+                            rule: failure.rule.to_string(),
+                            column: failure.column.map(str::to_owned),
+                            message: failure.message,
+                        })
+                    });
+                    Some((Ok(refused.collect()), State::Going(Box::new(checking))))
+                }
+                Ok(None) => {
+                    let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+                    counts.extend(checking.counts());
+                    None
+                }
+                Err(error) => Some((Err(error), State::Done)),
+            }
+        };
+        futures::stream::unfold(State::Begin, next).boxed()
+    }
+
+    fn counts(&self) -> Vec<RuleCount> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

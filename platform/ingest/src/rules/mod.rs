@@ -11,7 +11,9 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Checking, Failure, check};
+pub use check::{Checking, Failure, RuleJudge, check};
+pub use sql::KEY_SEPARATOR;
+pub(crate) use sql::literal;
 
 use crate::{Error, Result};
 use concert_lake::schema::{ColumnDef, MODEL, TableDef};

@@ -25,10 +25,10 @@ async fn a_bad_row_is_put_aside_with_its_place_and_reason() {
             .await,
         [
             "3|-|fields|the row has 2 fields, not 5: it is cut off",
-            "4|capacity|number|capacity: \"many\" is not a whole number",
+            "4|capacity|type.number|capacity: \"many\" is not a whole number",
             "5|name|utf8|the text is not valid UTF-8; if the file is Latin-1, write encoding = \"latin-1\"",
             "6|-|fields|the row has 6 fields, not 5: it has a delimiter too many",
-            "7|name|required|name: there is no value, and every row must have one",
+            "7|name|venues.name.required|name: there is no value, and every row must have one",
             "8|-|quote|a quote is opened and not closed",
             &limit,
         ]

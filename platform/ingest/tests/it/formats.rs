@@ -35,17 +35,16 @@ async fn nested_records_fill_several_tables_and_keep_their_place() {
             .rows("SELECT line, table_name, column_name, rule, message FROM quarantine ORDER BY line, table_name")
             .await,
         [
-            "2|artists|acts[1].name|required|name: there is no value, and every row must have one; \
-             the record begins on line 4",
-            "2|concerts|crowd|number|total_attendance: \"many\" is not a whole number; the record begins on line 4",
+            "2|artists|acts[1].name|artists.name.required|name: there is no value, and every row must have one",
+            "2|concerts|crowd|type.number|total_attendance: \"many\" is not a whole number; the record begins on line 4",
             "3|artist_genres|-|json|the record is no JSON: expected `,` or `}` at line 1 column 10; \
              the record begins on line 6",
             "3|artists|-|json|the record is no JSON: expected `,` or `}` at line 1 column 10; \
              the record begins on line 6",
             "3|concerts|-|json|the record is no JSON: expected `,` or `}` at line 1 column 10; \
              the record begins on line 6",
-            "4|concerts|acts[0].id|required|artist_id: there is no value, and every row must have one; \
-             the record begins on line 7",
+            "4|concerts|when.day|mapping.nested|event_date: what stands there is an object: write which of its values \
+             is wanted, such as .name; the record begins on line 7",
         ]
     );
     // As received, whatever it holds.
@@ -102,7 +101,7 @@ async fn every_format_gives_the_same_rows() {
         );
         assert_eq!(
             bench.rows("SELECT column_name, rule FROM quarantine").await,
-            ["seats|number"],
+            ["seats|type.number"],
             "{name}"
         );
         assert_eq!(bench.rows("SELECT records FROM raw_files").await, ["3"], "{name}");

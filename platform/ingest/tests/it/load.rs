@@ -42,7 +42,15 @@ async fn the_report_has_the_shape_that_scripts_read() {
     let bench = Bench::new();
     let file = bench.file("venues.csv", format!("{VENUES_HEADER}v1,A,,,\nv2,,,,\n"));
     let report = bench.load(&[file], None).await.expect("loads");
-    let json = serde_json::to_value(&report).expect("serialises");
+    let mut json = serde_json::to_value(&report).expect("serialises");
+    let rules = json
+        .as_object_mut()
+        .and_then(|json| json.remove("rules"))
+        .expect("the rules");
+    let required = serde_json::json!(
+        {"rule": "venues.name.required", "table": "venues", "severity": "error", "records": 1}
+    );
+    assert_eq!(rules[0], required);
     let wanted = serde_json::json!({
         "run_id": report.run_id,
         "tables": {"venues": {"in": 2, "clean": 1, "merged": 0, "quarantined": 1, "unchanged": 0}},
@@ -191,6 +199,6 @@ async fn a_row_leads_back_to_its_run_its_file_and_its_record() {
     assert_eq!(counts.len(), 1);
     assert_eq!(
         (counts[0].table.as_str(), counts[0].rule.as_str(), counts[0].records),
-        ("venues", "number", 1)
+        ("venues", "type.number", 1)
     );
 }

@@ -98,7 +98,7 @@ async fn a_mapping_types_looks_up_and_maps() {
         bench
             .rows("SELECT line, column_name, rule, message FROM quarantine")
             .await,
-        ["5|price|lookup|price: \"a song\" is not in money.csv"]
+        ["5|price|mapping.lookup|price: \"a song\" is not in money.csv"]
     );
     assert_eq!(bench.rows("SELECT count(DISTINCT venue_id) FROM concerts").await, ["2"]);
 }
