@@ -30,7 +30,7 @@ use tracing::info;
 
 /// How many snapshots of a layer are kept, the current one among them. Their files stay, so that `--as-of` can read
 /// them; older ones are forgotten at each publication, and their files go with the next vacuum.
-pub const KEPT_SNAPSHOTS: usize = 30;
+pub const KEPT_SNAPSHOTS: usize = 10;
 
 /// A table's log is summed up after this many commits: without it, opening a table reads them all.
 const CHECKPOINT_COMMITS: i64 = 50;
