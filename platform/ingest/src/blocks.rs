@@ -43,14 +43,19 @@ pub struct Cutter {
 
 impl Cutter {
     /// Cuts `text`, which goes on behind `rest` on line `line`.
-    pub fn new(text: Text, rest: Vec<u8>, line: u64, block_bytes: usize) -> Cutter {
+    pub fn new(text: Text, rest: Vec<u8>, line: u64) -> Cutter {
         Cutter {
             text,
             rest,
             next_line: line,
-            block_bytes,
+            block_bytes: BLOCK_BYTES,
             done: false,
         }
+    }
+
+    /// The same with blocks of another size.
+    pub fn of(self, block_bytes: usize) -> Cutter {
+        Cutter { block_bytes, ..self }
     }
 
     /// The next block; none behind the last.
@@ -62,8 +67,12 @@ impl Cutter {
             return Ok(None);
         }
         let mut bytes = std::mem::take(&mut self.rest);
+        // Whether no line ends in what was read before.
+        let mut searched = false;
         let cut = loop {
-            let wanted = self.block_bytes.saturating_sub(bytes.len()).max(1);
+            let missing = self.block_bytes.saturating_sub(bytes.len());
+            let wanted = if missing == 0 { self.block_bytes } else { missing };
+            let before = bytes.len();
             bytes.reserve(wanted);
             let read = (&mut self.text).take(wanted as u64).read_to_end(&mut bytes)?;
             if read == 0 {
@@ -73,7 +82,8 @@ impl Cutter {
             if bytes.len() < self.block_bytes {
                 continue;
             }
-            match memrchr(b'\n', &bytes) {
+            match memrchr(b'\n', if searched { &bytes[before..] } else { &bytes }) {
+                Some(at) if searched => break before + at + 1,
                 Some(at) => break at + 1,
                 None if bytes.len() > MAX_RECORD_BYTES => {
                     // No record is that long: what is beyond is told from the beginning, which is kept.
@@ -82,7 +92,7 @@ impl Cutter {
                     bytes.push(b'\n');
                     break bytes.len();
                 }
-                None => {}
+                None => searched = true,
             }
         };
         self.rest = bytes.split_off(cut);
@@ -131,7 +141,7 @@ mod tests {
     }
 
     fn in_blocks(text: &[u8], block_bytes: usize) -> Seen {
-        let mut cutter = Cutter::new(Box::new(Cursor::new(text.to_vec())), Vec::new(), 1, block_bytes);
+        let mut cutter = Cutter::new(Box::new(Cursor::new(text.to_vec())), Vec::new(), 1).of(block_bytes);
         let (mut seen, mut unfinished) = (Vec::new(), None);
         while let Some(mut block) = cutter.next().expect("memory reads") {
             if let Some((line, bytes)) = unfinished.take() {

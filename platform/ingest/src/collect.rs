@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     bind::{BoundTable, Part},
     files::{Row, Rows},
-    value::{Cell, Fault},
+    value::Cell,
 };
 use arrow::{
     array::{
@@ -201,7 +201,8 @@ impl<'a> Collector<'a> {
                     }
                 })
                 .as_deref(),
-            fault: &fault,
+            rule: fault.rule,
+            message: &fault.message,
             original: &rows.original(),
         });
     }
@@ -403,7 +404,9 @@ pub struct Refused<'a> {
     /// Which of several rows in one record it is.
     pub element: Option<usize>,
     pub column: Option<&'a str>,
-    pub fault: &'a Fault,
+    /// Stable and short: `number`, `date`, `range`.
+    pub rule: &'a str,
+    pub message: &'a str,
     pub original: &'a str,
 }
 
@@ -424,7 +427,8 @@ impl Refusals {
             line,
             element,
             column,
-            fault,
+            rule,
+            message,
             original,
         } = refused;
         let mut end = original.len().min(MAX_ORIGINAL_BYTES);
@@ -433,7 +437,7 @@ impl Refusals {
         }
         let original = &original[..end];
         let mut hash = Sha256::new();
-        for part in [*table, *source, &line.to_string(), fault.rule, original] {
+        for part in [*table, *source, &line.to_string(), *rule, original] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
@@ -445,8 +449,8 @@ impl Refusals {
             Some(*table),
             Some(*source),
             *column,
-            Some(fault.rule),
-            Some(&*fault.message),
+            Some(*rule),
+            Some(*message),
             Some(original),
         ];
         for (builder, text) in self.texts.iter_mut().zip(texts) {

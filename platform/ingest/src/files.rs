@@ -4,7 +4,7 @@
 pub use crate::source::DataFile;
 use crate::{
     Error, Result,
-    blocks::{BLOCK_BYTES, Block, Cutter},
+    blocks::{Block, Cutter},
     columnar,
     error::did_you_mean,
     input::{Format, Input, Text},
@@ -200,7 +200,7 @@ impl Rows {
             delimiter,
             paths,
         };
-        Some((Cutter::new(text, ahead, line, BLOCK_BYTES), template))
+        Some((Cutter::new(text, ahead, line), template))
     }
 
     /// What the records of this block had, for the rows that the block was cut from.
@@ -444,10 +444,12 @@ impl Rows {
 
     /// The record as text, for people to read.
     pub fn original(&self) -> Cow<'_, str> {
-        match self.encoding {
-            Encoding::Utf8 => String::from_utf8_lossy(self.raw()),
-            Encoding::Latin1 => encoding_rs::WINDOWS_1252.decode_without_bom_handling(self.raw()).0,
-        }
+        self.encoding.text(self.raw())
+    }
+
+    /// How the text of the records is written.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     /// How much of the file as it is stored was read, in bytes.

@@ -5,11 +5,12 @@ use crate::{
     Error, IngestOptions, IngestReport, OnProgress, Progress, Result, TableCounts,
     collect::raw_schema,
     files::Rows,
+    judge::{self, Judge, Verdict},
     mapping::Mapping,
     merge::Defaults,
     plan::{self, Pass},
     read::{self, Before, Job},
-    settle::{Settled, Settling},
+    settle::{Limits, Settled, Settling},
     sink::{self, RawFile},
     source,
     stage::{self, Scratch, StagedBatches, StagedFile, Staging, Unfinished},
@@ -45,6 +46,23 @@ use tokio::runtime::Handle;
 /// # Errors
 /// Those of [`Error`]; nothing is loaded then.
 pub async fn ingest(lake: &Lake, options: &IngestOptions) -> Result<IngestReport> {
+    ingest_judged(lake, options, None).await
+}
+
+/// [`ingest`], with someone who looks at the rows of the whole load before they go into the tables.
+///
+/// # Errors
+/// Those of [`Error`]; nothing is loaded then.
+pub async fn ingest_judged(lake: &Lake, options: &IngestOptions, judge: Option<&dyn Judge>) -> Result<IngestReport> {
+    ingest_within(lake, options, judge, Limits::default()).await
+}
+
+pub(crate) async fn ingest_within(
+    lake: &Lake,
+    options: &IngestOptions,
+    judge: Option<&dyn Judge>,
+    limits: Limits,
+) -> Result<IngestReport> {
     let stop = StopOnDrop::default();
     let reading = Reading {
         lake: lake.clone(),
@@ -67,8 +85,10 @@ pub async fn ingest(lake: &Lake, options: &IngestOptions) -> Result<IngestReport
                 run: staging.run.clone(),
             },
             staging: Arc::clone(&staging),
+            limits,
             stopped: Arc::clone(&stop.0),
         },
+        judge,
         progress: options.progress.clone(),
     };
     let report = load.run(&mut writer, files).await?;
@@ -206,12 +226,13 @@ async fn is_published(lake: &Lake, run: &str) -> bool {
 }
 
 /// The second half of a load.
-struct Load {
+struct Load<'a> {
     settling: Settling,
+    judge: Option<&'a dyn Judge>,
     progress: Option<OnProgress>,
 }
 
-impl Load {
+impl Load<'_> {
     fn note(&self, progress: Progress) {
         if let Some(on_progress) = &self.progress {
             on_progress(progress);
@@ -227,6 +248,15 @@ impl Load {
         let (raw, raw_files) = self.new_files(&files).await?;
         // The records as received are packed on one thread while the typed rows are settled on others.
         let raw = tokio::spawn(self.pack(writer, raw)?);
+        let judging = match self.judge {
+            Some(judge) => {
+                let heads = writer.heads(Layer::Clean);
+                let session = judge::session(writer.lake(), &heads, &self.settling.staging, &files).await?;
+                Some((judge, session))
+            }
+            None => None,
+        };
+        let mut refused: Vec<StagedBatches> = files.iter().map(|file| file.refused.clone()).collect();
         let mut settled: Vec<(&'static TableDef, Settled)> = Vec::new();
         for table in filled(&files) {
             let (mut counts, mut staged) = (TableCounts::default(), Vec::new());
@@ -236,14 +266,20 @@ impl Load {
                 staged.push(part.rows.clone());
             }
             self.note(Progress::Writing { table: table.name });
-            let of_table = self.settling.settle(writer, table, staged).await?;
+            let mut verdict = Verdict::default();
+            if let Some((judge, session)) = &judging {
+                verdict = judge::verdict(*judge, session, &self.settling.staging, table, &files).await?;
+                counts.quarantined += verdict.ordinals.len() as u64;
+                refused.push(verdict.refused);
+            }
+            let of_table = self.settling.settle(writer, table, staged, verdict.ordinals).await?;
             (counts.clean, counts.merged, counts.unchanged) = (of_table.clean, of_table.merged, of_table.unchanged);
             counts.check(table.name)?;
             report.tables.insert(table.name.to_owned(), counts);
             settled.push((table, of_table));
         }
-        let refused = files.iter().map(|file| file.refused.clone()).collect();
-        settled.push((&QUARANTINE, self.settling.settle(writer, &QUARANTINE, refused).await?));
+        let refused = self.settling.settle(writer, &QUARANTINE, refused, Vec::new()).await?;
+        settled.push((&QUARANTINE, refused));
         let raw = raw.await.map_err(|e| Error::Thread(e.to_string()))??;
 
         let mut written = false;
@@ -269,10 +305,8 @@ impl Load {
     async fn commit(&self, writer: &mut Writer, table: &'static TableDef, settled: Settled) -> Result<bool> {
         let mut written = false;
         if settled.changed.rows > 0 {
-            let staging = &self.settling.staging;
-            let changed = staging.read(&settled.changed, None)?;
-            let rows = tables::with_changed(writer, &self.settling.session, table, changed).await?;
-            writer.replace_staged(rows).await?;
+            let rows = tables::staged(&self.settling.session, &self.settling.staging, table, &settled.changed).await?;
+            writer.merge(Layer::Clean, table.name, rows).await?;
             written = true;
         }
         if let Some(fresh) = settled.fresh {

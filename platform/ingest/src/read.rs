@@ -152,6 +152,7 @@ impl<'a> Sink<'a> {
             sha256,
             bytes,
             records: self.records,
+            encoding: rows.encoding(),
             notes: rows.notes(),
             raw: self.raw.finish()?,
             refused: self.refused.finish()?,

@@ -4,7 +4,7 @@
 
 use crate::{
     Error, Result,
-    collect::{KEY_HASH, key_hashes},
+    collect::{KEY_HASH, ORDINAL, key_hashes},
     merge::{Defaults, fold, folded_schema, merge, stored, unfolded},
     stage::{StageWriter, StagedBatches, Staging},
     tables::{self, QUEUED_BATCHES},
@@ -34,6 +34,24 @@ const MAX_PARTS: u64 = 256;
 /// For how many staged rows the hashes of their keys are held, 9 bytes each. Of more, every row is put together by key.
 const MAX_HASHED_ROWS: u64 = 16 << 20;
 
+/// How much of a table's load is held in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// See [`PART_BYTES`].
+    pub part_bytes: u64,
+    /// For how many staged rows the hashes of their keys are held.
+    pub hashed_rows: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            part_bytes: PART_BYTES,
+            hashed_rows: MAX_HASHED_ROWS,
+        }
+    }
+}
+
 /// How many rows wait for a part before they are written to its file.
 const PART_ROWS: usize = 4096;
 
@@ -55,11 +73,13 @@ pub struct Settling {
     pub staging: Arc<Staging>,
     pub session: SessionContext,
     pub defaults: Defaults,
+    pub limits: Limits,
     pub stopped: Arc<AtomicBool>,
 }
 
 impl Settling {
-    /// Settles the staged rows of `table`, which are given in the order of the load.
+    /// Settles the staged rows of `table`, which are given in the order of the load, but for those whose ordinals are
+    /// among `refused`, which is sorted.
     ///
     /// # Errors
     /// [`Error::Stopped`], and those of reading and writing.
@@ -68,6 +88,7 @@ impl Settling {
         writer: &Writer,
         table: &'static TableDef,
         staged: Vec<StagedBatches>,
+        refused: Vec<i64>,
     ) -> Result<Settled> {
         if staged.iter().all(|staged| staged.rows == 0) {
             return Ok(Settled::default());
@@ -78,6 +99,7 @@ impl Settling {
             shared: self.clone(),
             table,
             staged,
+            refused,
             send,
             runtime: Handle::current(),
         };
@@ -94,6 +116,7 @@ struct Task {
     shared: Settling,
     table: &'static TableDef,
     staged: Vec<StagedBatches>,
+    refused: Vec<i64>,
     send: Sender<RecordBatch>,
     runtime: Handle,
 }
@@ -106,11 +129,11 @@ impl Task {
         let bytes: u64 = self.staged.iter().map(|staged| staged.bytes).sum();
         let parts = match &contested {
             Contested::Some(keys) if !keys.any => 0,
-            _ => bytes.div_ceil(PART_BYTES).clamp(1, MAX_PARTS),
+            _ => bytes.div_ceil(self.shared.limits.part_bytes.max(1)).clamp(1, MAX_PARTS),
         };
         let mut new = self.parts("new", parts, folded_schema(self.table));
         for batch in self.batches(None) {
-            let batch = batch?;
+            let batch = self.without_refused(batch?)?;
             let waits = contested.mask(&batch, || hashes_of(&batch).values().to_vec());
             let (fresh, waiting) = self.split(batch, waits)?;
             if let Some(fresh) = fresh {
@@ -134,13 +157,13 @@ impl Task {
     /// Finds the keys that occur more than once, in the load or in the table.
     fn contested(&self) -> Result<Contested> {
         let rows: u64 = self.staged.iter().map(|staged| staged.rows).sum();
-        if rows > MAX_HASHED_ROWS {
+        if rows > self.shared.limits.hashed_rows {
             return Ok(Contested::All);
         }
-        let at = self.staged_column(KEY_HASH);
+        let columns = [KEY_HASH, ORDINAL].map(|name| self.staged_column(name));
         let mut hashes = Vec::with_capacity(usize::try_from(rows).unwrap_or_default());
-        for batch in self.batches(Some(vec![at])) {
-            hashes.extend_from_slice(hashes_of(&batch?).values());
+        for batch in self.batches(Some(columns.to_vec())) {
+            hashes.extend_from_slice(hashes_of(&self.without_refused(batch?)?).values());
         }
         hashes.sort_unstable();
         let mut keys = Keys::default();
@@ -233,6 +256,22 @@ impl Task {
             return self.check(Err(ArrowError::OffsetOverflowError(bytes)));
         }
         self.check(concat_batches(schema, &batches))
+    }
+
+    fn without_refused(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        let ordinals = batch.column_by_name(ORDINAL);
+        let Some(ordinals) = ordinals.and_then(|ordinals| ordinals.as_primitive_opt::<Int64Type>()) else {
+            return Ok(batch);
+        };
+        if self.refused.is_empty() {
+            return Ok(batch);
+        }
+        let kept: BooleanArray = ordinals
+            .values()
+            .iter()
+            .map(|ordinal| Some(self.refused.binary_search(ordinal).is_err()))
+            .collect();
+        self.check(filter_record_batch(&batch, &kept))
     }
 
     fn split(

@@ -5,7 +5,7 @@
 //! A folder belongs to the process that holds the lock in it. Nothing in it is flushed to the disk on purpose: what a
 //! killed process wrote is still there, and what a power cut took is seen by its length and read again.
 
-use crate::{Error, Result, collect::with_ordinals};
+use crate::{Error, Result, collect::with_ordinals, mapping::Encoding};
 use arrow::{
     array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray},
     datatypes::SchemaRef,
@@ -86,6 +86,7 @@ pub struct StagedFile {
     /// As it is stored.
     pub bytes: u64,
     pub records: u64,
+    pub encoding: Encoding,
     pub notes: Vec<String>,
     pub raw: StagedBatches,
     pub refused: StagedBatches,
@@ -258,6 +259,11 @@ impl Staging {
             }),
             Some(name) => BatchReader::open(self.folder.join(name), columns),
         }
+    }
+
+    /// Where one staged file is; none where nothing was staged.
+    pub fn path_of(&self, staged: &StagedBatches) -> Option<PathBuf> {
+        staged.file.as_ref().map(|name| self.folder.join(name))
     }
 
     /// The run is published: nothing here is needed any more.

@@ -1,19 +1,18 @@
 //! The lake's tables as a load reads and writes them: in batches, so that no table is held in memory.
 
-use crate::{Error, Result, stage::BatchReader};
-use arrow::{
-    array::{ArrayRef, BooleanArray, RecordBatch},
-    compute::filter_record_batch,
-    error::ArrowError,
-    row::{RowConverter, Rows, SortField},
+use crate::{
+    Error, Result,
+    stage::{StagedBatches, Staging},
 };
+use arrow::array::RecordBatch;
 use concert_lake::{
     Layer, Staged, TableWriter, Writer,
     schema::{LINEAGE, QUARANTINE, TableDef},
 };
-use datafusion::{error::DataFusionError, execution::SendableRecordBatchStream, prelude::SessionContext};
-use futures::StreamExt as _;
-use std::collections::HashSet;
+use datafusion::{
+    dataframe::DataFrame, datasource::file_format::options::ArrowReadOptions, error::DataFusionError,
+    execution::SendableRecordBatchStream, prelude::SessionContext,
+};
 use tokio::sync::mpsc::Receiver;
 
 /// How many batches wait between the thread that makes rows and the one that writes them.
@@ -85,49 +84,22 @@ pub async fn write(mut to: TableWriter, mut rows: Receiver<RecordBatch>) -> Resu
     Ok(Some(to.finish().await?))
 }
 
-/// Writes all rows of the table with the changed ones in the place of those of the same key, to be committed later.
+/// Rows of a table that were put into the staging folder.
 ///
 /// # Errors
-/// [`Error::Lake`] when rows cannot be read or written.
-pub async fn with_changed(
-    writer: &Writer,
+/// [`Error::Lake`] when they cannot be opened.
+pub async fn staged(
     session: &SessionContext,
-    table: &'static TableDef,
-    changed: BatchReader,
-) -> Result<Staged> {
-    let arrow = |source| Error::Arrow {
-        table: table.name,
-        source,
-    };
-    let mut to = writer.stage(Layer::Clean, table.name)?;
-    let mut keys: HashSet<Box<[u8]>> = HashSet::new();
-    let mut converter = None;
-    let mut key_rows = |batch: &RecordBatch| -> Result<Rows, ArrowError> {
-        let columns: Vec<ArrayRef> = table
-            .key
-            .iter()
-            .filter_map(|name| batch.column_by_name(name).cloned())
-            .collect();
-        let converter = match &mut converter {
-            Some(converter) => converter,
-            None => {
-                let fields = columns.iter().map(|column| SortField::new(column.data_type().clone()));
-                converter.insert(RowConverter::new(fields.collect())?)
-            }
-        };
-        converter.convert_columns(&columns)
-    };
-    for batch in changed {
-        let batch = batch?;
-        keys.extend(key_rows(&batch).map_err(arrow)?.iter().map(|key| key.as_ref().into()));
-        to.write(&batch).await?;
-    }
-    let mut old = stream(session, table, &all_columns(table)).await?;
-    while let Some(batch) = old.next().await {
-        let batch = batch.map_err(|e| failed(table, e))?;
-        let rows = key_rows(&batch).map_err(arrow)?;
-        let kept: BooleanArray = rows.iter().map(|key| Some(!keys.contains(key.as_ref()))).collect();
-        to.write(&filter_record_batch(&batch, &kept).map_err(arrow)?).await?;
-    }
-    Ok(to.finish().await?)
+    staging: &Staging,
+    table: &TableDef,
+    rows: &StagedBatches,
+) -> Result<DataFrame> {
+    let schema = table.arrow_schema();
+    let options = ArrowReadOptions::default().schema(&schema);
+    let paths: Vec<String> = staging
+        .path_of(rows)
+        .map(|path| path.to_string_lossy().into_owned())
+        .into_iter()
+        .collect();
+    session.read_arrow(paths, options).await.map_err(|e| failed(table, e))
 }
