@@ -2,7 +2,6 @@
 
 mod browser;
 mod conformance;
-mod faults;
 mod lake;
 mod runtimes;
 mod support;
