@@ -2,6 +2,7 @@
 
 mod browser;
 mod conformance;
+mod faults;
 mod lake;
 mod runtimes;
 mod support;
