@@ -12,6 +12,8 @@ mod collect;
 mod columnar;
 mod error;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod infer;
 mod input;
 mod json;
@@ -39,7 +41,9 @@ pub use collect::MAX_ORIGINAL_BYTES;
 pub use error::{Error, Result};
 pub use infer::{Proposal, ProposedColumn, Tried, infer};
 pub use judge::{Failure, Judge};
-pub use load::{discard_unfinished, ingest, ingest_by, ingest_judged, unfinished};
+pub use load::{
+    Invalid, ValidateReport, Validated, discard_unfinished, ingest, ingest_by, ingest_judged, unfinished, validate,
+};
 pub use mapping::Mapping;
 pub use records::MAX_RECORD_BYTES;
 pub use settle::PART_BYTES;

@@ -12,7 +12,7 @@ use crate::{
     quarantine::{self, Document},
     read::{self, Before, Job},
     rules::{RuleCount, RuleJudge, Rules},
-    settle::{Settled, Settling},
+    settle::{Limits, Settled, Settling},
     sink::{self, RawFile},
     source,
     stage::{self, Scratch, StagedBatches, StagedFile, Staging, Unfinished},
@@ -30,6 +30,7 @@ use datafusion::{
 };
 use futures::StreamExt as _;
 use jiff::Timestamp;
+use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
@@ -64,9 +65,19 @@ pub async fn ingest_by(lake: &Lake, options: &IngestOptions, rules: &Rules) -> R
 /// # Errors
 /// Those of [`Error`]; nothing is loaded then.
 pub async fn ingest_judged(lake: &Lake, options: &IngestOptions, judge: Option<&dyn Judge>) -> Result<IngestReport> {
+    ingest_within(lake, options, judge, Limits::default()).await
+}
+
+pub(crate) async fn ingest_within(
+    lake: &Lake,
+    options: &IngestOptions,
+    judge: Option<&dyn Judge>,
+    limits: Limits,
+) -> Result<IngestReport> {
     let stop = StopOnDrop::default();
     let reading = Reading {
         lake: lake.clone(),
+        root: staging_root(lake),
         files: options.files.clone(),
         mapping: options.mapping.clone(),
         progress: options.progress.clone(),
@@ -86,6 +97,7 @@ pub async fn ingest_judged(lake: &Lake, options: &IngestOptions, judge: Option<&
                 run: staging.run.clone(),
             },
             staging: Arc::clone(&staging),
+            limits,
             stopped: Arc::clone(&stop.0),
         },
         judge,
@@ -97,6 +109,99 @@ pub async fn ingest_judged(lake: &Lake, options: &IngestOptions, judge: Option<&
         staging.finish();
     }
     Ok(report)
+}
+
+/// What a load of the same files would put aside, and why. Nothing of it is loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ValidateReport {
+    /// Whether every record keeps every rule that is an error.
+    pub valid: bool,
+    pub tables: BTreeMap<String, Validated>,
+    pub rules: Vec<RuleCount>,
+    /// The first records that would be put aside, a hundred of each table at most.
+    pub failures: Vec<Invalid>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Validated {
+    #[serde(rename = "in")]
+    pub records_in: u64,
+    pub passed: u64,
+    pub refused: u64,
+}
+
+/// A record that would be put aside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Invalid {
+    pub table: String,
+    pub source: String,
+    pub line: u64,
+    pub column: Option<String>,
+    pub rule: String,
+    pub message: String,
+}
+
+/// How many records of each table are described.
+const DESCRIBED: usize = 100;
+
+/// Reads and judges files as [`ingest_by`] does, against what is in the lake, and writes nothing to it.
+///
+/// # Errors
+/// Those of [`Error`].
+pub async fn validate(lake: &Lake, options: &IngestOptions, rules: &Rules) -> Result<ValidateReport> {
+    let stop = StopOnDrop::default();
+    // A load that was stopped stages elsewhere, and is not gone on with here.
+    let root = staging_root(lake).join("validate");
+    let reading = Reading {
+        lake: lake.clone(),
+        root,
+        files: options.files.clone(),
+        mapping: options.mapping.clone(),
+        progress: options.progress.clone(),
+        stopped: Arc::clone(&stop.0),
+        runtime: Handle::current(),
+    };
+    let read = tokio::task::spawn_blocking(move || reading.run());
+    let (staging, files, _) = read.await.map_err(|e| Error::Thread(e.to_string()))??;
+    let snapshot = lake.layer_snapshot(Layer::Clean)?.unwrap_or_default();
+    let session = judge::session(lake, &snapshot, &staging, &files).await?;
+    let judge = RuleJudge::new(rules, options.today);
+    let (mut refused, by_parser) = quarantine::completed(&staging, &files)?;
+    let mut tables = BTreeMap::new();
+    for table in filled(&files) {
+        let verdict = judge::verdict(&judge, &session, &staging, table, &files).await?;
+        let mut validated = Validated::default();
+        for part in files.iter().filter_map(|file| file.tables.get(table.name)) {
+            validated.records_in += part.records_in;
+            validated.refused += part.quarantined;
+        }
+        validated.refused += verdict.ordinals.len() as u64;
+        validated.passed = validated.records_in - validated.refused.min(validated.records_in);
+        tables.insert(table.name.to_owned(), validated);
+        refused.push(verdict.refused);
+    }
+    let mut failures = Vec::new();
+    let mut described: BTreeMap<String, usize> = BTreeMap::new();
+    for staged in &refused {
+        for batch in staging.read(staged, None)? {
+            for failure in quarantine::described(&batch?) {
+                let described = described.entry(failure.table.clone()).or_default();
+                *described += 1;
+                if *described <= DESCRIBED {
+                    failures.push(failure);
+                }
+            }
+        }
+    }
+    staging.finish();
+    let mut rules = judge.counts();
+    rules.extend(by_parser);
+    Ok(ValidateReport {
+        valid: tables.values().all(|table| table.refused == 0),
+        tables,
+        rules,
+        failures,
+    })
 }
 
 /// The loads of this lake that were begun and not brought to their end, the newest first.
@@ -138,6 +243,8 @@ impl Drop for StopOnDrop {
 /// The first half of a load, which blocks.
 struct Reading {
     lake: Lake,
+    /// Where it stages.
+    root: PathBuf,
     files: Vec<PathBuf>,
     mapping: Option<PathBuf>,
     progress: Option<OnProgress>,
@@ -152,7 +259,7 @@ impl Reading {
                 on_progress(progress);
             }
         };
-        let root = staging_root(&self.lake);
+        let root = self.root.clone();
         let scratch = Scratch::new(&root)?;
         let files = source::expand(&self.files, scratch.path(), &self.runtime)?;
         let mapping = self.mapping.as_deref().map(Mapping::read).transpose()?;

@@ -34,6 +34,24 @@ const MAX_PARTS: u64 = 256;
 /// For how many staged rows the hashes of their keys are held, 9 bytes each. Of more, every row is put together by key.
 const MAX_HASHED_ROWS: u64 = 16 << 20;
 
+/// How much of a table's load is held in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// See [`PART_BYTES`].
+    pub part_bytes: u64,
+    /// For how many staged rows the hashes of their keys are held.
+    pub hashed_rows: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            part_bytes: PART_BYTES,
+            hashed_rows: MAX_HASHED_ROWS,
+        }
+    }
+}
+
 /// How many rows wait for a part before they are written to its file.
 const PART_ROWS: usize = 4096;
 
@@ -55,6 +73,7 @@ pub struct Settling {
     pub staging: Arc<Staging>,
     pub session: SessionContext,
     pub defaults: Defaults,
+    pub limits: Limits,
     pub stopped: Arc<AtomicBool>,
 }
 
@@ -110,7 +129,7 @@ impl Task {
         let bytes: u64 = self.staged.iter().map(|staged| staged.bytes).sum();
         let parts = match &contested {
             Contested::Some(keys) if !keys.any => 0,
-            _ => bytes.div_ceil(PART_BYTES).clamp(1, MAX_PARTS),
+            _ => bytes.div_ceil(self.shared.limits.part_bytes.max(1)).clamp(1, MAX_PARTS),
         };
         let mut new = self.parts("new", parts, folded_schema(self.table));
         for batch in self.batches(None) {
@@ -138,7 +157,7 @@ impl Task {
     /// Finds the keys that occur more than once, in the load or in the table.
     fn contested(&self) -> Result<Contested> {
         let rows: u64 = self.staged.iter().map(|staged| staged.rows).sum();
-        if rows > MAX_HASHED_ROWS {
+        if rows > self.shared.limits.hashed_rows {
             return Ok(Contested::All);
         }
         let columns = [KEY_HASH, ORDINAL].map(|name| self.staged_column(name));

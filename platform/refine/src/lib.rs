@@ -36,6 +36,9 @@ const METHOD: u32 = 2;
 /// The name under which a snapshot keeps the hash of its inputs; no table has it.
 const INPUTS: &str = "(inputs)";
 
+/// The name under which it keeps the id of the clean snapshot that it was made from.
+const CLEAN: &str = "(clean)";
+
 /// The largest table that others refer to, and up to how many of its rows the references are looked up in memory: some
 /// 100 bytes for each. Beyond that both sides are sorted, which is slower and goes through temporary files.
 const CUSTOMERS: &str = "customers";
@@ -63,7 +66,10 @@ pub async fn publish(lake: &Lake, catalogue: &Catalogue, options: &PublishOption
         return Ok(before);
     }
     let now = Timestamp::now();
-    let mut fingerprints = BTreeMap::from([(INPUTS.to_owned(), inputs)]);
+    let mut fingerprints = BTreeMap::from([
+        (INPUTS.to_owned(), inputs),
+        (CLEAN.to_owned(), writer.snapshot(Layer::Clean).id),
+    ]);
 
     let copied = copy(&mut writer, &before, &mut fingerprints).await?;
     let made = marts::build(&mut writer, &before, &mut fingerprints, options.today, now).await?;
@@ -107,6 +113,10 @@ pub async fn publish(lake: &Lake, catalogue: &Catalogue, options: &PublishOption
 
 /// The tables of the clean layer whose rows are newer than the published ones: those that [`publish`] would look at.
 pub fn unpublished(clean: &Snapshot, published: &Snapshot) -> Vec<&'static str> {
+    // The tables of a snapshot get other versions when their files are put together, and it stays the same one.
+    if published.fingerprints.get(CLEAN) == Some(&clean.id) {
+        return Vec::new();
+    }
     let is_behind = |table: &&TableDef| {
         clean.tables.get(table.name).is_some_and(|version| {
             let seen = format!("{METHOD} {}", from_clean(*version));

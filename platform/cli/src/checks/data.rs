@@ -457,6 +457,7 @@ mod tests {
             arrived_at: "2024-06-10T08:00:00Z".to_owned(),
             files: Vec::new(),
             tables: BTreeMap::from([(table.to_owned(), counts)]),
+            rules: Vec::new(),
         }
     }
 

@@ -102,7 +102,7 @@ fn describe_optimized(done: &Optimized) -> String {
         ));
     }
     text.push_str(&format!(
-        "{} files became {}: {} became {}. What is published is the same.\n\
+        "Files: {} became {}, {} became {}. What is published is the same.\n\
          Next: concert lake vacuum removes the old files once no kept snapshot needs them",
         done.files_before,
         done.files_after,
@@ -128,7 +128,7 @@ fn describe_vacuumed(done: &Vacuumed) -> String {
         ("were removed", "are forgotten")
     };
     text.push_str(&format!(
-        "{} files, {} {would}. {} snapshots are kept, {} {forgotten}.",
+        "Files that {would}: {}, {}. Snapshots that are kept: {}; that {forgotten}: {}.",
         done.files,
         size(done.bytes),
         done.snapshots_kept,

@@ -18,6 +18,7 @@ pub(crate) use reading::{documents, remember};
 use crate::{
     Error, Result,
     collect::refused_schema,
+    load::Invalid,
     rules::{RuleCount, Severity, literal},
     stage::{StagedBatches, StagedFile, Staging},
 };
@@ -180,6 +181,26 @@ pub(crate) fn completed(staging: &Staging, files: &[StagedFile]) -> Result<(Vec<
         records,
     });
     Ok((completed, counts.collect()))
+}
+
+/// What is wrong with the records of a staged batch.
+pub(crate) fn described(batch: &RecordBatch) -> Vec<Invalid> {
+    let columns: Option<Vec<usize>> = ["table_name", "source", "line", "column_name", "rule", "message"]
+        .iter()
+        .map(|name| batch.schema().index_of(name).ok())
+        .collect();
+    let Some(columns) = columns else { return Vec::new() };
+    let of = |column: usize, row| text(batch, columns[column], row).unwrap_or_default();
+    (0..batch.num_rows())
+        .map(|row| Invalid {
+            table: of(0, row),
+            source: of(1, row),
+            line: number(batch, columns[2], row).unwrap_or_default(),
+            column: text(batch, columns[3], row),
+            rule: of(4, row),
+            message: of(5, row),
+        })
+        .collect()
 }
 
 async fn session(lake: &Lake) -> Result<SessionContext> {

@@ -109,7 +109,7 @@ async fn every_format_gives_the_same_rows() {
     }
 }
 
-fn parquet_of(rows: &[(&str, &str, &str)]) -> Vec<u8> {
+pub fn parquet_of(rows: &[(&str, &str, &str)]) -> Vec<u8> {
     use arrow::array::{ArrayRef, RecordBatch, StringArray};
     let texts = |of: fn(&(&str, &str, &str)) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rows.iter().map(of)))

@@ -1,11 +1,17 @@
 //! A lake of its own and a folder for data, for each test.
 
+pub use arrow::{array::AsArray as _, datatypes::Int64Type};
 use concert_contract::money::Currency;
 pub use concert_ingest::{
-    Error, IngestOptions, IngestReport, MAX_RECORD_BYTES, OnProgress, Progress, TableCounts, ingest,
+    Error, Failure, IngestOptions, IngestReport, MAX_RECORD_BYTES, OnProgress, Progress, TableCounts, ingest,
+    ingest_judged,
 };
-pub use concert_lake::{Lake, Layer};
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+pub use concert_lake::{Lake, Layer, schema::TableDef};
+use datafusion::{
+    arrow::util::display::{ArrayFormatter, FormatOptions},
+    prelude::SessionContext,
+};
+use futures::{StreamExt as _, stream::BoxStream};
 pub use jiff::civil::{Date, date};
 pub use std::{
     path::{Path, PathBuf},
@@ -32,6 +38,7 @@ impl Bench {
 
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.data.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("makes it");
         std::fs::write(&path, content).expect("writes");
         path
     }
@@ -151,4 +158,43 @@ pub fn gzip(text: &[u8]) -> Vec<u8> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(text).expect("packs");
     packed.finish().expect("packs")
+}
+
+/// What a judge refuses, as SQL over `stage` and `clean` that gives the ordinals.
+pub struct SqlJudge {
+    pub table: &'static str,
+    pub refused: &'static str,
+}
+
+impl concert_ingest::Judge for SqlJudge {
+    fn judge<'a>(
+        &'a self,
+        session: &'a SessionContext,
+        table: &'static TableDef,
+    ) -> BoxStream<'a, Result<Vec<Failure>, Error>> {
+        if table.name != self.table {
+            return futures::stream::empty().boxed();
+        }
+        let failures = async {
+            let batches = session
+                .sql(self.refused)
+                .await
+                .expect("plans")
+                .collect()
+                .await
+                .expect("runs");
+            let mut failures = Vec::new();
+            for batch in &batches {
+                let ordinals = batch.column(0).as_primitive::<Int64Type>();
+                failures.extend(ordinals.values().iter().map(|ordinal| Failure {
+                    ordinal: *ordinal,
+                    rule: "test.rule".into(),
+                    column: Some("capacity".into()),
+                    message: "it is refused".into(),
+                }));
+            }
+            Ok(failures)
+        };
+        futures::stream::once(failures).boxed()
+    }
 }

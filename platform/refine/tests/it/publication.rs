@@ -4,7 +4,7 @@
 use crate::support::{Bench, TODAY, catalogue, generated};
 use concert_contract::money::Currency;
 use concert_ingest::{IngestOptions, ingest};
-use concert_lake::Layer;
+use concert_lake::{Layer, OptimizeOptions};
 use concert_refine::{Error, PublishOptions, publish, unpublished};
 use jiff::civil::date;
 use std::{path::Path, time::Duration};
@@ -191,4 +191,27 @@ async fn the_fugazi_live_series_is_published_whole() {
     assert_eq!(bench.values("artist").await, ["Fugazi/Fugazi/1049"]);
     let cities = bench.values("city").await;
     assert_eq!(cities.first().map(String::as_str), Some("Washington/Washington/67"));
+}
+
+#[tokio::test]
+async fn files_that_were_put_together_are_no_new_data() {
+    let bench = Bench::new();
+    bench.world();
+    bench.load().await;
+    let first = bench.publish(TODAY).await;
+    let options = OptimizeOptions {
+        full: true,
+        wait: Duration::ZERO,
+    };
+    let optimized = bench.lake.optimize(&options).await.expect("optimises");
+    assert!(!optimized.tables.is_empty());
+    let clean = bench
+        .lake
+        .layer_snapshot(Layer::Clean)
+        .expect("reads")
+        .expect("is there");
+    let kept = bench.lake.snapshot().expect("reads").expect("is there");
+    assert_eq!(unpublished(&clean, &kept), [""; 0]);
+    let again = bench.publish(TODAY).await;
+    assert_eq!((&again.id, &again.tables), (&first.id, &kept.tables));
 }
