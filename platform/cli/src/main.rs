@@ -37,6 +37,8 @@ enum Command {
     Generate(commands::generate::Options),
     /// Take files in: every row ends clean or in quarantine with its reason
     Ingest(commands::ingest::Options),
+    /// Check files against the mapping and the rules, and load nothing; status 1 if a record breaks one
+    Validate(commands::validate::Options),
     /// Publish what was loaded; every load ends with it
     Refine(commands::refine::Options),
     /// The records that broke a rule, and why
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
                 Command::Runs(options) => commands::runs::run(&home, &output, options).await,
                 Command::Lineage(options) => commands::lineage::run(&home, &output, options).await,
                 Command::Doctor(options) => commands::doctor::run(&home, &output, options).await,
+                Command::Validate(options) => commands::validate::run(&home, &output, options).await,
                 Command::Refine(options) => commands::refine::run(&home, &output, options).await,
                 Command::Status(options) => commands::status::run(&home, &output, options).await,
                 Command::Lake(options) => commands::lake::run(&home, &output, options).await,

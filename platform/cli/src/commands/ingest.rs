@@ -1,6 +1,6 @@
 //! `concert ingest`: files to clean tables to one publication.
 
-use super::{open_lake, take_in};
+use super::{broken_rules, open_lake, rules, take_in};
 use crate::{
     home,
     output::{Output, plain_text},
@@ -27,11 +27,14 @@ pub struct Options {
     #[arg(required_unless_present = "infer", value_name = "FILES")]
     files: Vec<PathBuf>,
     /// Propose a mapping for this file, with its doubts as comments, and load nothing
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "mapping"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "mapping", "rules"])]
     infer: Option<PathBuf>,
     /// How the files' columns become the tables' columns
     #[arg(long, value_name = "M.toml")]
     mapping: Option<PathBuf>,
+    /// Rules of your own, which extend and change the built-in ones
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
     /// The currency of money that does not say its own
     #[arg(long, env = "CONCERT_CURRENCY", hide_env = true, default_value = "USD", value_parser = currency)]
     currency: Currency,
@@ -123,9 +126,10 @@ fn lines() -> OnProgress {
 
 pub async fn run(home: &Path, output: &Output, options: Options) -> Result<()> {
     if let Some(file) = options.infer {
-        let mapping = concert_ingest::infer(&file)?;
-        return output.print(&serde_json::json!({ "mapping": mapping }), |_| mapping.clone());
+        let proposal = concert_ingest::infer(&file)?;
+        return output.print(&proposal, |proposal| proposal.mapping.clone());
     }
+    let rules = rules(options.rules.as_deref())?;
     let lake = open_lake(home)?;
     let load = take_in(
         &lake,
@@ -137,6 +141,7 @@ pub async fn run(home: &Path, output: &Output, options: Options) -> Result<()> {
             wait: WRITER_WAIT,
             progress: Some(progress()),
         },
+        &rules,
     );
     let report = tokio::select! {
         report = load => report?,
@@ -159,6 +164,7 @@ pub fn summary(report: &IngestReport) -> String {
             counts.records_in, counts.clean, counts.merged, counts.quarantined, counts.unchanged
         ));
     }
+    text.push_str(&broken_rules(&report.rules));
     if quarantined > 0 {
         text.push_str(
             "Quarantined records keep their source, line, column, rule and text: concert quarantine list

@@ -43,6 +43,7 @@ pub async fn run(home: &Path, output: &Output, options: Options) -> Result<()> {
             arrived_at: unfinished.started_at.clone(),
             files: Vec::new(),
             tables: BTreeMap::new(),
+            rules: Vec::new(),
         },
         unfinished: Some(unfinished),
     });
@@ -95,6 +96,15 @@ fn describe(run: &Run) -> String {
         text.push_str(&format!(
             "    {table}: {} in = {} clean + {} merged + {} quarantined + {} unchanged\n",
             counts.records_in, counts.clean, counts.merged, counts.quarantined, counts.unchanged
+        ));
+    }
+    for rule in &run.rules {
+        text.push_str(&format!(
+            "    {}: {} records of {} broke {}\n",
+            rule.severity,
+            rule.records,
+            rule.table,
+            plain_text(&rule.rule)
         ));
     }
     text
