@@ -7,10 +7,11 @@ use crate::{
     blocks::{Block, Cutter},
     columnar,
     error::did_you_mean,
-    input::{Format, Input, Text},
+    input::{Format, Input, Text, refuse_other_formats},
     json,
     mapping::{Encoding, Source},
-    path::{self, FieldPath, Found},
+    nested::{Nested, NestedReader},
+    path::{FieldPath, Found},
     records::{Broken, MAX_RECORD_BYTES, RecordReader, Splitter},
     value::Fault,
     xml,
@@ -21,13 +22,12 @@ use std::{
     borrow::Cow,
     collections::BTreeSet,
     io::{self, BufRead as _, Cursor},
-    path::Path,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
 };
 
 /// How many records are looked at, and how many paths are kept, to say what a path that is nowhere may have meant.
-const HINT_RECORDS: u64 = 50;
-const HINT_PATHS: usize = 2000;
+pub const HINT_RECORDS: u64 = 50;
+pub const HINT_PATHS: usize = 2000;
 
 /// The rows of one file.
 pub struct Rows {
@@ -69,32 +69,6 @@ enum Body {
         delimiter: u8,
     },
     Nested(Box<Nested>),
-}
-
-/// What is read of records that hold values in values.
-struct Nested {
-    reader: NestedReader,
-    /// The way to the records, as the mapping writes it.
-    records: String,
-    raw: Vec<u8>,
-    /// The record's number in the file, and the line that it begins on.
-    number: u64,
-    line: u64,
-    paths: Vec<(String, FieldPath)>,
-    found: Vec<Vec<Found>>,
-    /// Which element of the lists behind `[*]` is read.
-    element: usize,
-    seen: Vec<bool>,
-    known: BTreeSet<String>,
-    /// Kept only for [`Rows::value`].
-    value: Option<Value>,
-}
-
-enum NestedReader {
-    Json(json::Documents),
-    Lines(json::Lines),
-    Xml(Box<xml::Elements>),
-    Parquet(Box<columnar::Rows>),
 }
 
 /// What [`Rows::next_row`] found.
@@ -412,7 +386,11 @@ impl Rows {
                 _ => "",
             },
         };
-        text.trim()
+        // Nearly every field begins and ends with a character that is plainly no space.
+        match text.as_bytes() {
+            [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+            _ => text.trim(),
+        }
     }
 
     /// Where a field holds several values, what they are and what to write instead.
@@ -636,106 +614,14 @@ impl Template {
     }
 }
 
-impl Nested {
-    fn new(reader: NestedReader, records: String, paths: Vec<(String, FieldPath)>) -> Nested {
-        Nested {
-            reader,
-            records,
-            raw: Vec::new(),
-            number: 0,
-            line: 0,
-            found: Vec::new(),
-            element: 0,
-            seen: vec![false; paths.len()],
-            paths,
-            known: BTreeSet::new(),
-            value: None,
-        }
-    }
-
-    fn found_at(&self, index: usize) -> Option<&Found> {
-        let found = self.found.get(index)?;
-        if self.paths.get(index)?.1.is_each() {
-            found.get(self.element)
-        } else {
-            found.first()
-        }
-    }
-
-    fn next(&mut self, file: &DataFile, encoding: Encoding, format: Format) -> Result<Option<Row>> {
-        let failed = |fault| match fault {
-            json::Fault::Io(e) => Error::io("read", &file.path, e),
-            json::Fault::Broken { line, message } => Error::Document {
-                file: file.name.clone(),
-                line,
-                message,
-            },
-        };
-        let (cut, value) = match &mut self.reader {
-            NestedReader::Json(documents) => (documents.next(&mut self.raw).map_err(failed)?, None),
-            NestedReader::Lines(lines) => {
-                let cut = lines.next(&mut self.raw).map_err(|e| failed(json::Fault::Io(e)))?;
-                (cut, None)
-            }
-            NestedReader::Parquet(rows) => (rows.next(&mut self.raw).map_err(failed)?, None),
-            NestedReader::Xml(elements) => match elements.next(&mut self.raw).map_err(failed)? {
-                Some(element) => (Some(element.cut), Some(element.value)),
-                None => (None, None),
-            },
-        };
-        let Some(cut) = cut else { return Ok(None) };
-        self.number += 1;
-        self.line = cut.line;
-        self.element = 0;
-        self.found.clear();
-        self.value = None;
-        let line = if format == Format::JsonLines {
-            cut.line
-        } else {
-            self.number
-        };
-        let broken = |fault| {
-            Ok(Some(Row::Broken {
-                line,
-                column: None,
-                fault,
-            }))
-        };
-        if !cut.whole {
-            return broken(too_long("record"));
-        }
-        let value = match value {
-            Some(Ok(value)) => value,
-            Some(Err(message)) => return broken(Fault::new("xml", message)),
-            None => {
-                let Ok(text) = decode(&self.raw, encoding) else {
-                    return broken(not_utf8());
-                };
-                match serde_json::from_str(&text) {
-                    Ok(value) => value,
-                    Err(e) => return broken(Fault::new("json", format!("the record is no JSON: {e}"))),
-                }
-            }
-        };
-        for ((_, path), seen) in self.paths.iter().zip(&mut self.seen) {
-            let found = path.find(&value);
-            *seen |= found.iter().any(|found| *found != Found::Missing);
-            self.found.push(found);
-        }
-        if self.number <= HINT_RECORDS && self.seen.contains(&false) {
-            path::names(&value, &mut self.known, HINT_PATHS);
-        }
-        self.value = Some(value);
-        Ok(Some(Row::Fields { line }))
-    }
-}
-
-fn too_long(what: &str) -> Fault {
+/// The fault of a record beyond the limit.
+pub fn too_long(what: &str) -> Fault {
     let message = format!("the {what} has more than {MAX_RECORD_BYTES} bytes (MAX_RECORD_BYTES)");
     Fault::new("too_long", message)
 }
 
-fn not_utf8() -> Fault {
+/// The fault of a record whose text does not read.
+pub fn not_utf8() -> Fault {
     let message = "the text is not valid UTF-8; if the file is Latin-1, write encoding = \"latin-1\"";
     Fault::new("utf8", message)
 }
@@ -744,79 +630,10 @@ fn unclosed() -> Fault {
     Fault::new("quote", "a quote is opened and not closed")
 }
 
-fn decode(raw: &[u8], encoding: Encoding) -> Result<Cow<'_, str>, ()> {
+/// The text of a record; an error where it is not valid.
+pub fn decode(raw: &[u8], encoding: Encoding) -> Result<Cow<'_, str>, ()> {
     match encoding {
         Encoding::Utf8 => std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| ()),
         Encoding::Latin1 => Ok(encoding_rs::WINDOWS_1252.decode_without_bom_handling(raw).0),
-    }
-}
-
-fn refuse_other_formats(path: &Path, start: &[u8], format: Format) -> Result<()> {
-    let (wanted, save_as) = match format {
-        Format::Csv => ("a CSV file", "CSV in UTF-8"),
-        Format::Json => ("a JSON file", "JSON"),
-        Format::JsonLines => ("a file of JSON Lines", "JSON Lines"),
-        Format::Xml => ("an XML file", "XML in UTF-8"),
-        Format::Parquet => ("a Parquet file", "Parquet"),
-    };
-    let refused = |found: &str, mend: String| Error::NotReadable {
-        path: path.to_owned(),
-        wanted,
-        found: found.to_owned(),
-        mend,
-    };
-    if format == Format::Parquet {
-        if start.starts_with(b"PAR1") {
-            return Ok(());
-        }
-        return Err(refused(
-            "it does not begin as one",
-            "Write its format in the mapping".to_owned(),
-        ));
-    }
-    let save_as = |what: &str| format!("Save {what} as {save_as} and give that");
-    let known: [(&[u8], &str, String); 6] = [
-        (b"PK\x03\x04", "a zip archive or a spreadsheet", save_as("the sheet")),
-        (
-            b"PAR1",
-            "a Parquet file",
-            "Write format = \"parquet\" in the mapping".to_owned(),
-        ),
-        (b"%PDF", "a PDF document", save_as("its table")),
-        (b"\xD0\xCF\x11\xE0", "an old spreadsheet", save_as("the sheet")),
-        (b"\xFF\xFE", "text in UTF-16", save_as("it")),
-        (b"\xFE\xFF", "text in UTF-16", save_as("it")),
-    ];
-    if let Some((_, found, mend)) = known.into_iter().find(|(magic, _, _)| start.starts_with(magic)) {
-        return Err(refused(&format!("it is {found}"), mend));
-    }
-    if start.contains(&0) {
-        return Err(refused("it holds zero bytes", "Give a text file".to_owned()));
-    }
-    let first = start
-        .iter()
-        .position(|b| !b.is_ascii_whitespace())
-        .map(|at| &start[at..])
-        .unwrap_or_default();
-    let is_json = first.starts_with(b"{") || first.starts_with(b"[{") || first.starts_with(b"[\n");
-    let is_xml = first.starts_with(b"<?xml") || first.starts_with(b"<!DOCTYPE") || first.starts_with(b"<html");
-    match format {
-        Format::Csv if is_json => Err(refused(
-            "it looks like JSON",
-            "Name it .json (.jsonl with a record on each line), or write its format in the mapping".to_owned(),
-        )),
-        Format::Csv if is_xml => Err(refused(
-            "it looks like XML or HTML",
-            "Name it .xml if it is XML, or save its table as CSV".to_owned(),
-        )),
-        Format::Json | Format::JsonLines if first.starts_with(b"<") => Err(refused(
-            "it looks like XML or HTML",
-            "Perhaps a server answered with an error page: look into it".to_owned(),
-        )),
-        Format::Xml if !first.is_empty() && !first.starts_with(b"<") => Err(refused(
-            "it does not begin with a tag",
-            "Write its format in the mapping".to_owned(),
-        )),
-        _ => Ok(()),
     }
 }

@@ -178,6 +178,80 @@ pub fn format_of_name(path: &Path) -> Option<Format> {
     Format::of_name(name.rsplit_once('.')?.1)
 }
 
+/// Refuses a file that is plainly not what it is said to be.
+///
+/// # Errors
+/// [`Error::NotReadable`] says what it looks like, and what to do.
+pub fn refuse_other_formats(path: &Path, start: &[u8], format: Format) -> Result<()> {
+    let (wanted, save_as) = match format {
+        Format::Csv => ("a CSV file", "CSV in UTF-8"),
+        Format::Json => ("a JSON file", "JSON"),
+        Format::JsonLines => ("a file of JSON Lines", "JSON Lines"),
+        Format::Xml => ("an XML file", "XML in UTF-8"),
+        Format::Parquet => ("a Parquet file", "Parquet"),
+    };
+    let refused = |found: &str, mend: String| Error::NotReadable {
+        path: path.to_owned(),
+        wanted,
+        found: found.to_owned(),
+        mend,
+    };
+    if format == Format::Parquet {
+        if start.starts_with(b"PAR1") {
+            return Ok(());
+        }
+        return Err(refused(
+            "it does not begin as one",
+            "Write its format in the mapping".to_owned(),
+        ));
+    }
+    let save_as = |what: &str| format!("Save {what} as {save_as} and give that");
+    let known: [(&[u8], &str, String); 6] = [
+        (b"PK\x03\x04", "a zip archive or a spreadsheet", save_as("the sheet")),
+        (
+            b"PAR1",
+            "a Parquet file",
+            "Write format = \"parquet\" in the mapping".to_owned(),
+        ),
+        (b"%PDF", "a PDF document", save_as("its table")),
+        (b"\xD0\xCF\x11\xE0", "an old spreadsheet", save_as("the sheet")),
+        (b"\xFF\xFE", "text in UTF-16", save_as("it")),
+        (b"\xFE\xFF", "text in UTF-16", save_as("it")),
+    ];
+    if let Some((_, found, mend)) = known.into_iter().find(|(magic, _, _)| start.starts_with(magic)) {
+        return Err(refused(&format!("it is {found}"), mend));
+    }
+    if start.contains(&0) {
+        return Err(refused("it holds zero bytes", "Give a text file".to_owned()));
+    }
+    let first = start
+        .iter()
+        .position(|b| !b.is_ascii_whitespace())
+        .map(|at| &start[at..])
+        .unwrap_or_default();
+    let is_json = first.starts_with(b"{") || first.starts_with(b"[{") || first.starts_with(b"[\n");
+    let is_xml = first.starts_with(b"<?xml") || first.starts_with(b"<!DOCTYPE") || first.starts_with(b"<html");
+    match format {
+        Format::Csv if is_json => Err(refused(
+            "it looks like JSON",
+            "Name it .json (.jsonl with a record on each line), or write its format in the mapping".to_owned(),
+        )),
+        Format::Csv if is_xml => Err(refused(
+            "it looks like XML or HTML",
+            "Name it .xml if it is XML, or save its table as CSV".to_owned(),
+        )),
+        Format::Json | Format::JsonLines if first.starts_with(b"<") => Err(refused(
+            "it looks like XML or HTML",
+            "Perhaps a server answered with an error page: look into it".to_owned(),
+        )),
+        Format::Xml if !first.is_empty() && !first.starts_with(b"<") => Err(refused(
+            "it does not begin with a tag",
+            "Write its format in the mapping".to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
+
 struct Counted<R> {
     stored: R,
     position: Arc<AtomicU64>,

@@ -22,6 +22,7 @@ mod load;
 mod lookup;
 mod mapping;
 mod merge;
+mod nested;
 mod path;
 mod plan;
 pub mod quarantine;

@@ -1,6 +1,7 @@
 //! From files to a publication, through the lake.
 
 mod gates;
+mod generated;
 mod marts;
 mod publication;
 mod recomputed;

@@ -32,10 +32,8 @@ pub fn generated(
         artists,
         venues,
         concerts,
-        sales,
-        seed: 42,
-        as_of: TODAY,
-        out: out.to_owned(),
+        sales: concert_generate::Sales::Exactly(sales),
+        ..concert_generate::GenerateOptions::new(TODAY, out)
     }
 }
 
