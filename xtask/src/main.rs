@@ -57,8 +57,8 @@ enum Command {
     /// Put the custom ECharts file into trunk's staging folder (trunk calls this)
     #[command(hide = true)]
     TrunkAssets,
-    /// Measure what can be measured on this machine
-    Bench,
+    /// Measure what can be measured on this machine: sizes, and the way of data against others
+    Bench(bench::Options),
     /// Say which tools are there, which are missing, and what to do
     Doctor,
     /// Run a program with the pinned Node and the installed npm packages first on its search path
@@ -86,7 +86,7 @@ fn main() -> ExitCode {
         Command::Worker => worker::command(&context),
         Command::Spin => spin::command(&context),
         Command::TrunkAssets => bundle::trunk_assets(&context),
-        Command::Bench => bench::command(&context),
+        Command::Bench(options) => bench::command(&context, &options),
         Command::Doctor => doctor::command(&context),
         Command::Exec { arguments } => process::exec_with_node(&context, &arguments),
         Command::Run { arguments } => demo::run(&context, &arguments),

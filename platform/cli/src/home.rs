@@ -1,6 +1,6 @@
 //! Where a person's data is kept, and the clock that relative dates read.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use jiff::civil::Date;
 use std::path::PathBuf;
 
@@ -15,6 +15,12 @@ pub fn resolve(option: Option<PathBuf>) -> Result<PathBuf> {
             .context("no data folder is known for this user; say --home DIR")?
             .join("concert"),
     };
+    if home.to_str().is_some_and(|home| home.contains("://")) {
+        bail!(
+            "the home is a folder on this machine, and {} is not one; for tables in S3 set CONCERT_LAKE to their address",
+            home.display()
+        );
+    }
     std::fs::create_dir_all(&home).with_context(|| format!("cannot make the home folder {}", home.display()))?;
     Ok(home)
 }

@@ -4,6 +4,7 @@
 //! what came back, for a person or, with `--json`, as one document on standard output. Exit status: 0 done, 1 failed,
 //! 2 wrong usage.
 
+mod checks;
 mod commands;
 mod home;
 mod output;
@@ -36,6 +37,10 @@ enum Command {
     Generate(commands::generate::Options),
     /// Take files in: every row ends clean or in quarantine with its reason
     Ingest(commands::ingest::Options),
+    /// Check files against the mapping and the rules, and load nothing; status 1 if a record breaks one
+    Validate(commands::validate::Options),
+    /// Publish what was loaded; every load ends with it
+    Refine(commands::refine::Options),
     /// The records that broke a rule, and why
     #[command(subcommand)]
     Quarantine(commands::quarantine::Options),
@@ -45,6 +50,11 @@ enum Command {
     Lineage(commands::lineage::Options),
     /// What is loaded, how fresh it is, what is wrong and what to do
     Status(commands::status::Options),
+    /// Look at everything: home, data, settings and services; status 1 if something does not work
+    Doctor(commands::doctor::Options),
+    /// The kept snapshots, and keeping the tables small and quick
+    #[command(subcommand)]
+    Lake(commands::lake::Options),
     /// Query the published tables
     Sql(commands::sql::Options),
     /// Ask in plain words
@@ -73,7 +83,11 @@ fn main() -> ExitCode {
                 Command::Quarantine(options) => commands::quarantine::run(&home, &output, options).await,
                 Command::Runs(options) => commands::runs::run(&home, &output, options).await,
                 Command::Lineage(options) => commands::lineage::run(&home, &output, options).await,
+                Command::Doctor(options) => commands::doctor::run(&home, &output, options).await,
+                Command::Validate(options) => commands::validate::run(&home, &output, options).await,
+                Command::Refine(options) => commands::refine::run(&home, &output, options).await,
                 Command::Status(options) => commands::status::run(&home, &output, options).await,
+                Command::Lake(options) => commands::lake::run(&home, &output, options).await,
                 Command::Sql(options) => commands::sql::run(&home, &output, options).await,
                 Command::Ask(options) => commands::ask::run(&home, &output, options).await,
             }

@@ -5,6 +5,18 @@ use concert_contract::table::{Cell, ColumnType, Table};
 use serde::Serialize;
 use std::io::{ErrorKind, Write as _};
 
+/// The command failed and has said why in what it printed: only the exit status is left to set.
+#[derive(Debug)]
+pub struct AlreadySaid;
+
+impl std::fmt::Display for AlreadySaid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("see above")
+    }
+}
+
+impl std::error::Error for AlreadySaid {}
+
 pub struct Output {
     pub json: bool,
 }
@@ -21,6 +33,9 @@ impl Output {
 
     /// Says on standard error what failed, with its causes; with `--json` also as a document.
     pub fn failure(&self, error: &anyhow::Error) {
+        if error.is::<AlreadySaid>() {
+            return;
+        }
         let mut message = String::new();
         for cause in error.chain() {
             let cause = cause.to_string();

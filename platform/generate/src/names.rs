@@ -2,7 +2,7 @@
 
 use rand::{Rng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 const ADJECTIVES: &[&str] = &[
     "Amber",
@@ -280,6 +280,25 @@ const ROOMS: &[&str] = &[
     "Windsor",
 ];
 
+const ENSEMBLES: &[&str] = &[
+    "Band",
+    "Chorus",
+    "Club",
+    "Collective",
+    "Company",
+    "Ensemble",
+    "Family",
+    "Orchestra",
+    "Project",
+    "Quartet",
+    "Revival",
+    "Revue",
+    "Society",
+    "Theory",
+    "Trio",
+    "Union",
+];
+
 fn pick<'a>(rng: &mut ChaCha8Rng, words: &'a [&'a str]) -> &'a str {
     words.choose(rng).copied().unwrap_or_default()
 }
@@ -288,63 +307,81 @@ pub fn person(rng: &mut ChaCha8Rng) -> String {
     format!("{} {}", pick(rng, FIRST), pick(rng, LAST))
 }
 
-/// A name that `taken` does not hold yet. After many tries for large worlds the word list is exhausted and a Roman
-/// style numeral or a number is added, as real sequels do.
-fn unique(taken: &mut HashSet<String>, mut make: impl FnMut() -> String) -> String {
-    for _ in 0..64 {
-        let name = make();
-        if taken.insert(name.clone()) {
-            return name;
+/// After this many tries the words are taken for exhausted.
+const TRIES: usize = 12;
+
+/// Gives out every name once.
+#[derive(Default)]
+pub struct Names {
+    taken: HashSet<String>,
+    sequels: HashMap<String, u32>,
+}
+
+impl Names {
+    /// A name that was not given out yet. Where the words are exhausted a further word is put behind, and at last a
+    /// number, as real sequels do.
+    fn unique(&mut self, rng: &mut ChaCha8Rng, more: &[&str], make: impl Fn(&mut ChaCha8Rng) -> String) -> String {
+        for attempt in 0..TRIES {
+            let mut name = make(rng);
+            if attempt >= TRIES / 2 && !more.is_empty() {
+                name = format!("{name} {}", pick(rng, more));
+            }
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
+        let base = make(rng);
+        let number = self.sequels.entry(base.clone()).or_insert(1);
+        loop {
+            *number += 1;
+            let name = format!("{base} {number}");
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
         }
     }
-    let base = make();
-    let name = (2..)
-        .map(|n| format!("{base} {n}"))
-        .find(|name| !taken.contains(name))
-        .unwrap_or(base);
-    taken.insert(name.clone());
-    name
-}
 
-/// A solo artist has a person's name, a band one of four shapes.
-pub fn artist(rng: &mut ChaCha8Rng, solo: bool, taken: &mut HashSet<String>) -> String {
-    unique(taken, || {
-        if solo {
-            return person(rng);
-        }
-        let noun = pick(rng, NOUNS);
-        match rng.random_range(0..4) {
-            0 => format!("{} {noun}", pick(rng, ADJECTIVES)),
-            1 => format!("The {} {}", pick(rng, ADJECTIVES), plural(noun)),
-            2 => format!("{noun} {}", pick(rng, NOUNS)),
-            _ => format!("{} & the {}", pick(rng, FIRST), plural(noun)),
-        }
-    })
-}
+    /// A solo artist has a person's name, a band one of four shapes.
+    pub fn artist(&mut self, rng: &mut ChaCha8Rng, solo: bool) -> String {
+        let more = if solo { LAST } else { ENSEMBLES };
+        self.unique(rng, more, |rng| {
+            if solo {
+                return person(rng);
+            }
+            let noun = pick(rng, NOUNS);
+            match rng.random_range(0..4) {
+                0 => format!("{} {noun}", pick(rng, ADJECTIVES)),
+                1 => format!("The {} {}", pick(rng, ADJECTIVES), plural(noun)),
+                2 => format!("{noun} {}", pick(rng, NOUNS)),
+                _ => format!("{} & the {}", pick(rng, FIRST), plural(noun)),
+            }
+        })
+    }
 
-/// A venue's name follows from its type; `taken` holds the names of one city.
-pub fn venue(rng: &mut ChaCha8Rng, venue_type: &str, city: &str, taken: &mut HashSet<String>) -> String {
-    unique(taken, || {
-        let room = pick(rng, ROOMS);
-        let choice = rng.random_range(0..3);
-        match (venue_type, choice) {
-            ("club", 0) => format!("The {room}"),
-            ("club", 1) => format!("{room} Room"),
-            ("club", _) => format!("Club {room}"),
-            ("theater", 0) => format!("{room} Theater"),
-            ("theater", 1) => format!("{room} Hall"),
-            ("theater", _) => format!("{city} {room} Theater"),
-            ("arena", 0) => format!("{city} Arena"),
-            ("arena", 1) => format!("{room} Center"),
-            ("arena", _) => format!("{room} Arena"),
-            ("outdoor", 0) => format!("{room} Amphitheater"),
-            ("outdoor", 1) => format!("{room} Park"),
-            ("outdoor", _) => format!("{city} Waterfront Stage"),
-            (_, 0) => format!("{city} Stadium"),
-            (_, 1) => format!("{room} Field"),
-            (_, _) => format!("{room} Stadium"),
-        }
-    })
+    /// A venue's name follows from its type; these are the names of one city.
+    pub fn venue(&mut self, rng: &mut ChaCha8Rng, venue_type: &str, city: &str) -> String {
+        self.unique(rng, &[], |rng| {
+            let room = pick(rng, ROOMS);
+            let choice = rng.random_range(0..3);
+            match (venue_type, choice) {
+                ("club", 0) => format!("The {room}"),
+                ("club", 1) => format!("{room} Room"),
+                ("club", _) => format!("Club {room}"),
+                ("theater", 0) => format!("{room} Theater"),
+                ("theater", 1) => format!("{room} Hall"),
+                ("theater", _) => format!("{city} {room} Theater"),
+                ("arena", 0) => format!("{city} Arena"),
+                ("arena", 1) => format!("{room} Center"),
+                ("arena", _) => format!("{room} Arena"),
+                ("outdoor", 0) => format!("{room} Amphitheater"),
+                ("outdoor", 1) => format!("{room} Park"),
+                ("outdoor", _) => format!("{city} Waterfront Stage"),
+                (_, 0) => format!("{city} Stadium"),
+                (_, 1) => format!("{room} Field"),
+                (_, _) => format!("{room} Stadium"),
+            }
+        })
+    }
 }
 
 fn plural(noun: &str) -> String {

@@ -4,7 +4,8 @@ use crate::{
     Error, Result,
     files::Rows,
     lookup::Lookup,
-    mapping::{Mapping, Missing, TableMapping, Value, has_default},
+    mapping::{Mapping, Missing, TableMapping, Value},
+    rules::KEY_SEPARATOR,
     value::{Cell, Fault, TimeFormat, moment, parse, shown},
 };
 use concert_lake::schema::{ColumnDef, TableDef};
@@ -63,8 +64,8 @@ struct FromColumn {
 }
 
 /// What a row says about a table.
-pub enum Part {
-    Cells(Vec<Option<Cell>>),
+pub enum Part<'a> {
+    Cells(Vec<Option<Cell<'a>>>),
     /// Nothing: the column that the table is about has no value in this row.
     Absent,
     Faulty {
@@ -184,14 +185,42 @@ impl BoundTable {
         self.each.map_or(1, |field| rows.elements(field))
     }
 
+    /// The key of the current row of `rows`, its parts joined by [`KEY_SEPARATOR`]; none where a part does not read. It is
+    /// sought for rows that are put aside, so that what refers to them finds them.
+    pub fn key(&self, rows: &Rows) -> Option<String> {
+        let mut key = String::new();
+        for (at, name) in self.table.key.iter().enumerate() {
+            let value = self.values.iter().find(|value| value.column.name == *name)?;
+            let text = value.text(rows).ok()??;
+            match parse(&text, value.column, &value.format).ok()?? {
+                Cell::Text(text) => {
+                    if at > 0 {
+                        key.push(KEY_SEPARATOR);
+                    }
+                    key.push_str(&text);
+                }
+                _ => return None,
+            }
+        }
+        Some(key)
+    }
+
+    /// What the source calls the columns that a column of the model is made from.
+    pub fn source_names(&self) -> BTreeMap<String, String> {
+        let named = self.values.iter().filter(|value| !value.names.is_empty());
+        named
+            .map(|value| (value.column.name.to_owned(), value.names.clone()))
+            .collect()
+    }
+
     /// Whether a record can hold several rows for this table.
     pub fn is_each(&self) -> bool {
         self.each.is_some()
     }
 
     /// Reads the current row of `rows`.
-    pub fn read(&self, rows: &Rows) -> Part {
-        let mut cells: Vec<Option<Cell>> = vec![None; self.table.columns().len()];
+    pub fn read<'a>(&'a self, rows: &'a Rows) -> Part<'a> {
+        let mut cells: Vec<Option<Cell<'a>>> = vec![None; self.table.columns().len()];
         for value in &self.values {
             let faulty = |fault: Fault| Part::Faulty {
                 column: value.names.clone(),
@@ -204,18 +233,23 @@ impl BoundTable {
                 Ok(text) => text,
                 Err(fault) => return faulty(fault),
             };
-            let cell = match &text {
-                Some(text) => match parse(text, value.column, &value.format) {
-                    Ok(cell) => cell,
-                    Err(fault) => return faulty(fault),
-                },
-                None => None,
+            let parsed = match &text {
+                Some(Cow::Borrowed(text)) => parse(*text, value.column, &value.format),
+                Some(Cow::Owned(text)) => {
+                    parse(text, value.column, &value.format).map(|cell| cell.map(Cell::into_owned))
+                }
+                None => Ok(None),
+            };
+            let cell = match parsed {
+                Ok(cell) => cell,
+                Err(fault) => return faulty(fault),
             };
             if cell.is_none() && Some(value.column.name) == self.table.subject {
                 return Part::Absent;
             }
-            if cell.is_none() && value.column.required && !has_default(value.column.name) {
-                return faulty(Fault::new("required", "there is no value, and every row must have one"));
+            // Without its key a row is nobody's. What else must have a value is said by the rules.
+            if cell.is_none() && self.table.key.contains(&value.column.name) {
+                return faulty(Fault::new("key", "there is no value, and every row is known by it"));
             }
             if let (Some((day, start)), Some(text)) = (self.split, &text)
                 && value.index == day
@@ -246,7 +280,7 @@ impl BoundValue {
 
     fn text<'a>(&'a self, rows: &'a Rows) -> Result<Option<Cow<'a, str>>, Fault> {
         if let Some(what) = self.fields().iter().find_map(|field| rows.nested(*field)) {
-            return Err(Fault::new("nested", format!("what stands there is {what}")));
+            return Err(Fault::new("mapping.nested", format!("what stands there is {what}")));
         }
         let value = match &self.from {
             From::Const(text) => return Ok(Some(Cow::Borrowed(text))),
@@ -276,7 +310,8 @@ impl BoundValue {
 
     fn found<'a>(&'a self, value: &'a FromColumn, rows: &'a Rows) -> Result<Option<Cow<'a, str>>, Fault> {
         let fields = || value.fields.iter().map(|field| rows.field(*field));
-        if fields().all(|text| self.is_null(text)) {
+        let single = rows.field(value.fields[0]);
+        if self.is_null(single) && fields().all(|text| self.is_null(text)) {
             return Ok(None);
         }
         let unknown = |rule, what: &str| match value.missing {
@@ -286,8 +321,8 @@ impl BoundValue {
                 Err(Fault::new(rule, format!("{} {what}", shown(&text))))
             }
         };
-        let single = rows.field(value.fields[0]);
         if value.fields.len() == 1
+            && !value.map.is_empty()
             && let Some(mapped) = value.map.get(single)
         {
             return Ok((!self.is_null(mapped)).then_some(Cow::Borrowed(mapped.as_str())));
@@ -296,11 +331,11 @@ impl BoundValue {
             Some((lookup, column)) => match lookup.get(fields(), *column) {
                 Some(Some(text)) => text,
                 Some(None) => return Ok(None),
-                None => return unknown("lookup", &format!("is not in {}", lookup.file())),
+                None => return unknown("mapping.lookup", &format!("is not in {}", lookup.file())),
             },
             // A map says what it holds; that the rest passes as it is can be forbidden.
             None if !value.map.is_empty() && value.missing.is_some() && value.pattern.is_none() => {
-                return unknown("map", "is not in the map");
+                return unknown("mapping.map", "is not in the map");
             }
             None => single,
         };
@@ -315,7 +350,7 @@ impl BoundValue {
                         .unwrap_or_default();
                     Ok((!self.is_null(group)).then(|| Cow::Owned(group.to_owned())))
                 }
-                None => unknown("pattern", "does not fit the pattern"),
+                None => unknown("mapping.pattern", "does not fit the pattern"),
             },
         }
     }

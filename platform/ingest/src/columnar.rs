@@ -7,7 +7,10 @@ use crate::{
 };
 use arrow::{array::RecordBatch, error::ArrowError, json::LineDelimitedWriter};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use std::fs::File;
+use std::{
+    fs::File,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 /// How many rows are held at once.
 const BATCH_ROWS: usize = 1024;
@@ -26,6 +29,10 @@ impl Rows {
     /// # Errors
     /// What is wrong with the file.
     pub fn open(file: File) -> Result<(Rows, Vec<String>), String> {
+        unharmed(|| Rows::open_checked(file))?
+    }
+
+    fn open_checked(file: File) -> Result<(Rows, Vec<String>), String> {
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| e.to_string())?;
         let columns = builder
             .schema()
@@ -49,13 +56,13 @@ impl Rows {
     /// [`Fault::Broken`] where the file is damaged.
     pub fn next(&mut self, raw: &mut Vec<u8>) -> Result<Option<Cut>, Fault> {
         while self.at >= self.text.len() {
-            let Some(batch) = self.batches.next() else {
+            let line = self.row + 1;
+            let broken = |message| Fault::Broken { line, message };
+            let Some(batch) = unharmed(|| self.batches.next()).map_err(broken)? else {
                 return Ok(None);
             };
-            self.text = batch.and_then(|batch| lines(&batch)).map_err(|e| Fault::Broken {
-                line: self.row + 1,
-                message: e.to_string(),
-            })?;
+            let text = unharmed(|| batch.and_then(|batch| lines(&batch))).map_err(broken)?;
+            self.text = text.map_err(|e| broken(e.to_string()))?;
             self.at = 0;
         }
         let rest = &self.text[self.at..];
@@ -69,6 +76,11 @@ impl Rows {
             whole: end <= MAX_RECORD_BYTES,
         }))
     }
+}
+
+/// Some damage is met by the decoder with a panic. It is the file's fault, and costs the file.
+fn unharmed<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| "the file is damaged inside".to_owned())
 }
 
 fn lines(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {

@@ -65,6 +65,32 @@ pub enum Error {
         message: String,
     },
 
+    /// A file of rules that does not make sense; line and column from 1.
+    #[error("{}{}: {message}", path.display(),
+        place.map(|(line, column)| format!(", line {line}, column {column}")).unwrap_or_default())]
+    Rules {
+        path: PathBuf,
+        place: Option<(usize, usize)>,
+        message: String,
+    },
+
+    /// A record of the quarantine that cannot be read again.
+    #[error("{message}")]
+    NotReplayable { message: String },
+
+    #[error("could not write the exported records: {source}")]
+    Export { source: std::io::Error },
+
+    /// A rule that reads well and cannot be judged on the rows at hand.
+    #[error(
+        "the rule {rule} of {table} could not be judged: {source}. Mend the rule, or switch it off: enabled = false"
+    )]
+    Rule {
+        rule: String,
+        table: &'static str,
+        source: Box<datafusion::error::DataFusionError>,
+    },
+
     #[error("{file}, line {line}: {message}. Mend the lookup file; nothing was loaded")]
     Lookup { file: String, line: u64, message: String },
 
@@ -77,16 +103,22 @@ pub enum Error {
         source: arrow::error::ArrowError,
     },
 
+    /// What was put into the staging folder does not read back.
     #[error(
-        "{file}, line {line}: one load brings at most {} bytes of text into {table}, and this is more. Split the file \
-         and load its parts one after the other; nothing was loaded",
-        crate::sink::MAX_TEXT_PER_LOAD_BYTES
+        "{} does not read as it was written: {source}. Remove the folder that it is in and load again; nothing was \
+         loaded", path.display()
     )]
-    TooLarge {
-        table: &'static str,
-        file: String,
-        line: u64,
+    Staged {
+        path: PathBuf,
+        source: arrow::error::ArrowError,
     },
+
+    #[error("the load was stopped. What was read to its end is kept: the same command goes on from there")]
+    Stopped,
+
+    /// A fault of this program.
+    #[error("a thread of the load ended by itself: {0}. Nothing was loaded; please report this with the file")]
+    Thread(String),
 
     /// A fault of this program; the load is not committed.
     #[error(
@@ -101,6 +133,13 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn lake_query(what: impl Into<String>, source: datafusion::error::DataFusionError) -> Error {
+        Error::Lake(concert_lake::Error::Query {
+            what: what.into(),
+            source: Box::new(source),
+        })
+    }
+
     pub(crate) fn io(what: &'static str, path: &Path, source: std::io::Error) -> Error {
         Error::Io {
             what,

@@ -1,13 +1,17 @@
 //! Opens the files of a load and gives out their rows as text, whatever the format: a row of CSV has columns, a record
 //! of JSON, XML or Parquet has paths. What is no readable file at all is refused here, before a single row is read.
 
+pub use crate::source::DataFile;
 use crate::{
-    Error, Result, columnar,
+    Error, Result,
+    blocks::{Block, Cutter},
+    columnar,
     error::did_you_mean,
-    input::{Format, Input, Text},
+    input::{Format, Input, Text, refuse_other_formats},
     json,
     mapping::{Encoding, Source},
-    path::{self, FieldPath, Found},
+    nested::{Nested, NestedReader},
+    path::{FieldPath, Found},
     records::{Broken, MAX_RECORD_BYTES, RecordReader, Splitter},
     value::Fault,
     xml,
@@ -17,95 +21,13 @@ use sha2::{Digest as _, Sha256};
 use std::{
     borrow::Cow,
     collections::BTreeSet,
-    fs::File,
-    io::BufRead as _,
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    io::{self, BufRead as _, Cursor},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
 };
 
-/// The name under which standard input is asked for and traced.
-pub const STANDARD_INPUT: &str = "-";
-
 /// How many records are looked at, and how many paths are kept, to say what a path that is nowhere may have meant.
-const HINT_RECORDS: u64 = 50;
-const HINT_PATHS: usize = 2000;
-
-/// A file of this load and the name that its records are traced by. Standard input is one too: it is put into a
-/// temporary file first, since what a load brought is known by its hash before it is read.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DataFile {
-    pub path: PathBuf,
-    pub name: String,
-}
-
-impl DataFile {
-    pub fn new(path: PathBuf) -> DataFile {
-        let name = path
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        DataFile { path, name }
-    }
-
-    /// The hash of the file's bytes, in hex, and how many bytes there are.
-    pub fn sha256(&self) -> Result<(String, u64)> {
-        let failed = |e| Error::io("read", &self.path, e);
-        let mut file = File::open(&self.path).map_err(failed)?;
-        let mut hash = Sha256::new();
-        let bytes = std::io::copy(&mut file, &mut hash).map_err(failed)?;
-        Ok((hex::encode(hash.finalize()), bytes))
-    }
-}
-
-/// The files behind what was named on the command line: a folder stands for the files in it, in the order of their
-/// names.
-///
-/// # Errors
-/// [`Error::Io`], [`Error::NoFiles`].
-pub fn expand(paths: &[PathBuf], spool: &Path) -> Result<Vec<DataFile>> {
-    let mut files = Vec::new();
-    for path in paths {
-        if path.as_os_str() == STANDARD_INPUT {
-            files.push(spooled(&mut std::io::stdin().lock(), spool)?);
-            continue;
-        }
-        let about = std::fs::metadata(path).map_err(|e| Error::io("read", path, e))?;
-        if !about.is_dir() {
-            files.push(DataFile::new(path.clone()));
-            continue;
-        }
-        let mut inside = Vec::new();
-        for entry in std::fs::read_dir(path).map_err(|e| Error::io("read the folder", path, e))? {
-            let entry = entry.map_err(|e| Error::io("read the folder", path, e))?.path();
-            let hidden = entry
-                .file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with('.'));
-            if entry.is_file() && !hidden {
-                inside.push(DataFile::new(entry));
-            }
-        }
-        inside.sort();
-        files.append(&mut inside);
-    }
-    if files.is_empty() {
-        Err(Error::NoFiles)
-    } else {
-        Ok(files)
-    }
-}
-
-fn spooled(input: &mut impl std::io::Read, spool: &Path) -> Result<DataFile> {
-    let path = spool.join("standard-input");
-    let mut file = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
-    std::io::copy(input, &mut file).map_err(|e| Error::io("put standard input into", &path, e))?;
-    Ok(DataFile {
-        path,
-        name: STANDARD_INPUT.to_owned(),
-    })
-}
+pub const HINT_RECORDS: u64 = 50;
+pub const HINT_PATHS: usize = 2000;
 
 /// The rows of one file.
 pub struct Rows {
@@ -114,8 +36,29 @@ pub struct Rows {
     pub columns: Vec<String>,
     pub format: Format,
     position: Arc<AtomicU64>,
+    hash: Arc<Mutex<Sha256>>,
     encoding: Encoding,
     body: Body,
+}
+
+/// What the threads that read the blocks of one file share: how its records are cut and which of their values are
+/// wanted.
+#[derive(Clone)]
+pub struct Template {
+    file: DataFile,
+    columns: Vec<String>,
+    format: Format,
+    encoding: Encoding,
+    delimiter: u8,
+    paths: Vec<(String, FieldPath)>,
+}
+
+/// What the records of a block had of the paths that were asked for.
+#[derive(Default)]
+pub struct Seen {
+    number: u64,
+    seen: Vec<bool>,
+    known: BTreeSet<String>,
 }
 
 enum Body {
@@ -126,32 +69,6 @@ enum Body {
         delimiter: u8,
     },
     Nested(Box<Nested>),
-}
-
-/// What is read of records that hold values in values.
-struct Nested {
-    reader: NestedReader,
-    /// The way to the records, as the mapping writes it.
-    records: String,
-    raw: Vec<u8>,
-    /// The record's number in the file, and the line that it begins on.
-    number: u64,
-    line: u64,
-    paths: Vec<(String, FieldPath)>,
-    found: Vec<Vec<Found>>,
-    /// Which element of the lists behind `[*]` is read.
-    element: usize,
-    seen: Vec<bool>,
-    known: BTreeSet<String>,
-    /// Kept only for [`Rows::value`].
-    value: Option<Value>,
-}
-
-enum NestedReader {
-    Json(json::Documents),
-    Lines(json::Lines),
-    Xml(Box<xml::Elements>),
-    Parquet(Box<columnar::Rows>),
 }
 
 /// What [`Rows::next_row`] found.
@@ -173,12 +90,12 @@ impl Rows {
     /// # Errors
     /// [`Error::NotReadable`], [`Error::Header`], [`Error::Document`], [`Error::Io`].
     pub fn open(file: &DataFile, source: &Source) -> Result<Rows> {
-        let mut input = Input::open(&file.path)?;
+        let mut input = Input::of(file)?;
         let found = input.format(&file.path)?;
         let format = source.format.unwrap_or(found);
         refuse_other_formats(&file.path, &input.start, format)?;
         let steps = source.records.clone().unwrap_or_default();
-        let position = Arc::clone(&input.position);
+        let (position, hash) = (Arc::clone(&input.position), Arc::clone(&input.hash));
         let mut columns = Vec::new();
         let reader = match format {
             Format::Csv => {
@@ -192,6 +109,7 @@ impl Rows {
                     columns: source.columns.clone().unwrap_or_default(),
                     format,
                     position,
+                    hash,
                     encoding: source.encoding,
                     body: Body::Delimited {
                         reader: RecordReader::new(input.text, source.delimiter),
@@ -203,11 +121,10 @@ impl Rows {
                 return Ok(rows);
             }
             Format::Json => NestedReader::Json(json::Documents::new(input.text, steps.clone())),
-            Format::JsonLines => NestedReader::Lines(json::Lines::new(input.text)),
+            Format::JsonLines => NestedReader::Lines(json::Lines::new(input.text, 1)),
             Format::Xml => NestedReader::Xml(Box::new(xml::Elements::new(input.text, steps.clone(), source.encoding))),
             Format::Parquet => {
-                let opened = File::open(&file.path).map_err(|e| Error::io("read", &file.path, e))?;
-                let (rows, names) = columnar::Rows::open(opened).map_err(|found| Error::NotReadable {
+                let (rows, names) = columnar::Rows::open(file.local()?).map_err(|found| Error::NotReadable {
                     path: file.path.clone(),
                     wanted: "a Parquet file",
                     found,
@@ -222,21 +139,124 @@ impl Rows {
             columns,
             format,
             position,
+            hash,
             encoding: source.encoding,
-            body: Body::Nested(Box::new(Nested {
-                reader,
-                records: steps.join("."),
-                raw: Vec::new(),
-                number: 0,
-                line: 0,
-                paths: Vec::new(),
-                found: Vec::new(),
-                element: 0,
-                seen: Vec::new(),
-                known: BTreeSet::new(),
-                value: None,
-            })),
+            body: Body::Nested(Box::new(Nested::new(reader, steps.join("."), Vec::new()))),
         })
+    }
+
+    /// Rows of which there are none yet, to find columns in and to cut ([`Rows::cut`]): for records that are read again
+    /// without their file. The format is CSV or JSON Lines.
+    pub fn of_no_file(file: DataFile, format: Format, columns: Vec<String>, encoding: Encoding, delimiter: u8) -> Rows {
+        let nothing: Text = Box::new(io::empty());
+        let body = match format {
+            Format::Csv => Body::Delimited {
+                reader: RecordReader::new(nothing, delimiter),
+                splitter: Box::new(Splitter::new(delimiter)),
+                delimiter,
+            },
+            _ => {
+                let reader = NestedReader::Lines(json::Lines::new(nothing, 1));
+                Body::Nested(Box::new(Nested::new(reader, String::new(), Vec::new())))
+            }
+        };
+        Rows {
+            file,
+            columns,
+            format,
+            position: Arc::default(),
+            hash: Arc::default(),
+            encoding,
+            body,
+        }
+    }
+
+    /// Takes the text away, to be read in blocks by several threads; none of formats whose records are not lines.
+    pub fn cut(&mut self) -> Option<(Cutter, Template)> {
+        let nothing = || -> Text { Box::new(io::empty()) };
+        let (text, (ahead, line), delimiter, paths) = match &mut self.body {
+            Body::Delimited { reader, delimiter, .. } => {
+                let ahead = reader.take_ahead();
+                (
+                    std::mem::replace(reader.input(), nothing()),
+                    ahead,
+                    *delimiter,
+                    Vec::new(),
+                )
+            }
+            Body::Nested(nested) => match &mut nested.reader {
+                NestedReader::Lines(lines) => {
+                    let text = std::mem::replace(lines.input(), nothing());
+                    (text, (Vec::new(), 1), 0, nested.paths.clone())
+                }
+                _ => return None,
+            },
+        };
+        let template = Template {
+            file: self.file.clone(),
+            columns: self.columns.clone(),
+            format: self.format,
+            encoding: self.encoding,
+            delimiter,
+            paths,
+        };
+        Some((Cutter::new(text, ahead, line), template))
+    }
+
+    /// What the records of this block had, for the rows that the block was cut from.
+    pub fn into_seen(self) -> Seen {
+        match self.body {
+            Body::Delimited { .. } => Seen::default(),
+            Body::Nested(nested) => Seen {
+                number: nested.number,
+                seen: nested.seen,
+                known: nested.known,
+            },
+        }
+    }
+
+    /// Adds what a block had, so that [`Rows::notes`] speaks of the whole file.
+    pub fn absorb(&mut self, block: Seen) {
+        let Body::Nested(nested) = &mut self.body else { return };
+        nested.number += block.number;
+        for (seen, also) in nested.seen.iter_mut().zip(block.seen) {
+            *seen |= also;
+        }
+        let room = HINT_PATHS.saturating_sub(nested.known.len());
+        nested.known.extend(block.known.into_iter().take(room));
+    }
+
+    /// Behind the last row of a block: a record that goes on in the next block, and the line that it begins on.
+    pub fn take_unfinished(&mut self) -> Option<(u64, Vec<u8>)> {
+        match &mut self.body {
+            Body::Delimited { reader, .. } => reader.take_unfinished(),
+            Body::Nested(_) => None,
+        }
+    }
+
+    /// Reads what stands behind the last record and gives the hash of all that the file holds, unpacked, in hex.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn finish(&mut self) -> Result<String> {
+        let failed = |e| Error::io("read", &self.file.path, e);
+        let drain = |text: &mut Text| io::copy(text, &mut io::sink()).map_err(failed);
+        match &mut self.body {
+            Body::Delimited { reader, .. } => drain(reader.input())?,
+            Body::Nested(nested) => match &mut nested.reader {
+                NestedReader::Json(documents) => drain(documents.input())?,
+                NestedReader::Lines(lines) => drain(lines.input())?,
+                NestedReader::Xml(elements) => drain(elements.input())?,
+                NestedReader::Parquet(_) => {
+                    // It is read here and there, not from its beginning to its end.
+                    let mut hash = Sha256::new();
+                    io::copy(&mut self.file.local()?, &mut hash).map_err(failed)?;
+                    return Ok(hex::encode(hash.finalize()));
+                }
+            },
+        };
+        let hash = self.hash.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(hex::encode(hash.clone().finalize()))
     }
 
     fn read_first_line(&mut self, source: &Source, empty: bool) -> Result<()> {
@@ -302,9 +322,9 @@ impl Rows {
                 ));
             }
         };
-        splitter.split(text.as_bytes());
+        splitter.split(&text);
         Ok((0..splitter.len())
-            .map(|i| String::from_utf8_lossy(splitter.field(i)).trim().to_owned())
+            .map(|i| splitter.field(i).trim().to_owned())
             .collect())
     }
 
@@ -328,11 +348,12 @@ impl Rows {
             None => {}
         }
         match decode(reader.raw(), self.encoding) {
-            Ok(text) => splitter.split(text.as_bytes()),
+            Ok(text) => splitter.split(&text),
             Err(()) => {
-                splitter.split(reader.raw());
-                let at = (0..splitter.len()).find(|i| std::str::from_utf8(splitter.field(*i)).is_err());
-                let column = at.and_then(|i| self.columns.get(i)).cloned();
+                let column = splitter
+                    .first_not_utf8(reader.raw())
+                    .and_then(|i| self.columns.get(i))
+                    .cloned();
                 return broken(column, not_utf8());
             }
         }
@@ -359,14 +380,17 @@ impl Rows {
     /// A field of the current row, without the space around it.
     pub fn field(&self, index: usize) -> &str {
         let text = match &self.body {
-            // The whole record was checked, and fields are cut at ASCII characters.
-            Body::Delimited { splitter, .. } => std::str::from_utf8(splitter.field(index)).unwrap_or_default(),
+            Body::Delimited { splitter, .. } => splitter.field(index),
             Body::Nested(nested) => match nested.found_at(index) {
                 Some(Found::Text(text)) => text,
                 _ => "",
             },
         };
-        text.trim()
+        // Nearly every field begins and ends with a character that is plainly no space.
+        match text.as_bytes() {
+            [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+            _ => text.trim(),
+        }
     }
 
     /// Where a field holds several values, what they are and what to write instead.
@@ -424,15 +448,17 @@ impl Rows {
 
     /// The record as text, for people to read.
     pub fn original(&self) -> Cow<'_, str> {
-        match self.encoding {
-            Encoding::Utf8 => String::from_utf8_lossy(self.raw()),
-            Encoding::Latin1 => encoding_rs::WINDOWS_1252.decode_without_bom_handling(self.raw()).0,
-        }
+        self.encoding.text(self.raw())
     }
 
-    /// How much of the file as it stands on disk was read.
-    pub fn bytes_read(&self) -> u64 {
-        self.position.load(Ordering::Relaxed)
+    /// How the text of the records is written.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// How much of the file as it is stored was read, in bytes.
+    pub fn position(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.position)
     }
 
     /// What a row's lineage names: the file, and for records without lines of their own the list that they are counted
@@ -560,90 +586,42 @@ impl Rows {
     }
 }
 
-impl Nested {
-    fn found_at(&self, index: usize) -> Option<&Found> {
-        let found = self.found.get(index)?;
-        if self.paths.get(index)?.1.is_each() {
-            found.get(self.element)
-        } else {
-            found.first()
-        }
-    }
-
-    fn next(&mut self, file: &DataFile, encoding: Encoding, format: Format) -> Result<Option<Row>> {
-        let failed = |fault| match fault {
-            json::Fault::Io(e) => Error::io("read", &file.path, e),
-            json::Fault::Broken { line, message } => Error::Document {
-                file: file.name.clone(),
-                line,
-                message,
+impl Template {
+    /// The rows of one block of the file.
+    pub fn rows(&self, block: &Block) -> Rows {
+        let (line, ends_with_file) = (block.line, block.ends_with_file);
+        let text: Text = Box::new(Cursor::new(block.bytes.clone()));
+        let body = match self.format {
+            Format::JsonLines => {
+                let reader = NestedReader::Lines(json::Lines::new(text, line));
+                Body::Nested(Box::new(Nested::new(reader, String::new(), self.paths.clone())))
+            }
+            _ => Body::Delimited {
+                reader: RecordReader::of_block(text, self.delimiter, line, ends_with_file),
+                splitter: Box::new(Splitter::new(self.delimiter)),
+                delimiter: self.delimiter,
             },
         };
-        let (cut, value) = match &mut self.reader {
-            NestedReader::Json(documents) => (documents.next(&mut self.raw).map_err(failed)?, None),
-            NestedReader::Lines(lines) => {
-                let cut = lines.next(&mut self.raw).map_err(|e| failed(json::Fault::Io(e)))?;
-                (cut, None)
-            }
-            NestedReader::Parquet(rows) => (rows.next(&mut self.raw).map_err(failed)?, None),
-            NestedReader::Xml(elements) => match elements.next(&mut self.raw).map_err(failed)? {
-                Some(element) => (Some(element.cut), Some(element.value)),
-                None => (None, None),
-            },
-        };
-        let Some(cut) = cut else { return Ok(None) };
-        self.number += 1;
-        self.line = cut.line;
-        self.element = 0;
-        self.found.clear();
-        self.value = None;
-        let line = if format == Format::JsonLines {
-            cut.line
-        } else {
-            self.number
-        };
-        let broken = |fault| {
-            Ok(Some(Row::Broken {
-                line,
-                column: None,
-                fault,
-            }))
-        };
-        if !cut.whole {
-            return broken(too_long("record"));
+        Rows {
+            file: self.file.clone(),
+            columns: self.columns.clone(),
+            format: self.format,
+            position: Arc::default(),
+            hash: Arc::default(),
+            encoding: self.encoding,
+            body,
         }
-        let value = match value {
-            Some(Ok(value)) => value,
-            Some(Err(message)) => return broken(Fault::new("xml", message)),
-            None => {
-                let Ok(text) = decode(&self.raw, encoding) else {
-                    return broken(not_utf8());
-                };
-                match serde_json::from_str(&text) {
-                    Ok(value) => value,
-                    Err(e) => return broken(Fault::new("json", format!("the record is no JSON: {e}"))),
-                }
-            }
-        };
-        for ((_, path), seen) in self.paths.iter().zip(&mut self.seen) {
-            let found = path.find(&value);
-            *seen |= found.iter().any(|found| *found != Found::Missing);
-            self.found.push(found);
-        }
-        if self.number <= HINT_RECORDS && self.seen.contains(&false) {
-            path::names(&value, &mut self.known, HINT_PATHS);
-        }
-        self.value = Some(value);
-        Ok(Some(Row::Fields { line }))
     }
 }
 
-fn too_long(what: &str) -> Fault {
+/// The fault of a record beyond the limit.
+pub fn too_long(what: &str) -> Fault {
     let message = format!("the {what} has more than {MAX_RECORD_BYTES} bytes (MAX_RECORD_BYTES)");
     Fault::new("too_long", message)
 }
 
-fn not_utf8() -> Fault {
+/// The fault of a record whose text does not read.
+pub fn not_utf8() -> Fault {
     let message = "the text is not valid UTF-8; if the file is Latin-1, write encoding = \"latin-1\"";
     Fault::new("utf8", message)
 }
@@ -652,79 +630,10 @@ fn unclosed() -> Fault {
     Fault::new("quote", "a quote is opened and not closed")
 }
 
-fn decode(raw: &[u8], encoding: Encoding) -> Result<Cow<'_, str>, ()> {
+/// The text of a record; an error where it is not valid.
+pub fn decode(raw: &[u8], encoding: Encoding) -> Result<Cow<'_, str>, ()> {
     match encoding {
         Encoding::Utf8 => std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| ()),
         Encoding::Latin1 => Ok(encoding_rs::WINDOWS_1252.decode_without_bom_handling(raw).0),
-    }
-}
-
-fn refuse_other_formats(path: &Path, start: &[u8], format: Format) -> Result<()> {
-    let (wanted, save_as) = match format {
-        Format::Csv => ("a CSV file", "CSV in UTF-8"),
-        Format::Json => ("a JSON file", "JSON"),
-        Format::JsonLines => ("a file of JSON Lines", "JSON Lines"),
-        Format::Xml => ("an XML file", "XML in UTF-8"),
-        Format::Parquet => ("a Parquet file", "Parquet"),
-    };
-    let refused = |found: &str, mend: String| Error::NotReadable {
-        path: path.to_owned(),
-        wanted,
-        found: found.to_owned(),
-        mend,
-    };
-    if format == Format::Parquet {
-        if start.starts_with(b"PAR1") {
-            return Ok(());
-        }
-        return Err(refused(
-            "it does not begin as one",
-            "Write its format in the mapping".to_owned(),
-        ));
-    }
-    let save_as = |what: &str| format!("Save {what} as {save_as} and give that");
-    let known: [(&[u8], &str, String); 6] = [
-        (b"PK\x03\x04", "a zip archive or a spreadsheet", save_as("the sheet")),
-        (
-            b"PAR1",
-            "a Parquet file",
-            "Write format = \"parquet\" in the mapping".to_owned(),
-        ),
-        (b"%PDF", "a PDF document", save_as("its table")),
-        (b"\xD0\xCF\x11\xE0", "an old spreadsheet", save_as("the sheet")),
-        (b"\xFF\xFE", "text in UTF-16", save_as("it")),
-        (b"\xFE\xFF", "text in UTF-16", save_as("it")),
-    ];
-    if let Some((_, found, mend)) = known.into_iter().find(|(magic, _, _)| start.starts_with(magic)) {
-        return Err(refused(&format!("it is {found}"), mend));
-    }
-    if start.contains(&0) {
-        return Err(refused("it holds zero bytes", "Give a text file".to_owned()));
-    }
-    let first = start
-        .iter()
-        .position(|b| !b.is_ascii_whitespace())
-        .map(|at| &start[at..])
-        .unwrap_or_default();
-    let is_json = first.starts_with(b"{") || first.starts_with(b"[{") || first.starts_with(b"[\n");
-    let is_xml = first.starts_with(b"<?xml") || first.starts_with(b"<!DOCTYPE") || first.starts_with(b"<html");
-    match format {
-        Format::Csv if is_json => Err(refused(
-            "it looks like JSON",
-            "Name it .json (.jsonl with a record on each line), or write its format in the mapping".to_owned(),
-        )),
-        Format::Csv if is_xml => Err(refused(
-            "it looks like XML or HTML",
-            "Name it .xml if it is XML, or save its table as CSV".to_owned(),
-        )),
-        Format::Json | Format::JsonLines if first.starts_with(b"<") => Err(refused(
-            "it looks like XML or HTML",
-            "Perhaps a server answered with an error page: look into it".to_owned(),
-        )),
-        Format::Xml if !first.is_empty() && !first.starts_with(b"<") => Err(refused(
-            "it does not begin with a tag",
-            "Write its format in the mapping".to_owned(),
-        )),
-        _ => Ok(()),
     }
 }

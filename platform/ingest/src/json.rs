@@ -62,6 +62,10 @@ impl Documents {
         }
     }
 
+    pub fn input(&mut self) -> &mut Text {
+        &mut self.input
+    }
+
     /// Cuts out the next record.
     ///
     /// # Errors
@@ -332,8 +336,16 @@ pub struct Lines {
 }
 
 impl Lines {
-    pub fn new(input: Text) -> Lines {
-        Lines { input, line: 0 }
+    /// Reads the lines of `input`, the first of which is line `first` of its file.
+    pub fn new(input: Text, first: u64) -> Lines {
+        Lines {
+            input,
+            line: first.saturating_sub(1),
+        }
+    }
+
+    pub fn input(&mut self) -> &mut Text {
+        &mut self.input
     }
 
     /// # Errors
@@ -467,7 +479,7 @@ mod tests {
     #[test]
     fn lines_keep_their_number() {
         let text = b"{\"a\":1}\r\n\n  \n{\"a\":2}";
-        let mut lines = Lines::new(Box::new(Cursor::new(text.to_vec())));
+        let mut lines = Lines::new(Box::new(Cursor::new(text.to_vec())), 1);
         let mut raw = Vec::new();
         let mut found = Vec::new();
         while let Some(cut) = lines.next(&mut raw).expect("reads") {

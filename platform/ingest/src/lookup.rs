@@ -19,7 +19,9 @@ const SEPARATOR: char = '\u{1f}';
 #[derive(Debug)]
 pub struct Lookup {
     file: String,
+    path: PathBuf,
     columns: Vec<String>,
+    content_hash: String,
     rows: HashMap<String, Vec<Option<String>>>,
 }
 
@@ -68,7 +70,9 @@ impl Lookup {
             .collect::<Result<Vec<_>>>()?;
         let mut lookup = Lookup {
             file: file.name.clone(),
+            path: file.path.clone(),
             columns: rows.columns.clone(),
+            content_hash: String::new(),
             rows: HashMap::new(),
         };
         while let Some(row) = rows.next_row()? {
@@ -94,7 +98,13 @@ impl Lookup {
                 }
             }
         }
+        lookup.content_hash = rows.finish()?;
         Ok(lookup)
+    }
+
+    /// The hash of the file's content.
+    pub fn content_hash(&self) -> &str {
+        &self.content_hash
     }
 
     /// Where the column that is taken stands.
@@ -118,6 +128,11 @@ impl Lookup {
     pub fn get<'a>(&self, key: impl Iterator<Item = &'a str>, column: usize) -> Option<Option<&str>> {
         let row = self.rows.get(&key_of(key))?;
         Some(row.get(column).and_then(|value| value.as_deref()))
+    }
+
+    /// Where its file was found.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     pub fn file(&self) -> &str {

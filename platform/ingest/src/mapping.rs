@@ -4,8 +4,9 @@
 use crate::{Error, Result, error::did_you_mean, input::Format, path::FieldPath, value::TimeFormat};
 use concert_lake::schema::{Kind, MODEL, TableDef};
 use regex::Regex;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
@@ -43,11 +44,21 @@ impl Default for Source {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Encoding {
     Utf8,
     /// Read as Windows-1252, as browsers do: the two differ only in control characters.
     Latin1,
+}
+
+impl Encoding {
+    /// The text of these bytes, for people to read: what is not valid is replaced.
+    pub fn text(self, bytes: &[u8]) -> Cow<'_, str> {
+        match self {
+            Encoding::Utf8 => String::from_utf8_lossy(bytes),
+            Encoding::Latin1 => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0,
+        }
+    }
 }
 
 /// What happens to a value that a lookup, a map or a pattern does not know.
@@ -249,6 +260,11 @@ impl Mapping {
             }
         }
         Ok(mapping)
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// `, which fugazi.toml, line 7 asks for`: where a column that a file does not have is named.

@@ -1,152 +1,288 @@
-//! Folds the rows of one load into the rows that are there: what is new is added, what differs is merged into the row
+//! Folds the records of one load into the rows that are there: what is new is added, what differs is merged into the row
 //! of the same id, what is the same is left alone.
 //!
 //! A later value wins over an earlier one, and no value never wins over a value, whichever comes later. So loading a
-//! file twice changes nothing, and two sources that each know half of a row make a whole one.
+//! file twice changes nothing, and two sources that each know half of a row make a whole one. The rule can be applied
+//! piece by piece: records of one key are folded as they come, and what is folded is folded again.
 
+use crate::{
+    collect::{KEY_HASH, ORDINAL},
+    stage::Run,
+};
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray as _, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
+        Array, ArrayRef, AsArray as _, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
     },
-    compute::{concat_batches, filter_record_batch, interleave, take, take_record_batch},
-    datatypes::{Date32Type, TimestampMicrosecondType},
+    compute::{concat_batches, interleave, take, take_record_batch},
+    datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType},
     error::ArrowError,
-    row::{Row, RowConverter, SortField},
+    row::{Row, RowConverter, Rows, SortField},
 };
 use concert_contract::money::Currency;
 use concert_lake::schema::TableDef;
 use std::{collections::HashMap, sync::Arc};
 
+/// How many records a folded row was made from.
+const RECORDS: &str = "_records";
+
+/// The columns of a stored row that say which run wrote it, behind all others.
+const RUN_COLUMNS: usize = 2;
+
 /// What a row gets where its source says nothing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Defaults {
     /// Days since 1970-01-01: a concert before this day is over.
     pub today: i32,
     pub currency: Currency,
-    /// The run's time, in microseconds since 1970-01-01.
-    pub now: i64,
+    pub run: Run,
 }
 
 /// The rows to write, and what became of the records that came in.
 #[derive(Debug)]
 pub struct Merged {
-    pub write: Write,
+    /// Rows whose key was not there.
+    pub fresh: RecordBatch,
+    /// Rows that take the place of the ones with their key.
+    pub changed: RecordBatch,
     pub clean: u64,
     pub merged: u64,
     pub unchanged: u64,
 }
 
-#[derive(Debug)]
-pub enum Write {
-    Nothing,
-    Append(RecordBatch),
-    /// All rows of the table.
-    Replace(Vec<RecordBatch>),
+/// How many of a stored row's columns come from the record, and not from the run.
+fn data_columns(table: &TableDef) -> usize {
+    table.arrow_schema().fields().len() - RUN_COLUMNS
 }
 
-/// The records of one id.
-struct Group {
-    old: Option<usize>,
-    first: usize,
-    last: usize,
-    records: u64,
+/// The columns of a folded row: those of a staged one, and the number of its records.
+pub fn folded_schema(table: &TableDef) -> SchemaRef {
+    let stored = table.arrow_schema();
+    let mut fields = stored.fields()[..data_columns(table)].to_vec();
+    for name in [KEY_HASH, ORDINAL, RECORDS] {
+        fields.push(Arc::new(Field::new(name, DataType::Int64, true)));
+    }
+    Arc::new(Schema::new(fields))
 }
 
-/// Merges `new`, in the order in which the records came, into `old`. Both have the table's stored schema.
-pub fn merge(
-    table: &TableDef,
-    old: &[RecordBatch],
-    new: RecordBatch,
-    defaults: Defaults,
-) -> Result<Merged, ArrowError> {
-    let schema = table.arrow_schema();
-    check_size(old, &new)?;
-    let old = concat_batches(&schema, old)?;
-    let (groups, group_of) = group(table, &old, &new)?;
+/// A staged batch as one of folded rows, each of which is one record yet.
+///
+/// # Errors
+/// [`ArrowError`] when the batch is not a staged one of this table.
+pub fn unfolded(table: &TableDef, staged: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let mut columns = staged.columns().to_vec();
+    columns.push(Arc::new(Int64Array::from_value(1, staged.num_rows())));
+    RecordBatch::try_new(folded_schema(table), columns)
+}
 
-    let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
-    // Which columns of a group were given by this load; only kept for the columns that are filled by default.
-    let mut given: HashMap<&str, Vec<bool>> = HashMap::new();
-    for (index, field) in schema.fields().iter().enumerate() {
-        let (old, new) = (old.column(index), new.column(index));
-        let picks = match table.columns().get(index) {
-            Some(column) => {
-                let mut picks: Vec<(usize, usize)> = groups
-                    .iter()
-                    .map(|g| g.old.map_or((1, g.first), |row| (0, row)))
-                    .collect();
-                for (row, group) in group_of.iter().enumerate() {
-                    if new.is_valid(row) {
-                        picks[*group] = (1, row);
-                    }
+/// Folds the rows of each key into one, which stands where the first of them stood.
+///
+/// # Errors
+/// [`ArrowError`] when the batch is none of folded rows.
+pub fn fold(table: &TableDef, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let keys = key_rows(table, &batch)?;
+    let mut group_of = Vec::with_capacity(batch.num_rows());
+    let mut first_of = Vec::new();
+    let mut seen: HashMap<Row<'_>, usize> = HashMap::with_capacity(batch.num_rows());
+    for (row, key) in keys.iter().enumerate() {
+        let group = *seen.entry(key).or_insert_with(|| {
+            first_of.push(row);
+            first_of.len() - 1
+        });
+        group_of.push(group);
+    }
+    if first_of.len() == batch.num_rows() {
+        return Ok(batch);
+    }
+    let schema = batch.schema();
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
+    for (field, column) in schema.fields().iter().zip(batch.columns()) {
+        let picks: Vec<usize> = match field.name().as_str() {
+            RECORDS => {
+                let mut sums = vec![0; first_of.len()];
+                for (group, records) in group_of.iter().zip(column.as_primitive::<Int64Type>().values()) {
+                    sums[*group] += records;
                 }
-                if matches!(column.name, "status" | "updated_at") {
-                    given.insert(
-                        column.name,
-                        picks
-                            .iter()
-                            .map(|(side, row)| *side == 1 && new.is_valid(*row))
-                            .collect(),
-                    );
+                columns.push(Arc::new(Int64Array::from(sums)));
+                continue;
+            }
+            ORDINAL => first_of.clone(),
+            _ => {
+                let mut picks = first_of.clone();
+                for (row, group) in group_of.iter().enumerate() {
+                    if column.is_valid(row) {
+                        picks[*group] = row;
+                    }
                 }
                 picks
             }
-            // Lineage names the last record.
-            None => groups.iter().map(|g| (1, g.last)).collect(),
         };
-        let picked = interleave(&[old.as_ref(), new.as_ref()], &picks)?;
-        let filled: ArrayRef = match field.name().as_str() {
-            "currency" => fill_text(&picked, defaults.currency.code()),
-            "created_at" => fill_instant(&picked, defaults.now, |_| false),
-            _ => picked,
-        };
-        columns.push(filled);
+        let picks = UInt64Array::from_iter_values(picks.into_iter().map(|row| row as u64));
+        columns.push(take(column, &picks, None)?);
     }
-    if let (Some(status), Some(day)) = (table.column_index("status"), table.column_index("event_date")) {
-        let given = given.get("status").map(Vec::as_slice).unwrap_or_default();
-        columns[status] = statuses(&columns[status], &columns[day], given, defaults.today);
-    }
+    RecordBatch::try_new(schema, columns)
+}
 
-    let changed = changed(table, &old, &columns, &groups)?;
-    if let Some(index) = table.column_index("updated_at") {
-        let given = given.get("updated_at").map(Vec::as_slice).unwrap_or_default();
-        columns[index] = fill_instant(&columns[index], defaults.now, |group| changed[group] && !given[group]);
-    }
-    let rows = RecordBatch::try_new(schema, columns)?;
+/// Rows as they are stored, of staged or folded rows whose keys are not there.
+///
+/// # Errors
+/// [`ArrowError`] when the batch is none of this table.
+pub fn stored(table: &TableDef, batch: &RecordBatch, defaults: &Defaults) -> Result<RecordBatch, ArrowError> {
+    let columns = batch.columns()[..data_columns(table)].to_vec();
+    let given = given(table, &columns);
+    let filled = filled(table, columns, &given, defaults);
+    complete(table, filled, |_| false, &given, defaults)
+}
 
-    let mut outcome = Merged {
-        write: Write::Nothing,
-        clean: 0,
-        merged: 0,
-        unchanged: 0,
+/// Merges folded rows, no two of which have one key, into the rows of the same keys, which have the table's schema.
+/// Other rows may be among `old`.
+///
+/// # Errors
+/// [`ArrowError`] when a batch is none of this table.
+pub fn merge(
+    table: &TableDef,
+    old: &[RecordBatch],
+    new: &RecordBatch,
+    defaults: &Defaults,
+) -> Result<Merged, ArrowError> {
+    let old = concat_batches(&table.arrow_schema(), old)?;
+    let old_of = matches(table, &old, new)?;
+    let records: Vec<u64> = match new.column_by_name(RECORDS) {
+        Some(records) => records
+            .as_primitive::<Int64Type>()
+            .values()
+            .iter()
+            .map(|records| records.unsigned_abs())
+            .collect(),
+        None => vec![1; new.num_rows()],
     };
-    let mut fresh: Vec<u64> = Vec::new();
-    let mut differing: Vec<u64> = Vec::new();
-    let mut kept = vec![true; old.num_rows()];
-    for (index, group) in groups.iter().enumerate() {
-        match group.old {
+    let columns = new.columns()[..data_columns(table)].to_vec();
+    let given = given(table, &columns);
+    let mut merged = Vec::with_capacity(columns.len());
+    for (index, column) in columns.iter().enumerate() {
+        let picks: Vec<(usize, usize)> = old_of
+            .iter()
+            .enumerate()
+            .map(|(row, old)| match old {
+                Some(old) if column.is_null(row) => (0, *old),
+                _ => (1, row),
+            })
+            .collect();
+        merged.push(interleave(&[old.column(index).as_ref(), column.as_ref()], &picks)?);
+    }
+    let merged = filled(table, merged, &given, defaults);
+    let changed = changed(table, &old, &merged, &old_of)?;
+    let rows = complete(table, merged, |row| changed[row], &given, defaults)?;
+
+    let (mut fresh, mut differing) = (Vec::new(), Vec::new());
+    let mut counts = [0, 0, 0];
+    for (row, old) in old_of.iter().enumerate() {
+        let [clean, merged, unchanged] = &mut counts;
+        match old {
             None => {
-                outcome.clean += 1;
-                outcome.merged += group.records - 1;
-                fresh.push(index as u64);
+                *clean += 1;
+                *merged += records[row] - 1;
+                fresh.push(row as u64);
             }
-            Some(row) if changed[index] => {
-                outcome.merged += group.records;
-                differing.push(index as u64);
-                kept[row] = false;
+            Some(_) if changed[row] => {
+                *merged += records[row];
+                differing.push(row as u64);
             }
-            Some(_) => outcome.unchanged += group.records,
+            Some(_) => *unchanged += records[row],
         }
     }
-    let fresh = take_record_batch(&rows, &UInt64Array::from(fresh))?;
-    if !differing.is_empty() {
-        let differing = take_record_batch(&rows, &UInt64Array::from(differing))?;
-        let kept = filter_record_batch(&old, &BooleanArray::from(kept))?;
-        outcome.write = Write::Replace(vec![kept, differing, fresh]);
-    } else if fresh.num_rows() > 0 {
-        outcome.write = Write::Append(fresh);
+    let [clean, merged, unchanged] = counts;
+    Ok(Merged {
+        fresh: take_record_batch(&rows, &UInt64Array::from(fresh))?,
+        changed: take_record_batch(&rows, &UInt64Array::from(differing))?,
+        clean,
+        merged,
+        unchanged,
+    })
+}
+
+/// What a load itself said, of the columns that are filled where it says nothing.
+#[derive(Default)]
+struct Given {
+    status: Vec<bool>,
+    updated_at: Vec<bool>,
+}
+
+fn given(table: &TableDef, columns: &[ArrayRef]) -> Given {
+    let of = |name| match table.column_index(name).and_then(|index| columns.get(index)) {
+        Some(column) => (0..column.len()).map(|row| column.is_valid(row)).collect(),
+        None => Vec::new(),
+    };
+    Given {
+        status: of("status"),
+        updated_at: of("updated_at"),
     }
-    Ok(outcome)
+}
+
+/// Fills what no source says, except for the time of the last change.
+fn filled(table: &TableDef, mut columns: Vec<ArrayRef>, given: &Given, defaults: &Defaults) -> Vec<ArrayRef> {
+    if !holds_values(table) {
+        return columns;
+    }
+    if let Some(index) = table.column_index("currency") {
+        columns[index] = fill_text(&columns[index], defaults.currency.code());
+    }
+    if let Some(index) = table.column_index("created_at") {
+        columns[index] = fill_instant(&columns[index], defaults.run.arrived_at, |_| false);
+    }
+    if let (Some(status), Some(day)) = (table.column_index("status"), table.column_index("event_date")) {
+        columns[status] = statuses(&columns[status], &columns[day], &given.status, defaults.today);
+    }
+    columns
+}
+
+/// Adds the time of the last change and the run.
+fn complete(
+    table: &TableDef,
+    mut columns: Vec<ArrayRef>,
+    changed: impl Fn(usize) -> bool,
+    given: &Given,
+    defaults: &Defaults,
+) -> Result<RecordBatch, ArrowError> {
+    if let (Some(index), true) = (table.column_index("updated_at"), holds_values(table)) {
+        columns[index] = fill_instant(&columns[index], defaults.run.arrived_at, |row| {
+            changed(row) && !given.updated_at[row]
+        });
+    }
+    let rows = columns.first().map_or(0, |column| column.len());
+    columns.extend(defaults.run.columns(rows));
+    RecordBatch::try_new(table.arrow_schema(), columns)
+}
+
+/// Whether the table is one of the model, and not the quarantine.
+fn holds_values(table: &TableDef) -> bool {
+    data_columns(table) > table.columns().len()
+}
+
+fn key_rows(table: &TableDef, batch: &RecordBatch) -> Result<Rows, ArrowError> {
+    let key: Vec<ArrayRef> = table
+        .key
+        .iter()
+        .filter_map(|name| table.column_index(name))
+        .map(|i| Arc::clone(batch.column(i)))
+        .collect();
+    converter(&key)?.convert_columns(&key)
+}
+
+/// For each row of `new` the row of `old` that has its key.
+fn matches(table: &TableDef, old: &RecordBatch, new: &RecordBatch) -> Result<Vec<Option<usize>>, ArrowError> {
+    if old.num_rows() == 0 {
+        return Ok(vec![None; new.num_rows()]);
+    }
+    // Converters of one kind of key write it alike.
+    let (old_keys, new_keys) = (key_rows(table, old)?, key_rows(table, new)?);
+    let wanted: HashMap<Row<'_>, usize> = new_keys.iter().enumerate().map(|(index, row)| (row, index)).collect();
+    let mut found = vec![None; new.num_rows()];
+    for (index, key) in old_keys.iter().enumerate() {
+        if let Some(row) = wanted.get(&key) {
+            found[*row] = Some(index);
+        }
+    }
+    Ok(found)
 }
 
 fn converter(arrays: &[ArrayRef]) -> Result<RowConverter, ArrowError> {
@@ -158,88 +294,37 @@ fn converter(arrays: &[ArrayRef]) -> Result<RowConverter, ArrowError> {
     )
 }
 
-/// Arrow's text columns end at 2 GiB, and some of its kernels panic there.
-fn check_size(old: &[RecordBatch], new: &RecordBatch) -> Result<(), ArrowError> {
-    for column in 0..new.num_columns() {
-        let text = |batch: &RecordBatch| {
-            batch
-                .column(column)
-                .as_string_opt::<i32>()
-                .map_or(0, |t| t.value_data().len())
-        };
-        let bytes = old.iter().map(text).sum::<usize>() + text(new);
-        if i32::try_from(bytes).is_err() {
-            return Err(ArrowError::OffsetOverflowError(bytes));
-        }
-    }
-    Ok(())
-}
-
-/// Puts the records of `new` together by key, in the order of each key's first record.
-fn group(table: &TableDef, old: &RecordBatch, new: &RecordBatch) -> Result<(Vec<Group>, Vec<usize>), ArrowError> {
-    let key = |batch: &RecordBatch| -> Vec<ArrayRef> {
-        table
-            .key
-            .iter()
-            .filter_map(|name| table.column_index(name))
-            .map(|i| Arc::clone(batch.column(i)))
-            .collect()
-    };
-    let (old_key, new_key) = (key(old), key(new));
-    let converter = converter(&new_key)?;
-    let old_rows = converter.convert_columns(&old_key)?;
-    let new_rows = converter.convert_columns(&new_key)?;
-    let known: HashMap<Row<'_>, usize> = old_rows.iter().enumerate().map(|(index, row)| (row, index)).collect();
-    let mut groups: Vec<Group> = Vec::new();
-    let mut group_of = Vec::with_capacity(new.num_rows());
-    let mut seen: HashMap<Row<'_>, usize> = HashMap::with_capacity(new.num_rows());
-    for (index, row) in new_rows.iter().enumerate() {
-        let group = *seen.entry(row).or_insert_with(|| {
-            groups.push(Group {
-                old: known.get(&row).copied(),
-                first: index,
-                last: index,
-                records: 0,
-            });
-            groups.len() - 1
-        });
-        groups[group].last = index;
-        groups[group].records += 1;
-        group_of.push(group);
-    }
-    Ok((groups, group_of))
-}
-
-/// Which groups differ from the row that is there.
+/// Which rows differ from the row that is there.
 fn changed(
     table: &TableDef,
     old: &RecordBatch,
     merged: &[ArrayRef],
-    groups: &[Group],
+    old_of: &[Option<usize>],
 ) -> Result<Vec<bool>, ArrowError> {
-    let with_old: Vec<(u64, u64)> = groups
+    let mut changed = vec![false; old_of.len()];
+    let with_old: Vec<(usize, usize)> = old_of
         .iter()
         .enumerate()
-        .filter_map(|(g, group)| Some((g as u64, group.old? as u64)))
+        .filter_map(|(row, old)| Some((row, (*old)?)))
         .collect();
-    let mut changed = vec![false; groups.len()];
-    if with_old.is_empty() {
+    // What is put aside is never changed: its id is made of all that it holds.
+    if with_old.is_empty() || !holds_values(table) {
         return Ok(changed);
     }
-    let group_index = UInt64Array::from_iter_values(with_old.iter().map(|(group, _)| *group));
-    let old_index = UInt64Array::from_iter_values(with_old.iter().map(|(_, row)| *row));
+    let merged_index = UInt64Array::from_iter_values(with_old.iter().map(|(row, _)| *row as u64));
+    let old_index = UInt64Array::from_iter_values(with_old.iter().map(|(_, old)| *old as u64));
     let model = 0..table.columns().len();
     let after = model
         .clone()
-        .map(|i| take(&merged[i], &group_index, None))
+        .map(|i| take(&merged[i], &merged_index, None))
         .collect::<Result<Vec<_>, _>>()?;
     let before = model
         .map(|i| take(old.column(i), &old_index, None))
         .collect::<Result<Vec<_>, _>>()?;
     let converter = converter(&after)?;
     let (after, before) = (converter.convert_columns(&after)?, converter.convert_columns(&before)?);
-    for (row, (group, _)) in with_old.iter().enumerate() {
-        changed[usize::try_from(*group).unwrap_or_default()] = after.row(row) != before.row(row);
+    for (index, (row, _)) in with_old.iter().enumerate() {
+        changed[*row] = after.row(index) != before.row(index);
     }
     Ok(changed)
 }

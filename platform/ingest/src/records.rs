@@ -2,7 +2,7 @@
 //! broken one. A record keeps the bytes that it came as, so that a fault can be shown with its original text.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 use std::io::{self, BufRead};
 
 /// The longest record that is read, in bytes. The widest real one that we met has 9 KB; a longer one is nearly
@@ -37,6 +37,10 @@ pub struct RecordReader<R> {
     carry: Vec<u8>,
     carry_at: usize,
     next_line: u64,
+    /// Whether the input ends where the file ends, and is not a block of it that others follow.
+    ends_with_file: bool,
+    /// What stands at the end of a block and goes on in the next one, and the line that it begins on.
+    unfinished: Option<(u64, Vec<u8>)>,
 }
 
 enum Line {
@@ -56,7 +60,37 @@ impl<R: BufRead> RecordReader<R> {
             carry: Vec::new(),
             carry_at: 0,
             next_line: 1,
+            ends_with_file: true,
+            unfinished: None,
         }
+    }
+
+    /// Reads a block of a file: a piece that begins with a record, on line `line`, and ends with a line's end, or with
+    /// the file's if it is the last one.
+    pub fn of_block(block: R, delimiter: u8, line: u64, ends_with_file: bool) -> RecordReader<R> {
+        RecordReader {
+            next_line: line,
+            ends_with_file,
+            ..RecordReader::new(block, delimiter)
+        }
+    }
+
+    /// After the last record of a block: the bytes of a record that goes on behind the block, with its line.
+    pub fn take_unfinished(&mut self) -> Option<(u64, Vec<u8>)> {
+        self.unfinished.take()
+    }
+
+    /// What is read from.
+    pub fn input(&mut self) -> &mut R {
+        &mut self.input
+    }
+
+    /// What was read ahead of the next record, and the line that this one begins on. It goes on in the input.
+    pub fn take_ahead(&mut self) -> (Vec<u8>, u64) {
+        let ahead = self.carry.split_off(self.carry_at);
+        self.carry.clear();
+        self.carry_at = 0;
+        (ahead, self.next_line)
     }
 
     /// The bytes of the record that was returned last.
@@ -94,6 +128,10 @@ impl<R: BufRead> RecordReader<R> {
                             break;
                         }
                         let at_end = matches!(end, Line::Last) || self.at_end()?;
+                        if at_end && !self.ends_with_file {
+                            self.unfinished = Some((line, std::mem::take(&mut self.raw)));
+                            return Ok(None);
+                        }
                         if at_end && self.first_line_end.is_none() {
                             self.trim_line_end();
                             return Ok(Some(Record {
@@ -176,6 +214,11 @@ impl<R: BufRead> RecordReader<R> {
             };
             let room = MAX_RECORD_BYTES - self.raw.len();
             if end > room {
+                // Its beginning is kept, to be shown. Behind earlier lines of a record it is read once more.
+                if self.first_line_end.is_none() {
+                    self.raw.extend_from_slice(&available[..room]);
+                    self.consume(room, from_carry);
+                }
                 return Ok(Line::TooLong);
             }
             self.raw.extend_from_slice(&available[..end]);
@@ -254,10 +297,15 @@ impl QuoteState {
 /// Splits one record into fields; keeps its buffers between records.
 pub struct Splitter {
     reader: Reader,
+    delimiter: u8,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// The record's text: as it stands, or its fields one after the other where some were quoted.
+    text: String,
     ends: Vec<usize>,
     count: usize,
+    /// How many bytes of `text` stand between two fields.
+    gap: usize,
 }
 
 impl Splitter {
@@ -268,15 +316,56 @@ impl Splitter {
             .build();
         Splitter {
             reader,
+            delimiter,
             input: Vec::new(),
             output: Vec::new(),
+            text: String::new(),
             ends: vec![0; 64],
             count: 0,
+            gap: 0,
         }
     }
 
     /// Splits `record`; the fields are then read with [`Splitter::field`].
-    pub fn split(&mut self, record: &[u8]) {
+    pub fn split(&mut self, record: &str) {
+        self.text.clear();
+        if memchr(b'"', record.as_bytes()).is_none() {
+            // Without quotes a field ends where the next delimiter stands: most records are cut here.
+            self.text.push_str(record);
+            self.count = 0;
+            self.gap = 1;
+            for end in memchr_iter(self.delimiter, record.as_bytes()).chain([record.len()]) {
+                if self.count == self.ends.len() {
+                    self.ends.resize(self.ends.len() * 2, 0);
+                }
+                self.ends[self.count] = end;
+                self.count += 1;
+            }
+            return;
+        }
+        let length = self.unquote(record.as_bytes());
+        self.gap = 0;
+        // Fields are cut and quotes are taken out at ASCII characters, which leaves the rest valid.
+        match std::str::from_utf8(&self.output[..length]) {
+            Ok(text) => self.text.push_str(text),
+            Err(_) => self.count = 0,
+        }
+    }
+
+    /// The first field of `record` that is not valid UTF-8.
+    pub fn first_not_utf8(&mut self, record: &[u8]) -> Option<usize> {
+        self.unquote(record);
+        let starts = std::iter::once(&0).chain(&self.ends);
+        let found = starts
+            .zip(&self.ends[..self.count])
+            .position(|(start, end)| std::str::from_utf8(&self.output[*start..*end]).is_err());
+        self.text.clear();
+        self.count = 0;
+        found
+    }
+
+    /// Puts the fields into `output` without their quotes and says how many bytes they are.
+    fn unquote(&mut self, record: &[u8]) -> usize {
         self.input.clear();
         self.input.extend_from_slice(record);
         self.input.push(b'\n');
@@ -301,19 +390,20 @@ impl Splitter {
             }
         }
         self.count = ends_at;
+        output_at
     }
 
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// The bytes of field `index`; empty behind the last.
-    pub fn field(&self, index: usize) -> &[u8] {
+    /// The text of field `index`; empty behind the last.
+    pub fn field(&self, index: usize) -> &str {
         if index >= self.count {
-            return &[];
+            return "";
         }
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.output[start..self.ends[index]]
+        let start = if index == 0 { 0 } else { self.ends[index - 1] + self.gap };
+        self.text.get(start..self.ends[index]).unwrap_or_default()
     }
 }
 
@@ -327,10 +417,8 @@ mod tests {
         let mut splitter = Splitter::new(b',');
         let mut out = Vec::new();
         while let Some(record) = reader.next_record().expect("memory reads") {
-            splitter.split(reader.raw());
-            let fields = (0..splitter.len())
-                .map(|i| String::from_utf8_lossy(splitter.field(i)).into_owned())
-                .collect();
+            splitter.split(&String::from_utf8_lossy(reader.raw()));
+            let fields = (0..splitter.len()).map(|i| splitter.field(i).to_owned()).collect();
             out.push((record.line, record.broken, fields));
         }
         out

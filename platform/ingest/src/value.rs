@@ -1,19 +1,18 @@
 //! From the text of one field to a typed value. A value that does not fit ends in a [`Fault`], which names the rule
 //! and says in one sentence what was found.
 
-use concert_contract::money::Currency;
 use concert_lake::{
-    schema::{ColumnDef, Kind, MONEY_PRECISION, MONEY_SCALE, Rule},
+    schema::{ColumnDef, Kind, MONEY_PRECISION, MONEY_SCALE, Reading},
     time,
 };
 use jiff::{
     Timestamp,
-    civil::Date,
-    civil::DateTime,
+    civil::{Date, DateTime, Time},
     fmt::strtime,
     fmt::temporal::DateTimeParser,
     tz::{Offset, TimeZone},
 };
+use std::borrow::Cow;
 
 /// The longest text that a warehouse column holds, in bytes (Redshift's VARCHAR).
 pub const MAX_TEXT_BYTES: usize = 65_535;
@@ -22,8 +21,8 @@ pub const MAX_TEXT_BYTES: usize = 65_535;
 const MAX_SHOWN_CHARS: usize = 60;
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Cell {
-    Text(String),
+pub enum Cell<'a> {
+    Text(Cow<'a, str>),
     Integer(i32),
     BigInt(i64),
     Double(f64),
@@ -35,10 +34,25 @@ pub enum Cell {
     Timestamp(i64),
 }
 
+impl Cell<'_> {
+    /// The same without a borrow.
+    pub fn into_owned(self) -> Cell<'static> {
+        match self {
+            Cell::Text(text) => Cell::Text(Cow::Owned(text.into_owned())),
+            Cell::Integer(value) => Cell::Integer(value),
+            Cell::BigInt(value) => Cell::BigInt(value),
+            Cell::Double(value) => Cell::Double(value),
+            Cell::Money(value) => Cell::Money(value),
+            Cell::Date(value) => Cell::Date(value),
+            Cell::Timestamp(value) => Cell::Timestamp(value),
+        }
+    }
+}
+
 /// Why a value was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Stable and short: `number`, `date`, `range`.
+    /// Stable and short: `type.number`, `type.date`.
     pub rule: &'static str,
     pub message: String,
 }
@@ -124,9 +138,12 @@ pub fn shown(text: &str) -> String {
 
 /// Reads a day or an instant.
 pub fn moment(text: &str, format: &TimeFormat) -> Result<Moment, Fault> {
-    let fault = |wanted: &str| Fault::new("date", format!("{} is not {wanted}", shown(text)));
+    let fault = |wanted: &str| Fault::new("type.date", format!("{} is not {wanted}", shown(text)));
     match format {
         TimeFormat::Iso => {
+            if let Some(moment) = plain_iso(text.as_bytes()) {
+                return Ok(moment);
+            }
             let wanted = "a date such as 2024-05-31";
             let pieces = DateTimeParser::new().parse_pieces(text).map_err(|_| fault(wanted))?;
             let at = pieces.time().map(|at| DateTime::from_parts(pieces.date(), at));
@@ -160,15 +177,51 @@ pub fn moment(text: &str, format: &TimeFormat) -> Result<Moment, Fault> {
     }
 }
 
-/// Reads `text`, which is not empty, as what the column holds, and checks the column's rule. None where the rule says
-/// that the value stands for "unknown".
-pub fn parse(text: &str, column: &ColumnDef, format: &TimeFormat) -> Result<Option<Cell>, Fault> {
+/// Reads the spellings of ISO 8601 that nearly every file has, `2024-05-31` and `2024-05-31T20:00:00Z` (or with a space,
+/// without the Z), several times faster than the full parser, which gets all others.
+fn plain_iso(text: &[u8]) -> Option<Moment> {
+    let digits = |from: usize, length: usize| {
+        text[from..from + length].iter().try_fold(0i16, |value, byte| {
+            byte.is_ascii_digit().then(|| value * 10 + i16::from(byte - b'0'))
+        })
+    };
+    if !matches!(text.len(), 10 | 19 | 20) || text[4] != b'-' || text[7] != b'-' {
+        return None;
+    }
+    let small = |from| digits(from, 2).and_then(|value| i8::try_from(value).ok());
+    let date = Date::new(digits(0, 4)?, small(5)?, small(8)?).ok()?;
+    if text.len() == 10 {
+        return Some(Moment {
+            date,
+            at: None,
+            offset: None,
+        });
+    }
+    if !matches!(text[10], b'T' | b' ') || text[13] != b':' || text[16] != b':' {
+        return None;
+    }
+    let time = Time::new(small(11)?, small(14)?, small(17)?, 0).ok()?;
+    let offset = match text.get(19) {
+        None => None,
+        Some(b'Z') => Some(Offset::UTC),
+        Some(_) => return None,
+    };
+    Some(Moment {
+        date,
+        at: Some(DateTime::from_parts(date, time)),
+        offset,
+    })
+}
+
+/// Reads `text`, which is not empty, as what the column holds. None where the text stands for "unknown". What the value
+/// must be beyond its type is judged later, by [`crate::rules`].
+pub fn parse<'a>(text: &'a str, column: &ColumnDef, format: &TimeFormat) -> Result<Option<Cell<'a>>, Fault> {
     let cell = match column.kind {
-        Kind::Text | Kind::Binary => Cell::Text(text_of(text, column.rule)?),
+        Kind::Text | Kind::Binary => Cell::Text(text_of(text, column.reading)?),
         Kind::Integer => {
             let whole = integer(text)?;
             Cell::Integer(
-                i32::try_from(whole).map_err(|_| Fault::new("range", format!("{} is too large", shown(text))))?,
+                i32::try_from(whole).map_err(|_| Fault::new("type.range", format!("{} is too large", shown(text))))?,
             )
         }
         Kind::BigInt => Cell::BigInt(integer(text)?),
@@ -176,7 +229,7 @@ pub fn parse(text: &str, column: &ColumnDef, format: &TimeFormat) -> Result<Opti
             text.parse::<f64>()
                 .ok()
                 .filter(|x| x.is_finite())
-                .ok_or_else(|| Fault::new("number", format!("{} is not a number", shown(text))))?,
+                .ok_or_else(|| Fault::new("type.number", format!("{} is not a number", shown(text))))?,
         ),
         Kind::Money => Cell::Money(money(text)?),
         Kind::Date => Cell::Date(time::days_since_epoch(moment(text, format)?.date)),
@@ -187,66 +240,40 @@ pub fn parse(text: &str, column: &ColumnDef, format: &TimeFormat) -> Result<Opti
             let offset = moment.offset.unwrap_or(Offset::UTC);
             let instant = offset
                 .to_timestamp(at)
-                .map_err(|_| Fault::new("date", format!("{} is outside of the calendar", shown(text))))?;
+                .map_err(|_| Fault::new("type.date", format!("{} is outside of the calendar", shown(text))))?;
             Cell::Timestamp(instant.as_microsecond())
         }
     };
-    checked(cell, column.rule)
+    let is_zero = match &cell {
+        Cell::Integer(n) => *n == 0,
+        Cell::BigInt(n) => *n == 0,
+        Cell::Double(x) => *x == 0.0,
+        _ => false,
+    };
+    Ok((column.reading != Reading::ZeroIsUnknown || !is_zero).then_some(cell))
 }
 
-fn text_of(text: &str, rule: Rule) -> Result<String, Fault> {
-    match rule {
-        Rule::OneOf(allowed) => {
-            let lower = text.to_lowercase();
-            if allowed.contains(&lower.as_str()) {
-                Ok(lower)
-            } else {
-                Err(Fault::new(
-                    "one_of",
-                    format!("{} is none of {}", shown(text), allowed.join(", ")),
-                ))
-            }
-        }
-        Rule::Currency => Currency::new(text)
-            .map(|currency| currency.code().to_owned())
-            .ok_or_else(|| {
-                Fault::new(
-                    "currency",
-                    format!("{} is not a currency code of three letters, such as USD", shown(text)),
-                )
-            }),
-        _ if text.len() > MAX_TEXT_BYTES => Err(Fault::new(
-            "length",
+fn text_of(text: &str, reading: Reading) -> Result<Cow<'_, str>, Fault> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(Fault::new(
+            "type.length",
             format!(
                 "the text has {} bytes, more than the {MAX_TEXT_BYTES} that a column holds",
                 text.len()
             ),
-        )),
-        _ => Ok(text.to_owned()),
+        ));
     }
-}
-
-fn checked(cell: Cell, rule: Rule) -> Result<Option<Cell>, Fault> {
-    let number = match &cell {
-        Cell::Integer(n) => f64::from(*n),
-        Cell::BigInt(n) => *n as f64,
-        Cell::Double(x) => *x,
-        Cell::Money(hundredths) => *hundredths as f64 / 100.0,
-        Cell::Text(_) | Cell::Date(_) | Cell::Timestamp(_) => return Ok(Some(cell)),
-    };
-    let range = |wanted: &str| Err(Fault::new("range", format!("{number} is {wanted}")));
-    match rule {
-        Rule::NotNegative | Rule::ZeroIsUnknown if number < 0.0 => range("less than 0"),
-        Rule::ZeroIsUnknown if number == 0.0 => Ok(None),
-        Rule::Positive if number <= 0.0 => range("not more than 0"),
-        Rule::Between(low, high) if number < low || number > high => range(&format!("not between {low} and {high}")),
-        _ => Ok(Some(cell)),
-    }
+    // Most files write codes and words as the model does.
+    Ok(match reading {
+        Reading::LowerCase if text.chars().any(char::is_uppercase) => Cow::Owned(text.to_lowercase()),
+        Reading::UpperCase if text.bytes().any(|b| b.is_ascii_lowercase()) => Cow::Owned(text.to_ascii_uppercase()),
+        _ => Cow::Borrowed(text),
+    })
 }
 
 /// A whole number; `300.0` is one as well.
 fn integer(text: &str) -> Result<i64, Fault> {
-    let fault = || Fault::new("number", format!("{} is not a whole number", shown(text)));
+    let fault = || Fault::new("type.number", format!("{} is not a whole number", shown(text)));
     let whole = match text.split_once('.') {
         Some((whole, fraction)) if !fraction.is_empty() && fraction.bytes().all(|b| b == b'0') => whole,
         Some(_) => return Err(fault()),
@@ -258,7 +285,7 @@ fn integer(text: &str) -> Result<i64, Fault> {
 fn money(text: &str) -> Result<i128, Fault> {
     let fault = || {
         Fault::new(
-            "number",
+            "type.number",
             format!("{} is not an amount of money such as 12.50", shown(text)),
         )
     };
@@ -277,15 +304,22 @@ fn money(text: &str) -> Result<i128, Fault> {
     if fraction.len() > scale {
         // Rounding would be a silent change of somebody's books.
         return Err(Fault::new(
-            "scale",
+            "type.scale",
             format!("{} has more than {scale} digits after the point", shown(text)),
         ));
     }
     let whole = whole.trim_start_matches('0');
     if whole.len() > usize::from(MONEY_PRECISION) - scale {
-        return Err(Fault::new("range", format!("{} is too large", shown(text))));
+        return Err(Fault::new("type.range", format!("{} is too large", shown(text))));
     }
-    let amount: i128 = format!("0{whole}{fraction:0<scale$}").parse().map_err(|_| fault())?;
+    let zeros = scale - fraction.len();
+    let digits = whole
+        .bytes()
+        .chain(fraction.bytes())
+        .map(|byte| i128::from(byte - b'0'));
+    let amount = digits
+        .chain(std::iter::repeat_n(0, zeros))
+        .fold(0, |sum, digit| sum * 10 + digit);
     Ok(if negative { -amount } else { amount })
 }
 
@@ -309,33 +343,33 @@ mod tests {
         let cases = [
             ("concerts", "total_attendance", "300", Ok(Some(Cell::Integer(300)))),
             ("concerts", "total_attendance", "300.0", Ok(Some(Cell::Integer(300)))),
-            ("concerts", "total_attendance", "300.5", Err("number")),
-            ("concerts", "total_attendance", "abc", Err("number")),
-            ("concerts", "total_attendance", "1,200", Err("number")),
-            ("concerts", "total_attendance", "-1", Err("range")),
-            ("concerts", "total_attendance", "99999999999", Err("range")),
+            ("concerts", "total_attendance", "300.5", Err("type.number")),
+            ("concerts", "total_attendance", "abc", Err("type.number")),
+            ("concerts", "total_attendance", "1,200", Err("type.number")),
+            ("concerts", "total_attendance", "-1", Ok(Some(Cell::Integer(-1)))),
+            ("concerts", "total_attendance", "99999999999", Err("type.range")),
             ("venues", "capacity", "0", Ok(None)),
-            ("venues", "capacity", "-5", Err("range")),
-            ("venues", "latitude", "91", Err("range")),
-            ("venues", "latitude", "NaN", Err("number")),
+            ("venues", "capacity", "-5", Ok(Some(Cell::Integer(-5)))),
+            ("venues", "latitude", "91", Ok(Some(Cell::Double(91.0)))),
+            ("venues", "latitude", "NaN", Err("type.number")),
             (
                 "venues",
                 "venue_type",
                 "Theater",
                 Ok(Some(Cell::Text("theater".into()))),
             ),
-            ("venues", "venue_type", "barn", Err("one_of")),
+            ("venues", "venue_type", "barn", Ok(Some(Cell::Text("barn".into())))),
             ("concerts", "currency", "usd", Ok(Some(Cell::Text("USD".into())))),
-            ("concerts", "currency", "$", Err("currency")),
+            ("concerts", "currency", "$", Ok(Some(Cell::Text("$".into())))),
             ("concert_prices", "price", "12.5", Ok(Some(Cell::Money(1250)))),
             ("concert_prices", "price", ".5", Ok(Some(Cell::Money(50)))),
             ("concert_prices", "price", "7000", Ok(Some(Cell::Money(700_000)))),
             ("concert_prices", "price", "12.500", Ok(Some(Cell::Money(1250)))),
-            ("concert_prices", "price", "12.505", Err("scale")),
-            ("concert_prices", "price", "-1", Err("range")),
-            ("concert_prices", "price", "1234567890123", Err("range")),
-            ("concert_prices", "price", "1e5", Err("number")),
-            ("concert_prices", "price", ".", Err("number")),
+            ("concert_prices", "price", "12.505", Err("type.scale")),
+            ("concert_prices", "price", "-1", Ok(Some(Cell::Money(-100)))),
+            ("concert_prices", "price", "1234567890123", Err("type.range")),
+            ("concert_prices", "price", "1e5", Err("type.number")),
+            ("concert_prices", "price", ".", Err("type.number")),
             ("concerts", "event_date", "1970-01-11", Ok(Some(Cell::Date(10)))),
             (
                 "concerts",
@@ -343,8 +377,8 @@ mod tests {
                 "1970-01-11T22:00:00-05:00",
                 Ok(Some(Cell::Date(10))),
             ),
-            ("concerts", "event_date", "11/01/1970", Err("date")),
-            ("concerts", "event_date", "2024-02-30", Err("date")),
+            ("concerts", "event_date", "11/01/1970", Err("type.date")),
+            ("concerts", "event_date", "2024-02-30", Err("type.date")),
             (
                 "concerts",
                 "starts_at",
@@ -357,11 +391,34 @@ mod tests {
                 "1970-01-01T02:00:00+02:00",
                 Ok(Some(Cell::Timestamp(0))),
             ),
-            ("ticket_sales", "quantity", "0", Err("range")),
+            ("ticket_sales", "quantity", "0", Ok(Some(Cell::Integer(0)))),
         ];
         for (table, name, text, wanted) in cases {
             let found = parse(text, column(table, name), &TimeFormat::Iso).map_err(|fault| fault.rule);
             assert_eq!(found, wanted, "{table}.{name} of {text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_reads_what_the_full_parser_reads(
+            text in "[0-9]{4}-[01][0-9]-[0-3][0-9]([T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]Z?)?"
+        ) {
+            if let Some(found) = plain_iso(text.as_bytes()) {
+                let pieces = DateTimeParser::new().parse_pieces(&text).expect("the full parser reads it as well");
+                let wanted = Moment {
+                    date: pieces.date(),
+                    at: pieces.time().map(|at| DateTime::from_parts(pieces.date(), at)),
+                    offset: pieces.to_numeric_offset(),
+                };
+                prop_assert_eq!(found, wanted);
+            }
+        }
+
+        #[test]
+        fn an_amount_is_read_to_the_hundredth(whole in 0i128..1_000_000_000_000, hundredths in 0i128..100) {
+            prop_assert_eq!(money(&format!("{whole}.{hundredths:02}")), Ok(whole * 100 + hundredths));
+            prop_assert_eq!(money(&format!("-00{whole}")), Ok(-whole * 100));
         }
     }
 
@@ -410,11 +467,8 @@ mod tests {
 
     #[test]
     fn a_long_value_is_shortened_in_a_message() {
-        let fault = parse(
-            &"9".repeat(500),
-            column("concerts", "total_attendance"),
-            &TimeFormat::Iso,
-        );
+        let long = "9".repeat(500);
+        let fault = parse(&long, column("concerts", "total_attendance"), &TimeFormat::Iso);
         assert!(fault.expect_err("refused").message.len() < 120);
     }
 }

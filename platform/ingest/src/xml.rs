@@ -70,6 +70,10 @@ impl Elements {
         }
     }
 
+    pub fn input(&mut self) -> &mut Text {
+        &mut self.reader.get_mut().inner
+    }
+
     /// Reads the next record; its text is then in `raw`.
     ///
     /// # Errors

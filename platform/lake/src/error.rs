@@ -1,7 +1,11 @@
 //! What can go wrong with the lake. Every variant says what was being done to which file or table.
 
 use crate::schema::Layer;
-use std::path::{Path, PathBuf};
+use std::{
+    error::Error as StdError,
+    io,
+    path::{Path, PathBuf},
+};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -17,8 +21,30 @@ pub enum Error {
     #[error("{} is not a folder that tables can be kept in", path.display())]
     Path { path: PathBuf },
 
-    #[error("{} does not read as a snapshot: {source}. Restore it from a copy, or delete it and ingest again", path.display())]
-    Pointer { path: PathBuf, source: serde_json::Error },
+    #[error("{location} cannot be opened: {reason}")]
+    Location { location: String, reason: String },
+
+    #[error("could not {what} {location}: {source}")]
+    Store {
+        what: &'static str,
+        location: String,
+        source: Box<object_store::Error>,
+    },
+
+    #[error("{place} does not read as a snapshot: {source}. Restore it from a copy, or delete it and ingest again")]
+    Pointer { place: String, source: serde_json::Error },
+
+    #[error(
+        "No space left: could not {what} {place}. Nothing was published and nothing is lost: make room there, then run \
+         the same command again"
+    )]
+    NoSpace { what: String, place: String },
+
+    #[error(
+        "{place} is read-only: could not {what} it. Nothing was published and nothing is lost: make it writable, or \
+         name another folder with --home, then run the same command again"
+    )]
+    ReadOnly { what: String, place: String },
 
     #[error("could not {what} the table {layer}.{table}: {source}")]
     Table {
@@ -51,32 +77,97 @@ pub enum Error {
     )]
     Content { table: &'static str, message: String },
 
-    #[error("{} is being written by {holder}. Wait until it is done, or end it", path.display())]
-    LeaseHeld { path: PathBuf, holder: String },
+    #[error("{place} is being written by {holder}. Wait until it is done, or end it")]
+    LeaseHeld { place: String, holder: String },
+
+    #[error(
+        "another writer has taken over {place}, since this one was not heard of for too long. Nothing of this run was \
+         published: run the same command again"
+    )]
+    LeaseLost { place: String },
+
+    #[error("{name} is {value:?}: {reason}")]
+    Setting {
+        name: &'static str,
+        value: String,
+        reason: String,
+    },
+
+    #[error("a row of {table} does not fit: {message}")]
+    Row { table: String, message: String },
+
+    #[error("{asked:?} is no snapshot that is kept. {kept}")]
+    NoSuchSnapshot { asked: String, kept: String },
+}
+
+/// What a disk that cannot be written says.
+enum DiskFault {
+    NoSpace,
+    ReadOnly,
+}
+
+/// Looks for a full or read-only disk among the causes of an error. Libraries pass some causes on as text only.
+fn disk_fault(error: &(dyn StdError + 'static)) -> Option<DiskFault> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => return Some(DiskFault::NoSpace),
+            Some(io::ErrorKind::ReadOnlyFilesystem) => return Some(DiskFault::ReadOnly),
+            _ => {}
+        }
+        next = error.source();
+    }
+    let text = error.to_string();
+    if text.contains("No space left on device") || text.contains("Disk quota exceeded") {
+        Some(DiskFault::NoSpace)
+    } else if text.contains("Read-only file system") {
+        Some(DiskFault::ReadOnly)
+    } else {
+        None
+    }
+}
+
+/// The error of a disk that cannot be written, if `source` comes from one.
+fn of_disk(what: &str, place: &str, source: &(dyn StdError + 'static)) -> Option<Error> {
+    let (what, place) = (what.to_owned(), place.to_owned());
+    disk_fault(source).map(|fault| match fault {
+        DiskFault::NoSpace => Error::NoSpace { what, place },
+        DiskFault::ReadOnly => Error::ReadOnly { what, place },
+    })
 }
 
 impl Error {
-    pub(crate) fn io(what: &'static str, path: &Path, source: std::io::Error) -> Error {
-        Error::Io {
+    pub(crate) fn io(what: &'static str, path: &Path, source: io::Error) -> Error {
+        of_disk(what, &path.display().to_string(), &source).unwrap_or_else(|| Error::Io {
             what,
             path: path.to_owned(),
             source,
-        }
+        })
+    }
+
+    pub(crate) fn store(what: &'static str, location: &str, source: object_store::Error) -> Error {
+        of_disk(what, location, &source).unwrap_or_else(|| Error::Store {
+            what,
+            location: location.to_owned(),
+            source: Box::new(source),
+        })
     }
 
     pub(crate) fn table(what: &'static str, layer: Layer, table: &str, source: deltalake::DeltaTableError) -> Error {
-        Error::Table {
+        let place = format!("the table {}.{table}", layer.name());
+        of_disk(what, &place, &source).unwrap_or_else(|| Error::Table {
             what,
             layer: layer.name(),
             table: table.to_owned(),
             source: Box::new(source),
-        }
+        })
     }
 
     pub(crate) fn query(what: impl Into<String>, source: datafusion::error::DataFusionError) -> Error {
-        Error::Query {
-            what: what.into(),
+        let what = what.into();
+        of_disk(&what, "with temporary files", &source).unwrap_or_else(|| Error::Query {
+            what,
             source: Box::new(source),
-        }
+        })
     }
 }

@@ -1,36 +1,52 @@
-//! The lake: Delta tables in a folder, one small file per layer that says which version of each table is current,
-//! and DataFusion sessions that read exactly those versions.
+//! The lake: Delta tables in a folder or a bucket, one small file per layer that says which version of each table is
+//! current, and DataFusion sessions that read exactly those versions.
 //!
 //! `concert-ingest` writes the layer [`Layer::Clean`], `concert-refine` writes [`Layer::ConcertDw`]; both do so
-//! through a [`Writer`], which holds the lake's only lease. Readers never wait: they open the last snapshot.
+//! through a [`Writer`], which holds the lake's only lease. Readers never wait: they open the last snapshot. How it
+//! all lies on the disk, and what is guaranteed when something fails, is told in docs/lake.md.
 
+mod durable;
 mod error;
+#[doc(hidden)]
+pub mod fault;
+mod files;
+mod history;
+mod home;
+mod lease;
+mod maintain;
+mod merge;
 mod pointer;
+mod recover;
 pub mod schema;
 mod session;
 mod state;
+mod store;
 pub mod time;
 mod trace;
+mod verify;
 mod writer;
 
 pub use error::{Error, Result};
+pub use files::{Staged, TableWriter};
+pub use maintain::{OptimizeOptions, Optimized, OptimizedTable, VacuumOptions, Vacuumed, VacuumedTable};
+pub use merge::Merged;
 pub use pointer::Snapshot;
-pub use session::CATALOG;
+pub use session::{CATALOG, DEFAULT_MEMORY_MB};
 pub use state::{CURRENCY_DIMENSION, Quarantined};
-pub use trace::{QuarantineCount, Run, RunCounts, RunFile, Traced};
-pub use writer::{Writer, new_id};
+pub use store::store;
+pub use trace::{QuarantineCount, Run, RunCounts, RunFile, RunRule, Traced};
+pub use verify::TableFiles;
+pub use writer::{KEPT_SNAPSHOTS, Writer, new_id};
 
-use deltalake::{DeltaTable, DeltaTableBuilder, kernel::engine::arrow_conversion::TryIntoKernel as _};
+use deltalake::DeltaTable;
+use fault::Faults;
+use home::Home;
 pub use schema::Layer;
-use schema::TableDef;
-use session::ProviderCache;
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
-use url::Url;
+use session::{ProviderCache, Runtime};
+use std::{path::Path, sync::Arc, time::Duration};
+use store::Place;
 
-/// A handle on the lake under one home folder. Cloning is cheap; clones share the cache of opened tables.
+/// A handle on one lake. Cloning is cheap; clones share the cache of opened tables and the memory for statements.
 #[derive(Clone, Debug)]
 pub struct Lake {
     inner: Arc<Inner>,
@@ -38,8 +54,9 @@ pub struct Lake {
 
 #[derive(Debug)]
 struct Inner {
-    root: PathBuf,
+    home: Home,
     providers: ProviderCache,
+    runtime: Runtime,
 }
 
 impl Lake {
@@ -47,90 +64,75 @@ impl Lake {
     /// [`Writer`].
     ///
     /// # Errors
-    /// [`Error::Io`] when the folder cannot be made.
+    /// [`Error::Io`], [`Error::NoSpace`], [`Error::ReadOnly`] when the folder cannot be made.
     pub fn open(home: &Path) -> Result<Lake> {
-        let root = home.join("lake");
-        std::fs::create_dir_all(&root).map_err(|e| Error::io("make the folder", &root, e))?;
-        // Delta tables are addressed by absolute URLs, whatever folder the command was started in.
-        let root = root
-            .canonicalize()
-            .map_err(|e| Error::io("find the folder", &root, e))?;
-        for layer in Layer::ALL {
-            let folder = root.join(layer.name());
-            std::fs::create_dir_all(&folder).map_err(|e| Error::io("make the folder", &folder, e))?;
-        }
+        let folder = home.join("lake");
+        let folder = std::path::absolute(&folder).map_err(|e| Error::io("find", &folder, e))?;
+        Lake::in_place(Place::Local(folder), None, None)
+    }
+
+    /// Opens the lake whose tables are in this folder, or under `s3://bucket/prefix`. [`store`] says how S3 is reached,
+    /// and how a folder stands for it.
+    ///
+    /// # Errors
+    /// [`Error::Location`] when the address names nothing that can be opened, [`Error::Store`] when AWS's settings are
+    /// wrong, and as [`Lake::open`] for a folder. Nothing is sent yet.
+    pub fn at(location: &str) -> Result<Lake> {
+        Lake::open_with(location, None, None)
+    }
+
+    /// [`Lake::at`], on files that can be made to fail, and with another life of a bucket's lease.
+    #[doc(hidden)]
+    pub fn open_with(location: &str, faults: Option<Faults>, lease_ttl: Option<Duration>) -> Result<Lake> {
+        let place = Place::parse(location, store::s3_dir().as_deref())?;
+        Lake::in_place(place, faults, lease_ttl)
+    }
+
+    fn in_place(place: Place, faults: Option<Faults>, lease_ttl: Option<Duration>) -> Result<Lake> {
         Ok(Lake {
             inner: Arc::new(Inner {
-                root,
+                home: Home::open(place, faults, lease_ttl.unwrap_or(lease::LEASE_TTL))?,
                 providers: ProviderCache::default(),
+                runtime: Runtime::default(),
             }),
         })
     }
 
-    /// The folder that holds the tables, the pointers and the lock.
-    pub fn root(&self) -> &Path {
-        &self.inner.root
+    /// Where the tables, the pointers and the lease are: a folder, or `s3://bucket/prefix`.
+    pub fn location(&self) -> String {
+        self.inner.home.name()
     }
 
     /// The published snapshot of `concert_dw`; none before the first publication.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Pointer`] when the pointer file cannot be read.
+    /// [`Error::Io`], [`Error::Store`] or [`Error::Pointer`] when the pointer cannot be read.
     pub fn snapshot(&self) -> Result<Option<Snapshot>> {
         self.layer_snapshot(Layer::ConcertDw)
     }
 
-    /// The current snapshot of a layer; none before anything was committed to it.
+    /// The current snapshot of a layer; none before anything was committed to it. In a bucket this is a request, and
+    /// the caller's thread waits for it.
     ///
     /// # Errors
     /// As [`Lake::snapshot`].
     pub fn layer_snapshot(&self, layer: Layer) -> Result<Option<Snapshot>> {
-        pointer::read(&self.pointer_path(layer))
-    }
-
-    fn pointer_path(&self, layer: Layer) -> PathBuf {
-        self.root().join(format!("{}.json", layer.name()))
-    }
-
-    fn table_url(&self, layer: Layer, table: &str) -> Result<Url> {
-        let folder = self.root().join(layer.name()).join(table);
-        std::fs::create_dir_all(&folder).map_err(|e| Error::io("make the folder", &folder, e))?;
-        Url::from_directory_path(&folder).map_err(|()| Error::Path { path: folder })
+        Ok(self.inner.home.pointer(layer)?.file.snapshot().cloned())
     }
 
     async fn open_at(&self, layer: Layer, table: &str, version: Option<i64>) -> Result<DeltaTable> {
-        let mut builder = DeltaTableBuilder::from_url(self.table_url(layer, table)?)
-            .map_err(|e| Error::table("open", layer, table, e))?;
-        if let Some(version) = version {
-            let version = u64::try_from(version).map_err(|_| Error::NegativeVersion {
-                table: table.to_owned(),
-                version,
-            })?;
-            builder = builder.with_version(version);
-        }
-        builder.load().await.map_err(|e| Error::table("open", layer, table, e))
-    }
-
-    /// Opens the newest version of a table and creates the table, empty, where it is missing.
-    async fn open_or_create(&self, layer: Layer, def: &TableDef) -> Result<DeltaTable> {
-        match self.open_at(layer, def.name, None).await {
-            Err(Error::Table { source, .. }) if matches!(*source, deltalake::DeltaTableError::NotATable(_)) => {
-                let schema: deltalake::kernel::StructType =
-                    def.arrow_schema()
-                        .as_ref()
-                        .try_into_kernel()
-                        .map_err(|source| Error::Arrow {
-                            what: format!("schema of {}", def.name),
-                            source,
-                        })?;
-                deltalake::operations::create::CreateBuilder::new()
-                    .with_location(self.table_url(layer, def.name)?.as_str())
-                    .with_table_name(def.name)
-                    .with_columns(schema.fields().cloned())
-                    .await
-                    .map_err(|e| Error::table("create", layer, def.name, e))
+        let mut handle = self.inner.home.table(layer, table)?;
+        let loaded = match version {
+            None => handle.load().await,
+            Some(version) => {
+                let version = u64::try_from(version).map_err(|_| Error::NegativeVersion {
+                    table: table.to_owned(),
+                    version,
+                })?;
+                handle.load_version(version).await
             }
-            other => other,
-        }
+        };
+        loaded.map_err(|e| Error::table("open", layer, table, e))?;
+        Ok(handle)
     }
 }

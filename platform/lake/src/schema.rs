@@ -1,4 +1,4 @@
-//! The tables of the data model: their columns, keys and the rules that a value must keep. Ingest, refine and the
+//! The tables of the data model: their columns, keys and how values are read. Ingest, refine and the
 //! tests read this one description; nothing else spells out a column.
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -69,18 +69,16 @@ impl Kind {
     }
 }
 
-/// What a value must be beyond its type.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rule {
-    Any,
-    NotNegative,
-    Positive,
-    Between(f64, f64),
-    /// One of these, in lower case.
-    OneOf(&'static [&'static str]),
-    /// An ISO 4217 code.
-    Currency,
-    /// Not negative; 0 means that nobody knows.
+/// What is done to a value when it is read. What it must be beyond its type is said by the rules of
+/// `platform/ingest/rules/concert_dw.toml`, which a user can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    AsIs,
+    /// A word of a short list, which the model writes in lower case.
+    LowerCase,
+    /// A code, which the model writes in capitals.
+    UpperCase,
+    /// 0 means that nobody knows.
     ZeroIsUnknown,
 }
 
@@ -89,7 +87,7 @@ pub struct ColumnDef {
     pub name: &'static str,
     pub kind: Kind,
     pub required: bool,
-    pub rule: Rule,
+    pub reading: Reading,
 }
 
 impl ColumnDef {
@@ -97,8 +95,8 @@ impl ColumnDef {
         Field::new(self.name, self.kind.arrow(), true)
     }
 
-    const fn rule(self, rule: Rule) -> ColumnDef {
-        ColumnDef { rule, ..self }
+    const fn reading(self, reading: Reading) -> ColumnDef {
+        ColumnDef { reading, ..self }
     }
 }
 
@@ -107,7 +105,7 @@ const fn required(name: &'static str, kind: Kind) -> ColumnDef {
         name,
         kind,
         required: true,
-        rule: Rule::Any,
+        reading: Reading::AsIs,
     }
 }
 
@@ -116,7 +114,7 @@ const fn optional(name: &'static str, kind: Kind) -> ColumnDef {
         name,
         kind,
         required: false,
-        rule: Rule::Any,
+        reading: Reading::AsIs,
     }
 }
 
@@ -208,7 +206,7 @@ const ARTISTS: TableDef = table(
         required("artist_id", Kind::Text),
         required("name", Kind::Text),
         optional("genre", Kind::Text),
-        optional("popularity_score", Kind::Double).rule(Rule::Between(0.0, 100.0)),
+        optional("popularity_score", Kind::Double),
         optional("formation_date", Kind::Date),
         optional("home_city", Kind::Text),
         optional("home_country", Kind::Text),
@@ -237,12 +235,6 @@ const ARTIST_MEMBERS: TableDef = part(
     "member",
 );
 
-/// The kinds of venue that the model knows.
-pub const VENUE_TYPES: &[&str] = &["arena", "theater", "club", "outdoor", "stadium"];
-
-/// What a concert can be.
-pub const STATUSES: &[&str] = &["scheduled", "completed", "cancelled"];
-
 const VENUES: TableDef = table(
     "venues",
     &["venue_id"],
@@ -252,11 +244,11 @@ const VENUES: TableDef = table(
         optional("city", Kind::Text),
         optional("state", Kind::Text),
         optional("country", Kind::Text),
-        optional("latitude", Kind::Double).rule(Rule::Between(-90.0, 90.0)),
-        optional("longitude", Kind::Double).rule(Rule::Between(-180.0, 180.0)),
+        optional("latitude", Kind::Double),
+        optional("longitude", Kind::Double),
         optional("timezone", Kind::Text),
-        optional("capacity", Kind::Integer).rule(Rule::ZeroIsUnknown),
-        optional("venue_type", Kind::Text).rule(Rule::OneOf(VENUE_TYPES)),
+        optional("capacity", Kind::Integer).reading(Reading::ZeroIsUnknown),
+        optional("venue_type", Kind::Text).reading(Reading::LowerCase),
         optional("ticketmaster_id", Kind::Text),
         CREATED_AT,
         UPDATED_AT,
@@ -283,10 +275,10 @@ const CONCERTS: TableDef = dated(
             required("event_date", Kind::Date),
             optional("starts_at", Kind::Timestamp),
             optional("announced_at", Kind::Date),
-            required("status", Kind::Text).rule(Rule::OneOf(STATUSES)),
-            optional("total_attendance", Kind::Integer).rule(Rule::NotNegative),
-            optional("revenue", Kind::Money).rule(Rule::NotNegative),
-            required("currency", Kind::Text).rule(Rule::Currency),
+            required("status", Kind::Text).reading(Reading::LowerCase),
+            optional("total_attendance", Kind::Integer),
+            optional("revenue", Kind::Money),
+            required("currency", Kind::Text).reading(Reading::UpperCase),
             CREATED_AT,
             UPDATED_AT,
         ],
@@ -301,8 +293,8 @@ const CONCERT_PRICES: TableDef = part(
         &[
             required("concert_id", Kind::Text),
             required("tier", Kind::Text),
-            required("price", Kind::Money).rule(Rule::NotNegative),
-            required("currency", Kind::Text).rule(Rule::Currency),
+            required("price", Kind::Money),
+            required("currency", Kind::Text).reading(Reading::UpperCase),
         ],
     ),
     "price",
@@ -329,9 +321,9 @@ const TICKET_SALES: TableDef = dated(
             required("concert_id", Kind::Text),
             optional("customer_id", Kind::Text),
             optional("price_tier", Kind::Text),
-            required("quantity", Kind::Integer).rule(Rule::Positive),
-            required("unit_price", Kind::Money).rule(Rule::NotNegative),
-            required("currency", Kind::Text).rule(Rule::Currency),
+            required("quantity", Kind::Integer),
+            required("unit_price", Kind::Money),
+            required("currency", Kind::Text).reading(Reading::UpperCase),
             optional("channel", Kind::Text),
             required("purchase_timestamp", Kind::Timestamp),
             optional("customer_segment", Kind::Text),
@@ -368,8 +360,84 @@ pub const QUARANTINE: TableDef = table(
         required("rule", Kind::Text),
         required("message", Kind::Text),
         required("original", Kind::Text),
+        // What a record needs to be judged again. Of several rows in one record, which one it is.
+        optional("element", Kind::BigInt),
+        // The record's key in its table, where it could be read.
+        optional("record_key", Kind::Text),
+        optional("file_sha256", Kind::Text),
+        optional("reading_id", Kind::Text),
         required("run_id", Kind::Text),
         required("arrived_at", Kind::Timestamp),
+    ],
+);
+
+/// What became of entries of the quarantine. An entry is open unless its last event closed it; the entry itself stays.
+pub const QUARANTINE_EVENTS: TableDef = table(
+    "quarantine_events",
+    &["quarantine_id", "run_id"],
+    &[
+        required("quarantine_id", Kind::Text),
+        // replayed (it passed when it was judged again), mended (the record came again and was clean), absent (read
+        // anew it says nothing about the table), superseded (it came again and breaks another rule now), reopened (the
+        // same record came again and was refused).
+        required("event", Kind::Text),
+        required("run_id", Kind::Text),
+        required("happened_at", Kind::Timestamp),
+    ],
+);
+
+/// Every entry of the quarantine with whether it is open, as a query over the clean layer.
+pub const QUARANTINE_STATES: &str = "SELECT q.*, e.event IS NULL OR e.event = 'reopened' AS is_open FROM quarantine q \
+     LEFT JOIN (SELECT quarantine_id AS id, last_value(event ORDER BY happened_at, run_id) AS event \
+     FROM quarantine_events GROUP BY quarantine_id) e ON e.id = q.quarantine_id";
+
+/// The entries of the quarantine that are open, as a query over the clean layer.
+pub const OPEN_QUARANTINE: &str = "SELECT q.* FROM quarantine q \
+     LEFT JOIN (SELECT quarantine_id AS id, last_value(event ORDER BY happened_at, run_id) AS event \
+     FROM quarantine_events GROUP BY quarantine_id) e ON e.id = q.quarantine_id \
+     WHERE e.event IS NULL OR e.event = 'reopened'";
+
+/// Ways in which files were read, so that a record of theirs can be read again alone.
+pub const READINGS: TableDef = table(
+    "readings",
+    &["reading_id"],
+    &[
+        required("reading_id", Kind::Text),
+        required("format", Kind::Text),
+        optional("records", Kind::Text),
+        optional("delimiter", Kind::Text),
+        required("encoding", Kind::Text),
+        // The header, as a JSON list.
+        optional("columns", Kind::Text),
+        // The mapping and its lookup files, by the hash of their content, as a JSON object of name to hash.
+        optional("mapping_sha256", Kind::Text),
+        required("lookups", Kind::Text),
+        required("run_id", Kind::Text),
+    ],
+);
+
+/// Mappings and lookup files as they were when they were used, by the hash of their bytes.
+pub const DOCUMENTS: TableDef = table(
+    "documents",
+    &["sha256"],
+    &[
+        required("sha256", Kind::Text),
+        required("name", Kind::Text),
+        required("content", Kind::Binary),
+        required("run_id", Kind::Text),
+    ],
+);
+
+/// How many records broke each rule in each run.
+pub const RUN_RULES: TableDef = table(
+    "run_rules",
+    &["run_id", "rule", "table_name"],
+    &[
+        required("rule", Kind::Text),
+        required("table_name", Kind::Text),
+        required("severity", Kind::Text),
+        required("records", Kind::BigInt),
+        required("run_id", Kind::Text),
     ],
 );
 
@@ -414,7 +482,7 @@ pub const RUNS: TableDef = table(
     ],
 );
 
-const CLEAN: [TableDef; 13] = [
+const CLEAN: [TableDef; 17] = [
     MODEL[0],
     MODEL[1],
     MODEL[2],
@@ -428,7 +496,56 @@ const CLEAN: [TableDef; 13] = [
     RAW_FILES,
     RAW_RECORDS,
     RUNS,
+    QUARANTINE_EVENTS,
+    READINGS,
+    DOCUMENTS,
+    RUN_RULES,
 ];
+
+/// How popular each venue is; one row for each, made anew at every publication.
+pub const VENUE_POPULARITY: TableDef = table(
+    "venue_popularity",
+    &["venue_id"],
+    &[
+        required("venue_id", Kind::Text),
+        required("popularity_rank", Kind::BigInt),
+        optional("avg_attendance_rate", Kind::Double),
+        optional("revenue_per_event", Kind::Money),
+        optional("booking_frequency", Kind::Double),
+        required("calculated_at", Kind::Timestamp),
+    ],
+);
+
+/// How each artist does; one row for each, made anew at every publication.
+pub const ARTIST_PERFORMANCE: TableDef = table(
+    "artist_performance",
+    &["artist_id"],
+    &[
+        required("artist_id", Kind::Text),
+        required("total_concerts", Kind::BigInt),
+        optional("avg_ticket_sales", Kind::Double),
+        optional("revenue_generated", Kind::Money),
+        optional("fan_engagement_score", Kind::Double),
+        optional("growth_trend", Kind::Text),
+        required("calculated_at", Kind::Timestamp),
+    ],
+);
+
+/// The purchases, summed by the day at the venue, the concert and the currency.
+pub const DAILY_SALES: TableDef = dated(
+    table(
+        "daily_sales",
+        &["sale_date", "concert_id", "currency"],
+        &[
+            required("sale_date", Kind::Date),
+            required("concert_id", Kind::Text),
+            required("tickets", Kind::BigInt),
+            required("revenue", Kind::Money),
+            required("currency", Kind::Text),
+        ],
+    ),
+    "sale_date",
+);
 
 /// The values that dimensions take, for the planner and for suggestions.
 pub const CATALOGUE_VALUES: TableDef = table(
@@ -458,7 +575,7 @@ pub const PUBLICATION: TableDef = table(
     ],
 );
 
-const CONCERT_DW: [TableDef; 11] = [
+const CONCERT_DW: [TableDef; 14] = [
     ARTISTS,
     ARTIST_GENRES,
     ARTIST_MEMBERS,
@@ -468,6 +585,9 @@ const CONCERT_DW: [TableDef; 11] = [
     CONCERT_PRICES,
     CUSTOMERS,
     TICKET_SALES,
+    VENUE_POPULARITY,
+    ARTIST_PERFORMANCE,
+    DAILY_SALES,
     CATALOGUE_VALUES,
     PUBLICATION,
 ];

@@ -4,20 +4,28 @@
 use crate::{
     Error, Lake, Result, Snapshot,
     schema::{Layer, TableDef},
+    writer::OPEN_AT_ONCE,
 };
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, SchemaProvider, Session, TableProvider},
-    common::Statistics,
+    common::{ScalarValue, Statistics},
     error::DataFusionError,
-    logical_expr::{Expr, TableProviderFilterPushDown, TableType},
+    execution::{
+        disk_manager::{DiskManagerBuilder, DiskManagerMode},
+        memory_pool::{FairSpillPool, TrackConsumersPool},
+        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+    },
+    logical_expr::{Expr, TableProviderFilterPushDown, TableType, ident, lit},
     physical_plan::ExecutionPlan,
     prelude::{SessionConfig, SessionContext},
 };
-use deltalake::DeltaTable;
+use deltalake::{DeltaTable, delta_datafusion::TableProviderBuilder};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use std::{
     collections::{BTreeMap, VecDeque},
+    num::NonZeroUsize,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -26,6 +34,25 @@ pub const CATALOG: &str = "dev";
 
 /// How many snapshots stay open. A page that walks through results holds on to an older one for a while.
 const CACHED_SNAPSHOTS: usize = 4;
+
+/// How much memory the statements of one process may take for sorting, joining and grouping, in MiB, before they go on
+/// in temporary files. `CONCERT_MEMORY_MB` sets another bound.
+pub const DEFAULT_MEMORY_MB: usize = 1024;
+
+/// Names the bound.
+const MEMORY_MB: &str = "CONCERT_MEMORY_MB";
+
+/// With less, a statement cannot even hold what it is reading.
+const LEAST_MEMORY_MB: usize = 32;
+
+/// How many of those who hold the memory an error names when there is none left.
+const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("not zero");
+
+/// The memory and the temporary files of a lake's statements, made when the first one runs.
+#[derive(Default, Debug)]
+pub(crate) struct Runtime {
+    made: Mutex<Option<Arc<RuntimeEnv>>>,
+}
 
 /// Opened tables by snapshot, so that a query does not read the Delta log again.
 #[derive(Default, Debug)]
@@ -75,8 +102,21 @@ impl Lake {
     /// # Errors
     /// As [`Lake::session`].
     pub async fn layer_session(&self, layer: Layer, snapshot: &Snapshot) -> Result<SessionContext> {
+        self.session_with(layer, snapshot, session_config(layer)).await
+    }
+
+    /// The same for long work over whole tables, such as merges and publications: what does not fit into memory goes
+    /// through temporary files, joins too, at some cost in speed.
+    ///
+    /// # Errors
+    /// As [`Lake::session`].
+    pub async fn batch_session(&self, layer: Layer, snapshot: &Snapshot) -> Result<SessionContext> {
+        self.session_with(layer, snapshot, batch_config(layer)).await
+    }
+
+    async fn session_with(&self, layer: Layer, snapshot: &Snapshot, config: SessionConfig) -> Result<SessionContext> {
         let schema = self.schema_provider(layer, snapshot).await?;
-        let context = SessionContext::new_with_config(session_config(layer));
+        let context = SessionContext::new_with_config_rt(config, self.runtime()?);
         let catalog = MemoryCatalogProvider::new();
         catalog
             .register_schema(layer.name(), schema)
@@ -93,25 +133,98 @@ impl Lake {
         if let Some(schema) = self.inner.providers.get(layer, &snapshot.tables) {
             return Ok(schema);
         }
-        let mut tables: BTreeMap<String, Arc<dyn TableProvider>> = BTreeMap::new();
+        // Boxed and gathered: of a stream of plain ones, made by a closure, the compiler cannot show that they may
+        // change threads.
+        let mut opening = Vec::with_capacity(layer.tables().len());
         for def in layer.tables() {
-            let provider: Arc<dyn TableProvider> = match snapshot.tables.get(def.name) {
-                Some(version) => {
-                    let table = self.open_at(layer, def.name, Some(*version)).await?;
-                    provider(layer, def, &table).await?
-                }
-                None => Arc::new(
-                    MemTable::try_new(def.arrow_schema(), vec![vec![]])
-                        .map_err(|e| Error::query(format!("make the empty table {}", def.name), e))?,
-                ),
-            };
-            tables.insert(def.name.to_owned(), Arc::new(ReadOnly(provider)));
+            opening.push(
+                self.open_provider(layer, def, snapshot.tables.get(def.name).copied())
+                    .boxed(),
+            );
         }
+        let tables: BTreeMap<String, Arc<dyn TableProvider>> = futures::stream::iter(opening)
+            .buffered(OPEN_AT_ONCE)
+            .try_collect()
+            .await?;
         let schema = Arc::new(SnapshotSchema { tables });
         self.inner
             .providers
             .put(layer, snapshot.tables.clone(), Arc::clone(&schema));
         Ok(schema)
+    }
+
+    /// A session without tables, for work on what it is given.
+    pub(crate) fn work_session(&self, joins: Joins) -> Result<SessionContext> {
+        let config = match joins {
+            Joins::Hashing => session_config(Layer::Clean),
+            Joins::Sorting => batch_config(Layer::Clean),
+        };
+        // The session's own catalog is needed for views.
+        let config = config.with_create_default_catalog_and_schema(true);
+        Ok(SessionContext::new_with_config_rt(config, self.runtime()?))
+    }
+
+    async fn open_provider(
+        &self,
+        layer: Layer,
+        def: &'static TableDef,
+        version: Option<i64>,
+    ) -> Result<(String, Arc<dyn TableProvider>)> {
+        let provider: Arc<dyn TableProvider> = match version {
+            Some(_) => {
+                let table = self.open_at(layer, def.name, version).await?;
+                with_gained_columns(layer, def, Arc::new(ReadOnly(provider(layer, def, &table).await?)))?
+            }
+            None => Arc::new(
+                MemTable::try_new(def.arrow_schema(), vec![vec![]])
+                    .map_err(|e| Error::query(format!("make the empty table {}", def.name), e))?,
+            ),
+        };
+        Ok((def.name.to_owned(), provider))
+    }
+
+    /// The memory and temporary files that all statements of this lake share.
+    pub(crate) fn runtime(&self) -> Result<Arc<RuntimeEnv>> {
+        let mut made = self.inner.runtime.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = made.as_ref() {
+            return Ok(Arc::clone(made));
+        }
+        let bytes = memory_mb(std::env::var(MEMORY_MB).ok())? << 20;
+        let build = |mode| {
+            RuntimeEnvBuilder::new()
+                // Each sort, join or grouping gets its share; one that would take more goes to the disk.
+                .with_memory_pool(Arc::new(TrackConsumersPool::new(
+                    FairSpillPool::new(bytes),
+                    NAMED_CONSUMERS,
+                )))
+                .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
+                .build_arc()
+        };
+        let temporary = self.inner.home.temporary();
+        // A lake that cannot be written can still be asked.
+        let mode = match std::fs::create_dir_all(&temporary) {
+            Ok(()) => DiskManagerMode::Directories(vec![temporary]),
+            Err(_) => DiskManagerMode::OsTmpDirectory,
+        };
+        let runtime = build(mode)
+            .or_else(|_| build(DiskManagerMode::OsTmpDirectory))
+            .map_err(|e| Error::query("prepare temporary files", e))?;
+        *made = Some(Arc::clone(&runtime));
+        Ok(runtime)
+    }
+}
+
+fn memory_mb(setting: Option<String>) -> Result<usize> {
+    let Some(value) = setting.filter(|value| !value.is_empty()) else {
+        return Ok(DEFAULT_MEMORY_MB);
+    };
+    match value.trim().parse::<usize>() {
+        Ok(mb) if (LEAST_MEMORY_MB..=usize::MAX >> 20).contains(&mb) => Ok(mb),
+        _ => Err(Error::Setting {
+            name: MEMORY_MB,
+            value,
+            reason: format!("it is a whole number of MiB, {LEAST_MEMORY_MB} or more"),
+        }),
     }
 }
 
@@ -126,26 +239,89 @@ pub(crate) fn session_config(layer: Layer) -> SessionConfig {
     config
 }
 
-async fn provider(layer: Layer, def: &TableDef, table: &DeltaTable) -> Result<Arc<dyn TableProvider>> {
+/// How a session joins large tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Joins {
+    /// Quick, with one side in memory.
+    Hashing,
+    /// In bounded memory.
+    Sorting,
+}
+
+fn batch_config(layer: Layer) -> SessionConfig {
+    let mut config = session_config(layer);
+    // A hash join holds one side in memory and gives up where that does not fit; a merge join sorts, and sorting
+    // spills.
+    config.options_mut().optimizer.prefer_hash_join = false;
+    config
+}
+
+/// The table with the columns that the model has gained since it was made, which are null in every row. In front stand
+/// the model's columns in its order; what a table has beyond them follows.
+fn with_gained_columns(layer: Layer, def: &TableDef, table: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
+    let (stored, model) = (table.schema(), def.arrow_schema());
+    let in_order = stored.fields().len() >= model.fields().len()
+        && model
+            .fields()
+            .iter()
+            .zip(stored.fields())
+            .all(|(m, s)| m.name() == s.name());
+    if in_order {
+        return Ok(table);
+    }
+    let failed = |e| Error::query(format!("open {}.{}", layer.name(), def.name), e);
+    let mut columns = Vec::with_capacity(model.fields().len());
+    for field in model.fields() {
+        columns.push(match stored.column_with_name(field.name()) {
+            Some(_) => ident(field.name()),
+            None => lit(ScalarValue::try_from(field.data_type()).map_err(failed)?).alias(field.name()),
+        });
+    }
+    let extra = stored
+        .fields()
+        .iter()
+        .filter(|field| model.column_with_name(field.name()).is_none());
+    columns.extend(extra.map(|field| ident(field.name())));
+    let view = SessionContext::new_with_config(session_config(layer))
+        .read_table(table)
+        .and_then(|frame| frame.select(columns))
+        .map_err(failed)?;
+    Ok(view.into_view())
+}
+
+pub(crate) async fn provider(layer: Layer, def: &TableDef, table: &DeltaTable) -> Result<Arc<dyn TableProvider>> {
+    scan(layer, def, table, |builder| builder).await
+}
+
+/// The table as its log has it, or what `select` makes of that: some files only, or with a column of their names.
+pub(crate) async fn scan(
+    layer: Layer,
+    def: &TableDef,
+    table: &DeltaTable,
+    select: impl FnOnce(TableProviderBuilder) -> TableProviderBuilder,
+) -> Result<Arc<dyn TableProvider>> {
     let failed = |e| Error::query(format!("open {}.{}", layer.name(), def.name), e);
     let state = table.snapshot().map_err(|e| Error::table("read", layer, def.name, e))?;
     // The eager snapshot holds the list of files; without it every scan would replay the log.
     let session = SessionContext::new_with_config(session_config(layer)).state();
-    let provider = deltalake::delta_datafusion::TableProviderBuilder::default()
+    let builder = TableProviderBuilder::default()
         .with_log_store(table.log_store())
         .with_eager_snapshot(state.snapshot().clone())
-        .with_session(Arc::new(session))
-        .build()
-        .await
-        .map_err(failed)?;
-    Ok(Arc::new(provider))
+        .with_session(Arc::new(session));
+    Ok(Arc::new(select(builder).build().await.map_err(failed)?))
 }
 
 /// All rows of one version of a table.
-pub(crate) async fn read_all(layer: Layer, def: &TableDef, table: &DeltaTable) -> Result<Vec<RecordBatch>> {
+pub(crate) async fn read_all(
+    lake: &Lake,
+    layer: Layer,
+    def: &TableDef,
+    table: &DeltaTable,
+) -> Result<Vec<RecordBatch>> {
     let failed = |e| Error::query(format!("read {}.{}", layer.name(), def.name), e);
-    let context = SessionContext::new_with_config(session_config(layer));
-    let rows = context.read_table(provider(layer, def, table).await?).map_err(failed)?;
+    let context = SessionContext::new_with_config_rt(session_config(layer), lake.runtime()?);
+    let table = with_gained_columns(layer, def, provider(layer, def, table).await?)?;
+    let rows = context.read_table(table).map_err(failed)?;
     rows.collect().await.map_err(failed)
 }
 

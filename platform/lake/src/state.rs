@@ -1,7 +1,7 @@
 //! What is published, in the contract's own types: read from the published tables, not from the pointer, so that the
 //! lake and a warehouse that was loaded from it answer alike.
 
-use crate::{Error, Lake, Layer, Result, Snapshot, time};
+use crate::{Error, Lake, Layer, Result, Snapshot, schema::OPEN_QUARANTINE, time};
 use arrow::{
     array::{Array, AsArray as _, RecordBatch},
     datatypes::{Date32Type, Int64Type, TimestampMicrosecondType},
@@ -124,7 +124,7 @@ impl Lake {
         let session = self.layer_session(Layer::Clean, &snapshot).await?;
         let sql = format!(
             "SELECT table_name, source, line, column_name, rule, message, original, run_id, arrived_at \
-             FROM quarantine ORDER BY arrived_at DESC, source, line, table_name LIMIT {limit}"
+             FROM ({OPEN_QUARANTINE}) ORDER BY arrived_at DESC, source, line, table_name LIMIT {limit}"
         );
         let failed = |e| Error::query("read the quarantine", e);
         let mut records = Vec::new();

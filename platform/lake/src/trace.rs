@@ -3,7 +3,7 @@
 
 use crate::{
     Error, Lake, Layer, Result,
-    schema::{LINEAGE, MODEL},
+    schema::{LINEAGE, MODEL, OPEN_QUARANTINE},
     state::{instant, integer, text},
 };
 use arrow::{
@@ -26,6 +26,18 @@ pub struct Run {
     pub files: Vec<RunFile>,
     /// Loads before counts were kept have none.
     pub tables: BTreeMap<String, RunCounts>,
+    /// The rules that records of this run broke, the most first.
+    pub rules: Vec<RunRule>,
+}
+
+/// How many records of a run broke a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RunRule {
+    pub rule: String,
+    pub table: String,
+    /// `error` or `warning`.
+    pub severity: String,
+    pub records: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -86,6 +98,7 @@ impl Lake {
             arrived_at: instant(batch, 1, row).unwrap_or_default(),
             files: Vec::new(),
             tables: BTreeMap::new(),
+            rules: Vec::new(),
         };
         let number = |batch: &RecordBatch, column, row| u64::try_from(integer(batch, column, row)).unwrap_or(0);
         let files = "SELECT run_id, arrived_at, source, file_sha256, bytes, records FROM raw_files ORDER BY source";
@@ -116,6 +129,22 @@ impl Lake {
                         unchanged: number(&batch, 7, row),
                     },
                 );
+            }
+        }
+        let rules =
+            "SELECT run_id, rule, table_name, severity, records FROM run_rules ORDER BY records DESC, table_name, rule";
+        for batch in self.clean_rows(rules).await? {
+            for row in 0..batch.num_rows() {
+                // A run that has rules has counts as well.
+                let Some(run) = text(&batch, 0, row).and_then(|id| runs.get_mut(&id)) else {
+                    continue;
+                };
+                run.rules.push(RunRule {
+                    rule: text(&batch, 1, row).unwrap_or_default(),
+                    table: text(&batch, 2, row).unwrap_or_default(),
+                    severity: text(&batch, 3, row).unwrap_or_default(),
+                    records: number(&batch, 4, row),
+                });
             }
         }
         let mut runs: Vec<Run> = runs.into_values().collect();
@@ -218,9 +247,10 @@ impl Lake {
     /// # Errors
     /// [`Error::Query`] when the clean layer cannot be read.
     pub async fn quarantine_counts(&self) -> Result<Vec<QuarantineCount>> {
-        let sql = "SELECT table_name, rule, count(*) FROM quarantine GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2";
+        let sql =
+            format!("SELECT table_name, rule, count(*) FROM ({OPEN_QUARANTINE}) GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2");
         let mut counts = Vec::new();
-        for batch in self.clean_rows(sql).await? {
+        for batch in self.clean_rows(&sql).await? {
             for row in 0..batch.num_rows() {
                 counts.push(QuarantineCount {
                     table: text(&batch, 0, row).unwrap_or_default(),

@@ -2,31 +2,50 @@
 //! Whatever it wrote without moving the pointer is undone by whoever takes the lease next.
 
 use crate::{
-    Error, Lake, Result, Snapshot, pointer,
+    Error, Lake, Result, Snapshot,
+    files::{self, Staged},
+    lease::Lease,
+    pointer::Pointer,
     schema::{Layer, TableDef},
     session,
 };
 use arrow::array::RecordBatch;
-use deltalake::{DeltaTable, protocol::SaveMode};
+use datafusion::execution::SendableRecordBatchStream;
+use deltalake::{
+    DeltaTable,
+    checkpoints::create_checkpoint,
+    kernel::{
+        Action,
+        transaction::{CommitData, TransactionError},
+    },
+    logstore::CommitOrBytes,
+    protocol::{DeltaOperation, SaveMode},
+};
+use futures::{StreamExt as _, TryStreamExt as _};
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{File, OpenOptions, TryLockError},
-    io::{Read as _, Seek as _, Write as _},
     time::Duration,
 };
-use tracing::{info, warn};
+use tracing::info;
 
-/// How often a waiting writer looks whether the lease is free.
-const LEASE_POLL: Duration = Duration::from_millis(100);
+/// How many snapshots of a layer are kept, the current one among them. Their files stay, so that `--as-of` can read
+/// them; older ones are forgotten at each publication, and their files go with the next vacuum.
+pub const KEPT_SNAPSHOTS: usize = 10;
 
-/// The right to write, held until it is dropped. The lock is the operating system's, so that it ends with the
-/// process, however that ends.
+/// A table's log is summed up after this many commits: without it, opening a table reads them all.
+const CHECKPOINT_COMMITS: i64 = 50;
+
+/// How many tables are opened at once. In a bucket each takes several round trips.
+pub(crate) const OPEN_AT_ONCE: usize = 16;
+
+/// The right to write, held until it is dropped. Another writer finds it taken; one that dies loses it, in a folder at
+/// once and in a bucket when it has not renewed it for 30 seconds.
 #[derive(Debug)]
 pub struct Writer {
-    lake: Lake,
-    tables: HashMap<(Layer, &'static str), DeltaTable>,
-    snapshots: HashMap<Layer, Snapshot>,
-    _lock: File,
+    pub(crate) lake: Lake,
+    pub(crate) tables: HashMap<(Layer, &'static str), DeltaTable>,
+    pub(crate) pointers: HashMap<Layer, Pointer>,
+    pub(crate) lease: Lease,
 }
 
 impl Lake {
@@ -37,58 +56,16 @@ impl Lake {
     /// [`Error::LeaseHeld`] when another process still holds it after `wait`; [`Error::Table`] when a table cannot
     /// be created or taken back.
     pub async fn writer(&self, wait: Duration) -> Result<Writer> {
-        let lock = self.take_lease(wait).await?;
         let mut writer = Writer {
             lake: self.clone(),
             tables: HashMap::new(),
-            snapshots: HashMap::new(),
-            _lock: lock,
+            pointers: HashMap::new(),
+            lease: self.inner.home.lease(wait).await?,
         };
         for layer in Layer::ALL {
             writer.recover(layer).await?;
         }
         Ok(writer)
-    }
-
-    async fn take_lease(&self, wait: Duration) -> Result<File> {
-        let path = self.root().join("writer.lock");
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(|e| Error::io("open", &path, e))?;
-        let mut waited = Duration::ZERO;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::Error(e)) => return Err(Error::io("lock", &path, e)),
-                Err(TryLockError::WouldBlock) if waited < wait => {
-                    tokio::time::sleep(LEASE_POLL).await;
-                    waited += LEASE_POLL;
-                }
-                Err(TryLockError::WouldBlock) => {
-                    let mut holder = String::new();
-                    // Only to say who it is; what cannot be read is left out.
-                    let _ = file.read_to_string(&mut holder);
-                    let holder = if holder.is_empty() {
-                        "another process".to_owned()
-                    } else {
-                        holder
-                    };
-                    return Err(Error::LeaseHeld {
-                        path: self.root().to_owned(),
-                        holder,
-                    });
-                }
-            }
-        }
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| write!(file, "process {} since {}", std::process::id(), jiff::Timestamp::now()))
-            .map_err(|e| Error::io("write", &path, e))?;
-        Ok(file)
     }
 }
 
@@ -99,55 +76,11 @@ impl Writer {
 
     /// The snapshot that this writer's changes will follow.
     pub fn snapshot(&self, layer: Layer) -> Snapshot {
-        self.snapshots.get(&layer).cloned().unwrap_or_default()
-    }
-
-    async fn recover(&mut self, layer: Layer) -> Result<()> {
-        let path = self.lake.pointer_path(layer);
-        let mut snapshot = pointer::read(&path)?;
-        let mut moved = false;
-        for def in layer.tables() {
-            let mut table = self.lake.open_or_create(layer, def).await?;
-            // What the pointer does not name was never published: the version that its creation made is empty.
-            let published = snapshot
-                .as_ref()
-                .and_then(|s| s.tables.get(def.name).copied())
-                .unwrap_or(0);
-            let head = head_of(&table);
-            if head > published {
-                warn!(
-                    layer = layer.name(),
-                    table = def.name,
-                    head,
-                    published,
-                    "taking back what was not published"
-                );
-                let version = u64::try_from(published).map_err(|_| Error::NegativeVersion {
-                    table: def.name.to_owned(),
-                    version: published,
-                })?;
-                let (restored, _) = table
-                    .restore()
-                    .with_version_to_restore(version)
-                    .await
-                    .map_err(|e| Error::table("restore", layer, def.name, e))?;
-                table = restored;
-                // The restored head has the published content under a new number. Naming it keeps the next writer
-                // from restoring it again.
-                if let Some(snapshot) = &mut snapshot {
-                    snapshot.tables.insert(def.name.to_owned(), head_of(&table));
-                    moved = true;
-                }
-            }
-            self.tables.insert((layer, def.name), table);
-        }
-        if let Some(snapshot) = snapshot {
-            if moved {
-                pointer::replace(&path, &snapshot)?;
-            }
-            self.snapshots.insert(layer, snapshot);
-        }
-        Ok(())
+        let pointer = self.pointers.get(&layer);
+        pointer
+            .and_then(|pointer| pointer.file.snapshot())
+            .cloned()
+            .unwrap_or_default()
     }
 
     fn def(&self, layer: Layer, table: &str) -> Result<&'static TableDef> {
@@ -157,7 +90,7 @@ impl Writer {
         })
     }
 
-    fn table(&self, layer: Layer, table: &str) -> Result<(&'static TableDef, DeltaTable)> {
+    pub(crate) fn table(&self, layer: Layer, table: &str) -> Result<(&'static TableDef, DeltaTable)> {
         let def = self.def(layer, table)?;
         let handle = self.tables.get(&(layer, def.name));
         let handle = handle.ok_or_else(|| Error::NoSuchTable {
@@ -173,7 +106,7 @@ impl Writer {
     /// [`Error::NoSuchTable`], [`Error::Query`].
     pub async fn read(&self, layer: Layer, table: &str) -> Result<Vec<RecordBatch>> {
         let (def, handle) = self.table(layer, table)?;
-        session::read_all(layer, def, &handle).await
+        session::read_all(&self.lake, layer, def, &handle).await
     }
 
     /// The layer as this writer sees it: its tables at their newest versions, published or not. It has no id.
@@ -189,41 +122,161 @@ impl Writer {
         }
     }
 
-    /// Adds rows in one commit. The batches have the table's schema ([`TableDef::arrow_schema`]).
+    /// Adds rows in one commit. Columns are found by name, as [`crate::TableWriter::write`] does.
     ///
     /// # Errors
-    /// [`Error::NoSuchTable`], [`Error::Table`].
+    /// [`Error::NoSuchTable`], [`Error::Row`]; [`Error::NoSpace`], [`Error::ReadOnly`] and [`Error::Table`] when it
+    /// cannot be written; [`Error::LeaseLost`].
     pub async fn append(&mut self, layer: Layer, table: &str, rows: Vec<RecordBatch>) -> Result<()> {
-        self.write(layer, table, rows, SaveMode::Append).await
+        let staged = self.stage_all(layer, table, rows).await?;
+        self.append_staged(staged).await
     }
 
     /// Replaces all rows in one commit.
     ///
     /// # Errors
-    /// [`Error::NoSuchTable`], [`Error::Table`].
-    pub async fn replace(&mut self, layer: Layer, table: &str, mut rows: Vec<RecordBatch>) -> Result<()> {
-        if rows.is_empty() {
-            // The writer learns the schema from its input.
-            rows.push(RecordBatch::new_empty(self.def(layer, table)?.arrow_schema()));
-        }
-        self.write(layer, table, rows, SaveMode::Overwrite).await
+    /// As [`Writer::append`].
+    pub async fn replace(&mut self, layer: Layer, table: &str, rows: Vec<RecordBatch>) -> Result<()> {
+        let staged = self.stage_all(layer, table, rows).await?;
+        self.replace_staged(staged).await
     }
 
-    async fn write(&mut self, layer: Layer, table: &str, rows: Vec<RecordBatch>, mode: SaveMode) -> Result<()> {
-        let (def, handle) = self.table(layer, table)?;
-        let written = handle
-            .write(rows)
-            .with_save_mode(mode)
+    /// Adds the rows of a stream in one commit, in bounded memory, and says how many there were.
+    ///
+    /// # Errors
+    /// As [`Writer::append`]; [`Error::Query`] when the stream ends with an error. Then nothing is added.
+    pub async fn append_stream(&mut self, layer: Layer, table: &str, rows: SendableRecordBatchStream) -> Result<u64> {
+        let staged = self.stage_stream(layer, table, rows).await?;
+        let rows = staged.rows();
+        self.append_staged(staged).await?;
+        Ok(rows)
+    }
+
+    /// Replaces all rows by those of a stream in one commit, in bounded memory, and says how many there are now. The
+    /// stream may read the table's own published rows.
+    ///
+    /// # Errors
+    /// As [`Writer::append_stream`].
+    pub async fn replace_stream(&mut self, layer: Layer, table: &str, rows: SendableRecordBatchStream) -> Result<u64> {
+        let staged = self.stage_stream(layer, table, rows).await?;
+        let rows = staged.rows();
+        self.replace_staged(staged).await?;
+        Ok(rows)
+    }
+
+    async fn stage_all(&self, layer: Layer, table: &str, rows: Vec<RecordBatch>) -> Result<Staged> {
+        let mut writer = self.stage(layer, table)?;
+        for batch in &rows {
+            if let Err(e) = writer.write(batch).await {
+                writer.abort().await;
+                return Err(e);
+            }
+        }
+        writer.finish().await
+    }
+
+    /// Writes the rows of a stream to files of a table without committing them.
+    ///
+    /// # Errors
+    /// As [`Writer::append_stream`].
+    pub async fn stage_stream(&self, layer: Layer, table: &str, mut rows: SendableRecordBatchStream) -> Result<Staged> {
+        let mut writer = self.stage(layer, table)?;
+        while let Some(batch) = rows.next().await {
+            let written = match batch {
+                Ok(batch) => writer.write(&batch).await,
+                Err(e) => Err(Error::query(format!("make the rows of {}.{table}", layer.name()), e)),
+            };
+            if let Err(e) = written {
+                writer.abort().await;
+                return Err(e);
+            }
+        }
+        writer.finish().await
+    }
+
+    /// Adds what was staged to its table, in one commit.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`], [`Error::ReadOnly`] and [`Error::Table`] when it cannot be written; [`Error::LeaseLost`].
+    pub async fn append_staged(&mut self, staged: Staged) -> Result<()> {
+        let adds = staged.adds.into_iter().map(Action::Add).collect();
+        self.commit_files(staged.layer, staged.def, adds, SaveMode::Append)
             .await
-            .map_err(|e| Error::table("write", layer, def.name, e))?;
-        self.tables.insert((layer, def.name), written);
+    }
+
+    /// Replaces all rows of its table by what was staged, in one commit.
+    ///
+    /// # Errors
+    /// As [`Writer::append_staged`].
+    pub async fn replace_staged(&mut self, staged: Staged) -> Result<()> {
+        let (_, table) = self.table(staged.layer, staged.def.name)?;
+        let failed = |e| Error::table("read", staged.layer, staged.def.name, e);
+        let mut actions: Vec<Action> = table
+            .snapshot()
+            .map_err(failed)?
+            .snapshot()
+            .file_views(table.log_store().as_ref(), None)
+            .map_ok(|file| Action::Remove(file.remove_action(true)))
+            .try_collect()
+            .await
+            .map_err(failed)?;
+        actions.extend(staged.adds.into_iter().map(Action::Add));
+        self.commit_files(staged.layer, staged.def, actions, SaveMode::Overwrite)
+            .await
+    }
+
+    /// One commit to one table, exactly after the version that this writer knows. deltalake's own commit would put
+    /// itself behind a version that came in between; here that can only be a writer that has lost its lease.
+    pub(crate) async fn commit_files(
+        &mut self,
+        layer: Layer,
+        def: &'static TableDef,
+        mut actions: Vec<Action>,
+        mode: SaveMode,
+    ) -> Result<()> {
+        let (_, mut table) = self.table(layer, def.name)?;
+        let failed = |e| Error::table("write", layer, def.name, e);
+        if let Some(columns) = files::evolve(layer, def, &table)? {
+            actions.insert(0, columns);
+        }
+        if actions.is_empty() {
+            return Ok(());
+        }
+        self.lease.check()?;
+        let operation = DeltaOperation::Write {
+            mode,
+            partition_by: None,
+            predicate: None,
+        };
+        let log = CommitData::new(actions, operation, std::collections::HashMap::new(), Vec::new())
+            .get_bytes()
+            .map_err(|e| failed(e.into()))?;
+        let version = table.version().map_or(0, |version| version + 1);
+        table
+            .log_store()
+            .write_commit_entry(version, CommitOrBytes::LogBytes(log), uuid::Uuid::new_v4())
+            .await
+            .map_err(|e| match e {
+                TransactionError::VersionAlreadyExists(_) => Error::LeaseLost {
+                    place: self.lake.location(),
+                },
+                e => failed(e.into()),
+            })?;
+        table.update_incremental(Some(version)).await.map_err(failed)?;
+        if (head_of(&table) + 1) % CHECKPOINT_COMMITS == 0 {
+            create_checkpoint(&table, None).await.map_err(failed)?;
+        }
+        self.tables.insert((layer, def.name), table);
         Ok(())
     }
 
-    /// Makes what was written to `layer` current, all of it at once, under the given id.
+    /// Makes what was written to `layer` current, all of it at once, under the given id. In a folder everything is on
+    /// the disk before the pointer moves. The snapshot before it is kept, with those before that, as many as
+    /// [`KEPT_SNAPSHOTS`] says.
     ///
     /// # Errors
-    /// [`Error::Io`] when the pointer cannot be replaced; then nothing has changed for readers.
+    /// [`Error::Io`], [`Error::Store`], [`Error::NoSpace`], [`Error::ReadOnly`] when the pointer cannot be replaced,
+    /// [`Error::LeaseLost`] when another writer has taken over. Then nothing has changed for readers.
     pub fn commit(
         &mut self,
         layer: Layer,
@@ -231,17 +284,23 @@ impl Writer {
         published_at: jiff::Timestamp,
         fingerprints: BTreeMap<String, String>,
     ) -> Result<Snapshot> {
-        let tables = self.heads(layer).tables;
         let snapshot = Snapshot {
             id,
             published_at: published_at.to_string(),
-            tables,
+            tables: self.heads(layer).tables,
             fingerprints,
         };
-        pointer::replace(&self.lake.pointer_path(layer), &snapshot)?;
+        self.move_pointer(layer, snapshot.clone(), KEPT_SNAPSHOTS)?;
         info!(layer = layer.name(), id = snapshot.id, "moved the pointer");
-        self.snapshots.insert(layer, snapshot.clone());
         Ok(snapshot)
+    }
+
+    pub(crate) fn move_pointer(&mut self, layer: Layer, snapshot: Snapshot, keep: usize) -> Result<()> {
+        self.lease.check()?;
+        let read = self.pointers.entry(layer).or_default();
+        let file = read.file.followed_by(snapshot, keep);
+        *read = self.lake.inner.home.replace_pointer(layer, read, file)?;
+        Ok(())
     }
 }
 
@@ -251,7 +310,7 @@ pub fn new_id(at: jiff::Timestamp) -> String {
     format!("{}-{}", at.strftime("%Y%m%dT%H%M%SZ"), &random[..6])
 }
 
-fn head_of(table: &DeltaTable) -> i64 {
+pub(crate) fn head_of(table: &DeltaTable) -> i64 {
     table
         .version()
         .and_then(|version| i64::try_from(version).ok())

@@ -26,6 +26,8 @@ pub struct TableInfo {
 pub struct Warehouse {
     lake: Lake,
     limits: Limits,
+    /// None: the newest one, whichever that is when a statement begins.
+    pinned: Option<Snapshot>,
     open: Arc<Mutex<Option<(Snapshot, SessionContext)>>>,
 }
 
@@ -38,7 +40,17 @@ impl Warehouse {
         Warehouse {
             lake,
             limits,
+            pinned: None,
             open: Arc::new(Mutex::new(None)),
+        }
+    }
+
+    /// The same warehouse, on this snapshot instead of the newest one.
+    pub fn at(self, snapshot: Snapshot) -> Warehouse {
+        Warehouse {
+            pinned: Some(snapshot),
+            open: Arc::new(Mutex::new(None)),
+            ..self
         }
     }
 
@@ -194,10 +206,13 @@ impl Warehouse {
         QueryResult::texts(&names, rows.collect())
     }
 
-    /// The session over the newest snapshot. The pointer is read for every statement; tables are opened only when
+    /// The session over the pinned or the newest snapshot. The pointer is read for every statement; tables are opened only when
     /// it moved.
     async fn session(&self) -> Result<SessionContext, RedshiftError> {
-        let snapshot = self.lake.snapshot()?.unwrap_or_default();
+        let snapshot = match &self.pinned {
+            Some(snapshot) => snapshot.clone(),
+            None => self.lake.snapshot()?.unwrap_or_default(),
+        };
         {
             let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some((current, session)) = open.as_ref()

@@ -1,33 +1,49 @@
-//! Makes `concert_dw` out of the clean layer and publishes it: copies the model's tables, lists the values that the
-//! catalogue's dimensions take, and says how far the data reaches. What is published is a function of the clean rows,
-//! the catalogue and the day; publishing the same again changes nothing, not even the snapshot's id.
+//! Makes `concert_dw` out of the clean layer and publishes it: copies the model's tables, builds the marts, lists the
+//! values that the catalogue's dimensions take, says how far the data reaches, and checks all of it before the pointer
+//! moves. What is published is a function of the clean rows, the catalogue and the day; publishing the same again
+//! changes nothing, not even the snapshot's id.
 //!
-//! Linking duplicates and marts are not here yet: a table is copied as it is, in the order of its key.
+//! Linking duplicates is not here yet: a table is copied as it is.
 
 mod content;
 mod error;
+mod gates;
+mod marts;
+mod publication;
 mod values;
 
-pub use error::{Error, Result};
+pub use error::{Breach, Error, Result};
+pub use gates::{Dangling, REFERENCES, Reference, dangling, marts as mart_breaches};
 pub use values::collect as catalogue_values;
 
-use crate::content::{day_column, fingerprint, instants, rows};
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use crate::{
+    content::{Digest, frame, number},
+    publication::Publication,
+};
 use concert_contract::catalogue::Catalogue;
 use concert_lake::{
     Lake, Layer, Snapshot, Writer, new_id,
     schema::{CATALOGUE_VALUES, MODEL, PUBLICATION, TableDef},
 };
-use datafusion::prelude::SessionContext;
+use datafusion::{execution::SendableRecordBatchStream, prelude::SessionContext};
+use futures::StreamExt as _;
 use jiff::{Timestamp, civil::Date};
 use sha2::{Digest as _, Sha256};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 /// Goes up when the way from clean to published changes, so that the next publication makes the tables anew.
-const METHOD: u32 = 1;
+const METHOD: u32 = 2;
 
 /// The name under which a snapshot keeps the hash of its inputs; no table has it.
 const INPUTS: &str = "(inputs)";
+
+/// The name under which it keeps the id of the clean snapshot that it was made from.
+const CLEAN: &str = "(clean)";
+
+/// The largest table that others refer to, and up to how many of its rows the references are looked up in memory: some
+/// 100 bytes for each. Beyond that both sides are sorted, which is slower and goes through temporary files.
+const CUSTOMERS: &str = "customers";
+const MAX_HASHED_ROWS: u64 = 4_000_000;
 
 #[derive(Clone, Copy, Debug)]
 pub struct PublishOptions {
@@ -42,7 +58,7 @@ pub struct PublishOptions {
 ///
 /// # Errors
 /// [`Error::Lake`] when a table cannot be read or written, [`Error::Catalogue`] when the catalogue names a table or a
-/// column that is not there. Nothing is published then.
+/// column that is not there, [`Error::Gates`] when what was made does not hold. Nothing is published then.
 pub async fn publish(lake: &Lake, catalogue: &Catalogue, options: &PublishOptions) -> Result<Snapshot> {
     let mut writer = lake.writer(options.wait).await?;
     let before = writer.snapshot(Layer::ConcertDw);
@@ -50,44 +66,82 @@ pub async fn publish(lake: &Lake, catalogue: &Catalogue, options: &PublishOption
     if before.fingerprints.get(INPUTS) == Some(&inputs) {
         return Ok(before);
     }
-    let mut fingerprints = BTreeMap::from([(INPUTS.to_owned(), inputs)]);
-    let mut changed = before.id.is_empty();
+    let now = Timestamp::now();
+    let mut fingerprints = BTreeMap::from([
+        (INPUTS.to_owned(), inputs),
+        (CLEAN.to_owned(), writer.snapshot(Layer::Clean).id),
+    ]);
 
-    for table in &MODEL {
-        changed |= copy(&mut writer, table, &before, &mut fingerprints).await?;
-    }
+    let copied = copy(&mut writer, &before, &mut fingerprints).await?;
+    let made = marts::build(&mut writer, &before, &mut fingerprints, options.today, now).await?;
 
     let session = lake.session(&writer.heads(Layer::ConcertDw)).await?;
     let values = values::collect(&session, catalogue).await?;
-    changed |= write_changed(&mut writer, &CATALOGUE_VALUES, values, &before, &mut fingerprints).await?;
+    let mut digest = Digest::new(&CATALOGUE_VALUES);
+    digest
+        .add(&values)
+        .map_err(|source| Error::query("catalogue_values", source))?;
+    let fingerprint = format!("{METHOD} {}", digest.fingerprint());
+    let values_changed = before.fingerprints.get(CATALOGUE_VALUES.name) != Some(&fingerprint);
+    fingerprints.insert(CATALOGUE_VALUES.name.to_owned(), fingerprint);
+    if values_changed {
+        writer
+            .replace(Layer::ConcertDw, CATALOGUE_VALUES.name, vec![values])
+            .await?;
+    }
 
     // The publication speaks of the tables as they are now, the values among them.
     let session = lake.session(&writer.heads(Layer::ConcertDw)).await?;
-    let mut states = Vec::new();
-    for table in Layer::ConcertDw
-        .tables()
-        .iter()
-        .filter(|table| table.name != PUBLICATION.name)
-    {
-        states.push(state_of(&session, table, options.today).await?);
-    }
-    let content = format!("{METHOD} {states:?}");
-    changed |= before.fingerprints.get(PUBLICATION.name) != Some(&content);
+    let publication = Publication::of(&session, options.today).await?;
+    let content = publication.fingerprint();
+    let changed = before.id.is_empty()
+        || !copied.is_empty()
+        || !made.is_empty()
+        || values_changed
+        || before.fingerprints.get(PUBLICATION.name) != Some(&content);
     if !changed {
-        return Ok(before);
+        return remember(&mut writer, before, fingerprints);
     }
+    check(&writer, &session, &publication, copied, made).await?;
 
-    let now = Timestamp::now();
     let id = new_id(now);
     fingerprints.insert(PUBLICATION.name.to_owned(), content);
     writer
-        .replace(
-            Layer::ConcertDw,
-            PUBLICATION.name,
-            vec![publication(&states, &id, now)?],
-        )
+        .replace(Layer::ConcertDw, PUBLICATION.name, vec![publication.batch(&id, now)?])
         .await?;
     Ok(writer.commit(Layer::ConcertDw, id, now, fingerprints)?)
+}
+
+/// The tables of the clean layer whose rows are newer than the published ones: those that [`publish`] would look at.
+pub fn unpublished(clean: &Snapshot, published: &Snapshot) -> Vec<&'static str> {
+    // The tables of a snapshot get other versions when their files are put together, and it stays the same one.
+    if published.fingerprints.get(CLEAN) == Some(&clean.id) {
+        return Vec::new();
+    }
+    let is_behind = |table: &&TableDef| {
+        clean.tables.get(table.name).is_some_and(|version| {
+            let seen = format!("{METHOD} {}", from_clean(*version));
+            let known = published.fingerprints.get(table.name);
+            !known.is_some_and(|fingerprint| fingerprint.starts_with(&seen))
+        })
+    };
+    MODEL.iter().filter(is_behind).map(|table| table.name).collect()
+}
+
+/// Where a table's rows came from, as its fingerprint says it between the method and the content.
+fn from_clean(version: i64) -> String {
+    format!("clean@{version} ")
+}
+
+/// Keeps what was found out about inputs that changed and gave the same content, so that it is not found out again: the
+/// snapshot stays the one that it is.
+fn remember(writer: &mut Writer, before: Snapshot, fingerprints: BTreeMap<String, String>) -> Result<Snapshot> {
+    match before.published_at.parse::<Timestamp>() {
+        Ok(at) if before.fingerprints != fingerprints => {
+            Ok(writer.commit(Layer::ConcertDw, before.id, at, fingerprints)?)
+        }
+        _ => Ok(before),
+    }
 }
 
 /// Everything that a publication is a function of, in one hash. Other inputs may still give the same content.
@@ -101,132 +155,119 @@ fn inputs(clean: &Snapshot, catalogue: &Catalogue, today: Date) -> Result<String
     Ok(content::hex(&hash.finalize()))
 }
 
-/// Copies a clean table, without its lineage, if its rows are others than those that are published.
+/// Copies the clean tables, without their lineage, whose rows are others than those that are published. Returns what was
+/// seen of each that was written.
 async fn copy(
     writer: &mut Writer,
-    table: &TableDef,
     before: &Snapshot,
     fingerprints: &mut BTreeMap<String, String>,
-) -> Result<bool> {
+) -> Result<Vec<Digest>> {
     let clean = writer.snapshot(Layer::Clean);
-    let Some(version) = clean.tables.get(table.name) else {
-        return Ok(false);
-    };
-    // The version tells at once that nothing happened; the hash tells that what happened changed nothing here, as
-    // when only lineage moved.
-    let seen = format!("{METHOD} clean@{version} ");
-    if let Some(fingerprint) = before.fingerprints.get(table.name).filter(|f| f.starts_with(&seen)) {
-        fingerprints.insert(table.name.to_owned(), fingerprint.clone());
-        return Ok(false);
-    }
-    let session = writer.lake().layer_session(Layer::Clean, &clean).await?;
-    let columns: Vec<&str> = table.columns().iter().map(|column| column.name).collect();
-    let sql = format!(
-        "SELECT {} FROM {} ORDER BY {}",
-        columns.join(", "),
-        table.name,
-        table.key.join(", ")
-    );
-    let batches = rows(&session, &sql).await?;
-    let hash = fingerprint(&batches)?;
-    fingerprints.insert(table.name.to_owned(), format!("{seen}{hash}"));
-    if before.fingerprints.get(table.name).is_some_and(|f| f.ends_with(&hash)) {
-        return Ok(false);
-    }
-    let schema = match Layer::ConcertDw.table(table.name) {
-        Some(published) => published.arrow_schema(),
-        None => return Ok(false),
-    };
-    let batches = batches
-        .into_iter()
-        .map(|batch| RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|source| Error::Arrow {
-            table: table.name,
-            source,
-        })?;
-    writer.replace(Layer::ConcertDw, table.name, batches).await?;
-    Ok(true)
-}
-
-async fn write_changed(
-    writer: &mut Writer,
-    table: &TableDef,
-    batch: RecordBatch,
-    before: &Snapshot,
-    fingerprints: &mut BTreeMap<String, String>,
-) -> Result<bool> {
-    let hash = format!("{METHOD} {}", fingerprint(std::slice::from_ref(&batch))?);
-    let changed = before.fingerprints.get(table.name) != Some(&hash);
-    if changed {
-        writer.replace(Layer::ConcertDw, table.name, vec![batch]).await?;
-    }
-    fingerprints.insert(table.name.to_owned(), hash);
-    Ok(changed)
-}
-
-/// One row of `publication`, without what differs from run to run.
-#[derive(Debug)]
-struct TableState {
-    table: &'static str,
-    rows: i64,
-    /// Days since 1970-01-01.
-    first_day: Option<i32>,
-    last_complete_day: Option<i32>,
-    filled_columns: Vec<&'static str>,
-}
-
-/// Counts a table's rows and values in one pass.
-async fn state_of(session: &SessionContext, table: &'static TableDef, today: Date) -> Result<TableState> {
-    let mut select = vec!["count(*)".to_owned()];
-    if let Some(day) = table.day {
-        select.push(format!("CAST(min({day}) AS DATE)"));
-        // A concert's day is complete when a concert took place on it. Of what is recorded as it comes in, today is
-        // still open.
-        let complete = match table.column("status") {
-            Some(_) => format!("status = 'completed' AND CAST({day} AS DATE) <= DATE '{today}'"),
-            None => format!("CAST({day} AS DATE) < DATE '{today}'"),
+    let mut session = None;
+    let mut copied = Vec::new();
+    for table in &MODEL {
+        let (Some(version), Some(table)) = (clean.tables.get(table.name), Layer::ConcertDw.table(table.name)) else {
+            continue;
         };
-        select.push(format!("CAST(max(CASE WHEN {complete} THEN {day} END) AS DATE)"));
+        // The version tells at once that nothing happened; the content tells that what happened changed nothing here,
+        // as when only lineage moved.
+        let seen = format!("{METHOD} {}", from_clean(*version));
+        let known = before.fingerprints.get(table.name);
+        if let Some(fingerprint) = known.filter(|fingerprint| fingerprint.starts_with(&seen)) {
+            fingerprints.insert(table.name.to_owned(), fingerprint.clone());
+            continue;
+        }
+        let session = match &session {
+            Some(session) => session,
+            None => session.insert(writer.lake().layer_session(Layer::Clean, &clean).await?),
+        };
+        // The content's hash begins with the number of rows, which is known without reading them.
+        if let Some(published) = known.and_then(|fingerprint| fingerprint.rsplit(' ').next())
+            && let Some((rows, _)) = published.split_once('-')
+            && rows.parse() == Ok(number(session, &format!("SELECT count(*) FROM {}", table.name)).await?)
+        {
+            let mut digest = Digest::new(table);
+            let mut rows = stream(session, table).await?;
+            while let Some(batch) = rows.next().await {
+                batch
+                    .and_then(|batch| digest.add(&batch))
+                    .map_err(|source| Error::query(table.name, source))?;
+            }
+            if digest.fingerprint() == published {
+                fingerprints.insert(table.name.to_owned(), format!("{seen}{published}"));
+                continue;
+            }
+        }
+        let rows = stream(session, table).await?;
+        let digest = write(writer, table, rows).await?;
+        fingerprints.insert(table.name.to_owned(), format!("{seen}{}", digest.fingerprint()));
+        copied.push(digest);
     }
-    select.extend(table.columns().iter().map(|column| format!("count({})", column.name)));
-    let sql = format!("SELECT {} FROM {}", select.join(", "), table.name);
-    let batches = rows(session, &sql).await?;
-    let count = |column: usize| batches.first().map_or(0, |batch| content::integer(batch, column, 0));
-    let day = |column: usize| batches.first().and_then(|batch| day_column(batch, column, 0));
-    let days = if table.day.is_some() { 2 } else { 0 };
-    Ok(TableState {
-        table: table.name,
-        rows: count(0),
-        first_day: if days > 0 { day(1) } else { None },
-        last_complete_day: if days > 0 { day(2) } else { None },
-        filled_columns: table
-            .columns()
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| count(1 + days + index) > 0)
-            .map(|(_, column)| column.name)
-            .collect(),
-    })
+    Ok(copied)
 }
 
-fn publication(states: &[TableState], id: &str, now: Timestamp) -> Result<RecordBatch> {
-    let filled = states
-        .iter()
-        .map(|state| serde_json::to_string(&state.filled_columns))
-        .collect::<Result<Vec<String>, _>>()
-        .map_err(|source| Error::Json { source })?;
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from(vec![id; states.len()])),
-        Arc::new(instants(now, states.len())),
-        Arc::new(StringArray::from_iter_values(states.iter().map(|state| state.table))),
-        Arc::new(Int64Array::from_iter_values(states.iter().map(|state| state.rows))),
-        content::days(states.iter().map(|state| state.first_day)),
-        content::days(states.iter().map(|state| state.last_complete_day)),
-        Arc::new(StringArray::from(filled)),
-    ];
-    RecordBatch::try_new(PUBLICATION.arrow_schema(), columns).map_err(|source| Error::Arrow {
-        table: PUBLICATION.name,
-        source,
-    })
+/// A table's rows with the columns that are published.
+async fn stream(session: &SessionContext, table: &TableDef) -> Result<SendableRecordBatchStream> {
+    let columns: Vec<&str> = table.columns().iter().map(|column| column.name).collect();
+    let sql = format!("SELECT {} FROM {}", columns.join(", "), table.name);
+    let frame = frame(session, &sql).await?;
+    frame
+        .execute_stream()
+        .await
+        .map_err(|source| Error::query(&sql, source))
+}
+
+/// Replaces a published table by a stream of rows, which it looks at on their way.
+async fn write(writer: &mut Writer, table: &'static TableDef, mut rows: SendableRecordBatchStream) -> Result<Digest> {
+    let mut digest = Digest::new(table);
+    let mut staged = writer.stage(Layer::ConcertDw, table.name)?;
+    while let Some(batch) = rows.next().await {
+        let seen = batch.and_then(|batch| digest.add(&batch).map(|()| batch));
+        let written = match seen {
+            Ok(batch) => staged.write(&batch).await.map_err(Error::from),
+            Err(source) => Err(Error::query(table.name, source)),
+        };
+        if let Err(error) = written {
+            staged.abort().await;
+            return Err(error);
+        }
+    }
+    let staged = staged.finish().await?;
+    writer.replace_staged(staged).await?;
+    Ok(digest)
+}
+
+/// The gates: everything that was written is looked at once more before it is published.
+async fn check(
+    writer: &Writer,
+    session: &SessionContext,
+    publication: &Publication,
+    mut copied: Vec<Digest>,
+    mut made: Vec<Digest>,
+) -> Result<()> {
+    let mut breaches = Vec::new();
+    for digest in copied.iter_mut().chain(&mut made) {
+        let written_rows = publication.rows(digest.table().name);
+        breaches.extend(gates::table(session, digest, written_rows).await?);
+    }
+    if !copied.is_empty() {
+        let (lake, clean) = (writer.lake(), writer.snapshot(Layer::Clean));
+        let changed = |name: &str| copied.iter().any(|digest| digest.table().name == name);
+        breaches.extend(if publication.rows(CUSTOMERS) > MAX_HASHED_ROWS {
+            let session = lake
+                .batch_session(Layer::ConcertDw, &writer.heads(Layer::ConcertDw))
+                .await?;
+            gates::references(&lake.batch_session(Layer::Clean, &clean).await?, &session, changed).await?
+        } else {
+            gates::references(&lake.layer_session(Layer::Clean, &clean).await?, session, changed).await?
+        });
+    }
+    if !made.is_empty() {
+        breaches.extend(gates::marts(session).await?);
+    }
+    if breaches.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Gates(breaches))
+    }
 }

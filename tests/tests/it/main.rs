@@ -2,6 +2,8 @@
 
 mod browser;
 mod conformance;
+mod faults;
+mod lake;
 mod runtimes;
 mod support;
 mod upstream;

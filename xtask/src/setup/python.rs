@@ -1,4 +1,4 @@
-//! A Python environment with boto3, AWS's own client, for the wire tests.
+//! A Python environment with boto3, AWS's own client, for the wire tests, and moto, which stands for S3.
 
 use std::{fs, process::Command};
 
@@ -47,7 +47,7 @@ pub fn ensure(context: &Context) -> Result<()> {
 /// Whether the environment has the pinned packages.
 pub fn ready(context: &Context) -> bool {
     key(context).is_ok_and(|key| context.stamp("python") == key)
-        && output(Command::new(context.python()).args(["-c", "import boto3"])).is_ok()
+        && output(Command::new(context.python()).args(["-c", "import boto3, moto.moto_server.werkzeug_app"])).is_ok()
 }
 
 fn key(context: &Context) -> Result<String> {

@@ -48,7 +48,11 @@ pub async fn run(home: &Path, options: Options) -> Result<()> {
         .then(tempfile::tempdir)
         .transpose()
         .context("cannot make a temporary folder")?;
-    let lake = open_lake(scratch.as_ref().map_or(home, |folder| folder.path()))?;
+    let lake = match &scratch {
+        // What is kept in memory has nothing to do with the lake that settings name.
+        Some(folder) => Lake::open(folder.path())?,
+        None => open_lake(home)?,
+    };
     let listener = bind(&options.shared.host, options.port).await?;
     let url = url_of(&listener)?;
     let server = tokio::spawn(serve(listener, lake, &options.shared)?);

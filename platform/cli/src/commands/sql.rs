@@ -15,10 +15,20 @@ pub struct Options {
     /// One SELECT in Redshift's dialect, over the schema concert_dw
     #[arg(value_name = "SQL")]
     statement: String,
+    /// Read the snapshot that was current then: a time (RFC 3339), a date (its end, UTC), or a snapshot's id
+    #[arg(long, value_name = "TIME|SNAPSHOT")]
+    as_of: Option<String>,
 }
 
 pub async fn run(home: &Path, output: &Output, options: Options) -> Result<()> {
-    let warehouse = Warehouse::new(open_lake(home)?);
+    let lake = open_lake(home)?;
+    let warehouse = match &options.as_of {
+        Some(asked) => {
+            let snapshot = lake.snapshot_at(asked)?;
+            Warehouse::new(lake).at(snapshot)
+        }
+        None => Warehouse::new(lake),
+    };
     let table = warehouse
         .execute(&options.statement, &[])
         .await?

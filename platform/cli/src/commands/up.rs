@@ -6,7 +6,7 @@
 use super::{
     aws::{self, Shared},
     ingest::{WRITER_WAIT, currency, progress, summary},
-    open_lake, take_in,
+    open_lake, rules, take_in,
 };
 use crate::{home, output::write_line, page};
 use anyhow::{Context, Result, bail};
@@ -67,6 +67,7 @@ pub async fn run(home: &Path, options: Options) -> Result<()> {
                 wait: WRITER_WAIT,
                 progress: Some(progress()),
             },
+            &rules(None)?,
         )
         .await?;
         eprintln!("{}", summary(&report));

@@ -1,8 +1,6 @@
-//! `cargo xtask bench`: what can be measured on this machine today.
-//!
 //! The sizes of what is sent to a browser or put on an edge, and how fast the whole answers that it is well.
 
-use std::{fs, io::Write as _, process::ExitCode, time::Instant};
+use std::{fs, io::Write as _, time::Instant};
 
 use anyhow::{Result, bail};
 use flate2::{Compression, write::GzEncoder};
@@ -18,11 +16,11 @@ use crate::{
 /// Enough for a steady median, in about a second.
 const HEALTH_REQUESTS: usize = 500;
 
-/// Runs the command.
+/// Builds what is measured and prints the figures.
 ///
 /// # Errors
 /// The first step that failed.
-pub fn command(context: &Context) -> Result<ExitCode> {
+pub fn measure(context: &Context) -> Result<()> {
     setup::ensure(context, &[Part::Wasm, Part::Node])?;
     bundle::bundle(context)?;
     worker::build(context)?;
@@ -41,9 +39,7 @@ pub fn command(context: &Context) -> Result<ExitCode> {
         let name = path.strip_prefix(&context.cache).unwrap_or(&path).display().to_string();
         println!("{name:<44}{:>12}{:>12}", bytes.len(), gzip.finish()?.len());
     }
-    health(context)?;
-    eprintln!("Next: `cargo xtask test` compares behaviour; sizes are for reading.");
-    Ok(ExitCode::SUCCESS)
+    health(context)
 }
 
 /// Times `GET /api/health` of a running `concert up`, one after the other on this machine.

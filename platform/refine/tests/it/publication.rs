@@ -1,104 +1,13 @@
 //! What a publication promises: it says what is there, it is weighed by what refers to it, and it changes only when
 //! the data does.
 
-use concert_contract::{api::DataState, catalogue::Catalogue, catalogue::CatalogueValue, money::Currency};
-use concert_ingest::{IngestOptions, IngestReport, ingest};
-use concert_lake::{Lake, Layer, Snapshot};
-use concert_refine::{Error, PublishOptions, publish};
-use jiff::civil::{Date, date};
+use crate::support::{Bench, TODAY, catalogue, generated};
+use concert_contract::money::Currency;
+use concert_ingest::{IngestOptions, ingest};
+use concert_lake::{Layer, OptimizeOptions};
+use concert_refine::{Error, PublishOptions, publish, unpublished};
+use jiff::civil::date;
 use std::{path::Path, time::Duration};
-use tempfile::TempDir;
-
-const TODAY: Date = date(2024, 6, 10);
-
-fn catalogue() -> Catalogue {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/contract/catalogues/concert_dw.toml");
-    Catalogue::from_toml(&std::fs::read_to_string(path).expect("there")).expect("reads")
-}
-
-struct Bench {
-    _home: TempDir,
-    data: TempDir,
-    lake: Lake,
-}
-
-impl Bench {
-    fn new() -> Bench {
-        let home = tempfile::tempdir().expect("a folder");
-        let lake = Lake::open(home.path()).expect("opens");
-        Bench {
-            _home: home,
-            data: tempfile::tempdir().expect("a folder"),
-            lake,
-        }
-    }
-
-    fn file(&self, name: &str, content: &str) {
-        std::fs::write(self.data.path().join(name), content).expect("writes");
-    }
-
-    fn world(&self) {
-        self.file(
-            "artists.csv",
-            "artist_id,name,genre\na1,Ann,jazz\na2,Bob,jazz\na3,Cy,pop\n",
-        );
-        self.file(
-            "venues.csv",
-            "venue_id,name,city,country\nv1,Hall,Ulm,DE\nv2,Paradise,Boston,US\nv3,Paradise,Ulm,DE\nv4,Empty,Ulm,DE\n",
-        );
-        self.file(
-            "concerts.csv",
-            "concert_id,artist_id,venue_id,event_date,total_attendance,revenue,currency,status\n\
-             c1,a1,v1,2024-06-01,10,100,EUR,\n\
-             c2,a1,v2,2024-06-05,20,200,EUR,\n\
-             c3,a2,v2,2024-06-08,,,USD,cancelled\n\
-             c4,a1,v3,2024-07-01,,,GBP,\n",
-        );
-        self.file(
-            "concert_prices.csv",
-            "concert_id,tier,price,currency\nc1,door,10,EUR\nc4,door,12,GBP\n",
-        );
-    }
-
-    async fn load(&self) -> IngestReport {
-        let options = IngestOptions {
-            files: vec![self.data.path().to_owned()],
-            mapping: None,
-            today: TODAY,
-            currency: Currency::USD,
-            wait: Duration::ZERO,
-            progress: None,
-        };
-        ingest(&self.lake, &options).await.expect("loads")
-    }
-
-    async fn publish(&self, today: Date) -> Snapshot {
-        publish(
-            &self.lake,
-            &catalogue(),
-            &PublishOptions {
-                today,
-                wait: Duration::ZERO,
-            },
-        )
-        .await
-        .expect("publishes")
-    }
-
-    async fn state(&self) -> DataState {
-        self.lake.data_state().await.expect("reads")
-    }
-
-    /// `value/label/weight` of a dimension, the heaviest first.
-    async fn values(&self, dimension: &str) -> Vec<String> {
-        let values: Vec<CatalogueValue> = self.lake.catalogue_values().await.expect("reads");
-        values
-            .iter()
-            .filter(|value| value.dimension == dimension)
-            .map(|value| format!("{}/{}/{}", value.value, value.label, value.weight))
-            .collect()
-    }
-}
 
 #[tokio::test]
 async fn an_empty_lake_can_be_published() {
@@ -182,12 +91,24 @@ async fn publishing_the_same_again_changes_nothing() {
         first,
         "a load that changes nothing changes no publication"
     );
-    // A day later the same data is as complete as before.
-    assert_eq!(bench.publish(date(2024, 6, 11)).await, first);
+    // A day later the same data is as complete as before: only the hash of the inputs is another one.
+    let later = bench.publish(date(2024, 6, 11)).await;
+    assert_eq!(
+        (&later.id, &later.published_at, &later.tables),
+        (&first.id, &first.published_at, &first.tables)
+    );
+    assert_eq!(bench.publish(date(2024, 6, 11)).await, later);
 
     bench.file("artists.csv", "artist_id,name,genre\na3,Cy,folk\n");
     bench.load().await;
+    let clean = bench
+        .lake
+        .layer_snapshot(Layer::Clean)
+        .expect("reads")
+        .expect("is there");
+    assert_eq!(unpublished(&clean, &later), ["artists", "artist_genres"]);
     let second = bench.publish(TODAY).await;
+    assert_eq!(unpublished(&clean, &second), [""; 0]);
     assert_ne!(second.id, first.id);
     assert_ne!(second.tables["artists"], first.tables["artists"]);
     assert_eq!(
@@ -223,15 +144,7 @@ async fn a_catalogue_of_other_tables_is_refused_and_the_old_snapshot_stays() {
 #[tokio::test]
 async fn a_generated_world_is_published_whole() {
     let bench = Bench::new();
-    let options = concert_generate::GenerateOptions {
-        artists: 60,
-        venues: 40,
-        concerts: 300,
-        sales: 1_000,
-        seed: 42,
-        as_of: TODAY,
-        out: bench.data.path().to_owned(),
-    };
+    let options = generated(bench.data.path(), 60, 40, 300, 1_000);
     let made = concert_generate::generate(&options).expect("makes a world");
     let report = bench.load().await;
     for (table, rows) in &made.tables {
@@ -278,4 +191,27 @@ async fn the_fugazi_live_series_is_published_whole() {
     assert_eq!(bench.values("artist").await, ["Fugazi/Fugazi/1049"]);
     let cities = bench.values("city").await;
     assert_eq!(cities.first().map(String::as_str), Some("Washington/Washington/67"));
+}
+
+#[tokio::test]
+async fn files_that_were_put_together_are_no_new_data() {
+    let bench = Bench::new();
+    bench.world();
+    bench.load().await;
+    let first = bench.publish(TODAY).await;
+    let options = OptimizeOptions {
+        full: true,
+        wait: Duration::ZERO,
+    };
+    let optimized = bench.lake.optimize(&options).await.expect("optimises");
+    assert!(!optimized.tables.is_empty());
+    let clean = bench
+        .lake
+        .layer_snapshot(Layer::Clean)
+        .expect("reads")
+        .expect("is there");
+    let kept = bench.lake.snapshot().expect("reads").expect("is there");
+    assert_eq!(unpublished(&clean, &kept), [""; 0]);
+    let again = bench.publish(TODAY).await;
+    assert_eq!((&again.id, &again.tables), (&first.id, &kept.tables));
 }

@@ -1,6 +1,14 @@
 //! What a lake promises: snapshots that do not move under a reader, one writer, and nothing left of a writer that
 //! stopped half way.
 
+mod evolve;
+mod faults;
+mod layout;
+mod maintain;
+mod merge;
+mod s3;
+mod support;
+
 use arrow::{
     array::{ArrayRef, AsArray as _, Int64Array, RecordBatch, StringArray},
     datatypes::Int64Type,

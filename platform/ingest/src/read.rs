@@ -1,0 +1,311 @@
+//! Reads one file of a load into the staging folder. Formats whose records are lines are cut into blocks and read by
+//! several threads; the blocks are staged in the order in which they stand in the file.
+
+use crate::{
+    Error, OnProgress, Pass, Progress, Result,
+    bind::BoundTable,
+    blocks::{BLOCK_BYTES, Block, Cutter},
+    collect::{Collector, Parsed, raw_schema, refused_schema, stage_schema},
+    files::{Rows, Seen, Template},
+    lookup::Lookup,
+    mapping::Mapping,
+    quarantine::{Document, Reading},
+    stage::{StageWriter, StagedFile, StagedTable, Staging},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+};
+
+/// How many threads read one file at most. A block and what is read of it take about 4 × [`BLOCK_BYTES`] for each thread
+/// and each place in the queues, so that this bounds the memory as well: 150 MB.
+const MAX_THREADS: usize = 6;
+
+/// How many blocks wait for each thread.
+const QUEUED_BLOCKS: usize = 1;
+
+/// What all files of a load share.
+pub struct Job<'a> {
+    pub staging: &'a Staging,
+    pub mapping: Option<&'a Mapping>,
+    pub lookups: &'a HashMap<String, Arc<Lookup>>,
+    /// The mapping and the lookup files.
+    pub documents: &'a [Document],
+    /// Set when nobody waits for the load any more.
+    pub stopped: &'a AtomicBool,
+    pub progress: Option<&'a OnProgress>,
+}
+
+/// What came before this file in the same load, for the progress.
+#[derive(Clone, Copy, Default)]
+pub struct Before {
+    pub bytes: u64,
+    pub records: u64,
+    /// Of all files of the load.
+    pub total_bytes: u64,
+}
+
+/// Reads the file of a pass to its end. `index` is its place in the load.
+///
+/// # Errors
+/// [`Error::Stopped`] if nobody waits any more, and those of reading and of writing the staged files.
+pub fn read(job: &Job<'_>, pass: &Pass, index: usize, key: &str, before: Before) -> Result<StagedFile> {
+    let mut rows = Rows::open(&pass.file, &pass.source)?;
+    let tables = pass.bind(job.mapping, &mut rows, job.lookups)?;
+    let source = rows.source();
+    let reading = Reading::new(&rows, &pass.source, job.documents, job.mapping);
+    let mut sink = Sink::new(job, &tables, index, &pass.file.name, rows.position(), before);
+    match rows.cut() {
+        Some((cutter, template)) => read_blocks(job, cutter, &template, &tables, &source, &mut sink, &mut rows)?,
+        None => read_in_order(job, &mut rows, &tables, &source, &mut sink)?,
+    }
+    sink.finish(&mut rows, key, pass.file.bytes()?, reading)
+}
+
+/// Takes what was read in the file's order and stages it.
+struct Sink<'a> {
+    job: &'a Job<'a>,
+    index: usize,
+    name: &'a str,
+    position: Arc<AtomicU64>,
+    before: Before,
+    records: u64,
+    tables: Vec<OfTable>,
+    raw: StageWriter,
+    refused: StageWriter,
+}
+
+/// What is staged of the file for one table.
+struct OfTable {
+    name: &'static str,
+    names: BTreeMap<String, String>,
+    records_in: u64,
+    quarantined: u64,
+    writer: StageWriter,
+}
+
+impl<'a> Sink<'a> {
+    fn new(
+        job: &'a Job<'a>,
+        tables: &[BoundTable],
+        index: usize,
+        name: &'a str,
+        position: Arc<AtomicU64>,
+        before: Before,
+    ) -> Sink<'a> {
+        let staging = job.staging;
+        let of_table = |bound: &BoundTable| {
+            let writer = staging.writer(index, bound.table.name, stage_schema(bound.table));
+            OfTable {
+                name: bound.table.name,
+                names: bound.source_names(),
+                records_in: 0,
+                quarantined: 0,
+                writer,
+            }
+        };
+        Sink {
+            job,
+            index,
+            name,
+            position,
+            before,
+            records: 0,
+            tables: tables.iter().map(of_table).collect(),
+            raw: staging.writer(index, "raw", raw_schema()),
+            refused: staging.writer(index, "refused", refused_schema()),
+        }
+    }
+
+    fn take(&mut self, parsed: &Parsed) -> Result<()> {
+        if self.job.stopped.load(Ordering::Relaxed) {
+            return Err(Error::Stopped);
+        }
+        self.records += parsed.records;
+        for (of_table, table) in self.tables.iter_mut().zip(&parsed.tables) {
+            of_table.records_in += table.records_in;
+            of_table.quarantined += table.quarantined;
+            if let Some(rows) = &table.rows {
+                of_table.writer.write_numbered(rows)?;
+            }
+        }
+        self.raw.write(&parsed.raw)?;
+        if let Some(refused) = &parsed.refused {
+            self.refused.write_numbered(refused)?;
+        }
+        self.tell(self.position.load(Ordering::Relaxed));
+        Ok(())
+    }
+
+    fn tell(&self, bytes_read: u64) {
+        if let Some(progress) = self.job.progress {
+            progress(Progress::Reading {
+                file: self.name.to_owned(),
+                records: self.before.records + self.records,
+                bytes_read: self.before.bytes + bytes_read,
+                bytes: self.before.total_bytes,
+            });
+        }
+    }
+
+    fn finish(self, rows: &mut Rows, key: &str, bytes: u64, reading: Reading) -> Result<StagedFile> {
+        let sha256 = rows.finish()?;
+        self.tell(bytes);
+        let mut tables = BTreeMap::new();
+        for of_table in self.tables {
+            let staged = StagedTable {
+                records_in: of_table.records_in,
+                quarantined: of_table.quarantined,
+                rows: of_table.writer.finish()?,
+                names: of_table.names,
+            };
+            tables.insert(of_table.name.to_owned(), staged);
+        }
+        let staged = StagedFile {
+            key: key.to_owned(),
+            source: self.name.to_owned(),
+            sha256,
+            bytes,
+            records: self.records,
+            encoding: rows.encoding(),
+            notes: rows.notes(),
+            raw: self.raw.finish()?,
+            refused: self.refused.finish()?,
+            tables,
+            reading: Some(reading),
+        };
+        self.job.staging.done(self.index, &staged)?;
+        Ok(staged)
+    }
+}
+
+/// One thread reads, this one stages.
+fn read_in_order(
+    job: &Job<'_>,
+    rows: &mut Rows,
+    tables: &[BoundTable],
+    source: &str,
+    sink: &mut Sink<'_>,
+) -> Result<()> {
+    let (send, receive) = sync_channel::<Result<Parsed>>(QUEUED_BLOCKS);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut collector = Collector::new(tables, source.to_owned());
+            let mut next = |rows: &mut Rows| -> Result<(Parsed, bool)> {
+                while let Some(row) = rows.next_row()? {
+                    collector.take(&row, rows);
+                    if collector.bytes() >= BLOCK_BYTES {
+                        return Ok((collector.finish()?, true));
+                    }
+                }
+                Ok((collector.finish()?, false))
+            };
+            loop {
+                let (parsed, more) = match next(rows) {
+                    Ok((parsed, more)) => (Ok(parsed), more),
+                    Err(e) => (Err(e), false),
+                };
+                // The other side hangs up when it cannot go on.
+                if send.send(parsed).is_err() || !more || job.stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        });
+        receive.into_iter().try_for_each(|parsed| sink.take(&parsed?))
+    })
+}
+
+/// A block that was read, and what its thread left over.
+struct BlockRead {
+    parsed: Parsed,
+    seen: Seen,
+    /// The record that goes on in the next block, and the line that it begins on.
+    unfinished: Option<(u64, Vec<u8>)>,
+}
+
+type Task = (Block, SyncSender<Result<(Block, BlockRead)>>);
+
+/// One thread cuts, several read, this one stages.
+fn read_blocks(
+    job: &Job<'_>,
+    mut cutter: Cutter,
+    template: &Template,
+    tables: &[BoundTable],
+    source: &str,
+    sink: &mut Sink<'_>,
+    rows: &mut Rows,
+) -> Result<()> {
+    let threads = thread::available_parallelism().map_or(1, |n| n.get()).min(MAX_THREADS);
+    let (send_task, tasks) = sync_channel::<Task>(QUEUED_BLOCKS);
+    let tasks = Mutex::new(tasks);
+    let (send_turn, turns) = sync_channel::<Receiver<Result<(Block, BlockRead)>>>(threads + QUEUED_BLOCKS);
+    let path = rows.file.path.clone();
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok((block, answer)) = task else { return };
+                    // The block goes with the answer: it is read again if the one before leaves a record unfinished.
+                    let _ = answer.send(read_block(template, tables, source, block));
+                }
+            });
+        }
+        scope.spawn(move || {
+            loop {
+                let (answer, turn) = sync_channel(1);
+                let sent = match cutter.next() {
+                    Ok(None) => return,
+                    Ok(Some(block)) => send_turn.send(turn).is_ok() && send_task.send((block, answer)).is_ok(),
+                    Err(e) => {
+                        let _ = answer.send(Err(Error::io("read", &path, e)));
+                        let _ = send_turn.send(turn);
+                        return;
+                    }
+                };
+                if !sent || job.stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        });
+        let mut unfinished: Option<(u64, Vec<u8>)> = None;
+        // Taken apart when this ends early, so that no thread waits for a place in the queue.
+        let turns = turns;
+        for turn in &turns {
+            let Ok(answer) = turn.recv() else {
+                return Err(Error::Stopped);
+            };
+            let (block, mut read) = answer?;
+            if let Some((line, bytes)) = unfinished.take() {
+                read = read_block(template, tables, source, block.behind(line, bytes))?.1;
+            }
+            unfinished = read.unfinished.take();
+            sink.take(&read.parsed)?;
+            rows.absorb(read.seen);
+        }
+        if job.stopped.load(Ordering::Relaxed) {
+            return Err(Error::Stopped);
+        }
+        Ok(())
+    })
+}
+
+fn read_block(template: &Template, tables: &[BoundTable], source: &str, block: Block) -> Result<(Block, BlockRead)> {
+    let mut rows = template.rows(&block);
+    let mut collector = Collector::new(tables, source.to_owned());
+    while let Some(row) = rows.next_row()? {
+        collector.take(&row, &mut rows);
+    }
+    let unfinished = rows.take_unfinished();
+    let read = BlockRead {
+        parsed: collector.finish()?,
+        seen: rows.into_seen(),
+        unfinished,
+    };
+    Ok((block, read))
+}
