@@ -2,6 +2,8 @@
 //!
 //! The sizes of what is sent to a browser or put on an edge, and how fast the whole answers that it is well.
 
+mod query;
+
 use std::{fs, io::Write as _, process::ExitCode, time::Instant};
 
 use anyhow::{Result, bail};
@@ -22,7 +24,11 @@ const HEALTH_REQUESTS: usize = 500;
 ///
 /// # Errors
 /// The first step that failed.
-pub fn command(context: &Context) -> Result<ExitCode> {
+pub fn command(context: &Context, subjects: &[String]) -> Result<ExitCode> {
+    if subjects.iter().any(|subject| subject == "query") {
+        println!("{}", query::table(&query::measure(context)?));
+        return Ok(ExitCode::SUCCESS);
+    }
     setup::ensure(context, &[Part::Wasm, Part::Node])?;
     bundle::bundle(context)?;
     worker::build(context)?;

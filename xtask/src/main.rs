@@ -58,7 +58,10 @@ enum Command {
     #[command(hide = true)]
     TrunkAssets,
     /// Measure what can be measured on this machine
-    Bench,
+    Bench {
+        /// Only this subject: `query` (the default is sizes and health)
+        subjects: Vec<String>,
+    },
     /// Say which tools are there, which are missing, and what to do
     Doctor,
     /// Run a program with the pinned Node and the installed npm packages first on its search path
@@ -86,7 +89,7 @@ fn main() -> ExitCode {
         Command::Worker => worker::command(&context),
         Command::Spin => spin::command(&context),
         Command::TrunkAssets => bundle::trunk_assets(&context),
-        Command::Bench => bench::command(&context),
+        Command::Bench { subjects } => bench::command(&context, &subjects),
         Command::Doctor => doctor::command(&context),
         Command::Exec { arguments } => process::exec_with_node(&context, &arguments),
         Command::Run { arguments } => demo::run(&context, &arguments),
