@@ -8,6 +8,7 @@ mod commands;
 mod home;
 mod output;
 mod page;
+mod source;
 
 use clap::{Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
@@ -49,6 +50,9 @@ enum Command {
     Sql(commands::sql::Options),
     /// Ask in plain words
     Ask(commands::ask::Options),
+    /// Describe tables so that they can be asked about
+    #[command(subcommand)]
+    Catalogue(commands::catalogue::Options),
 }
 
 fn main() -> ExitCode {
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
                 Command::Status(options) => commands::status::run(&home, &output, options).await,
                 Command::Sql(options) => commands::sql::run(&home, &output, options).await,
                 Command::Ask(options) => commands::ask::run(&home, &output, options).await,
+                Command::Catalogue(options) => commands::catalogue::run(&output, options).await,
             }
         })
     });

@@ -6,7 +6,7 @@ use super::{
     hierarchies,
     keys::Key,
     references::{Fork, Reference},
-    words::Phrases,
+    words::{Phrases, is_of_question},
 };
 use crate::{
     names,
@@ -21,6 +21,13 @@ const INDEX_MAX_VALUES: u64 = 100_000;
 const INDEX_LONGEST_CHARS: f64 = 80.0;
 /// Different values of a kind are counted where there are at most so many.
 const COUNTED_MAX_VALUES: u64 = 1_000;
+/// And where they repeat: of what nearly every row has its own, the rows are counted.
+const COUNTED_MOST_DISTINCT: f64 = 0.8;
+/// Other words for a measure that are offered with "average" and "total" as well.
+const MAX_SYNONYMS_JOINED: usize = 3;
+/// A whole number with at most so many different values, each in so many rows on average, is grouped by.
+const GROUPED_MAX_NUMBERS: u64 = 30;
+const KIND_MIN_ROWS: u64 = 3;
 /// What stands beside a row that has no name.
 const MAX_SHOWN: usize = 4;
 /// Kinds of a second table of the same joins that get dimensions of their own.
@@ -49,11 +56,15 @@ impl Thing<'_> {
     }
 
     fn is_person(&self) -> bool {
-        self.noun.last().is_some_and(|word| has(&thesaurus().things.person, word))
+        self.noun
+            .last()
+            .is_some_and(|word| has(&thesaurus().things.person, word))
     }
 
     fn is_place(&self) -> bool {
-        self.noun.last().is_some_and(|word| has(&thesaurus().things.place, word))
+        self.noun
+            .last()
+            .is_some_and(|word| has(&thesaurus().things.place, word))
     }
 
     fn currency(&self) -> Option<String> {
@@ -105,6 +116,8 @@ struct Builder<'b, 'a> {
     metric_words: &'b mut Phrases,
     dimension_words: &'b mut Phrases,
     names: BTreeSet<String>,
+    /// Numbers of single rows; they stand behind what rows are told by.
+    numbers: Vec<DimensionEntry>,
 }
 
 pub(super) fn build(
@@ -123,6 +136,7 @@ pub(super) fn build(
         metric_words,
         dimension_words,
         names: BTreeSet::new(),
+        numbers: Vec::new(),
     };
     builder.reserve();
     builder.counts();
@@ -131,6 +145,8 @@ pub(super) fn build(
     builder.kinds();
     builder.seconds();
     builder.parts_of_time();
+    let numbers = std::mem::take(&mut builder.numbers);
+    builder.draft.dimensions.extend(numbers);
     builder.counted_kinds();
     builder.shown();
 }
@@ -232,10 +248,16 @@ impl<'b, 'a> Builder<'b, 'a> {
             referring.retain(|r| !r.is_second);
             referring.sort_by_key(|r| {
                 let from = self.thing(&r.from.table);
-                (!from.is_some_and(|t| t.is_link), from.map_or(0, |t| t.table.row_count), r.from.clone())
+                (
+                    !from.is_some_and(|t| t.is_link),
+                    from.map_or(0, |t| t.table.row_count),
+                    r.from.clone(),
+                )
             });
             for reference in referring {
-                let many = self.thing(&reference.from.table).map_or(reference.from.table.clone(), |t| t.many.clone());
+                let many = self
+                    .thing(&reference.from.table)
+                    .map_or(reference.from.table.clone(), |t| t.many.clone());
                 sources.push(SourceEntry {
                     label: Some(format!("the {} of {many}", thing.many)),
                     aggregate: "count_distinct",
@@ -258,7 +280,7 @@ impl<'b, 'a> Builder<'b, 'a> {
             let synonyms = self.metric_words.claim(synonyms);
             self.draft.metrics.push(MetricEntry {
                 comments,
-                label: names::label(&plural),
+                label: thesaurus().label(&plural),
                 description: format!("How many {plural} there are."),
                 synonyms,
                 noun: Some([singular, plural]),
@@ -288,7 +310,9 @@ impl<'b, 'a> Builder<'b, 'a> {
                 };
                 let spoken = thesaurus().spoken(&column.name);
                 let stripped: Vec<String> = match spoken.split_first() {
-                    Some((first, rest)) if !rest.is_empty() && matches!(first.as_str(), "total" | "average" | "mean") => {
+                    Some((first, rest))
+                        if !rest.is_empty() && matches!(first.as_str(), "total" | "average" | "mean") =>
+                    {
                         rest.to_vec()
                     }
                     _ => spoken,
@@ -319,20 +343,25 @@ impl<'b, 'a> Builder<'b, 'a> {
             let is_belonged_to = measures.iter().enumerate().any(|(other, measure)| {
                 other != *at
                     && measures.get(*at).is_some_and(|own| own.base == measure.base)
-                    && self.things.get(measure.thing).is_some_and(|thing| {
-                        thing.references.iter().any(|r| r.is_joined() && r.to.table == table)
-                    })
+                    && self
+                        .things
+                        .get(measure.thing)
+                        .is_some_and(|thing| thing.references.iter().any(|r| r.is_joined() && r.to.table == table))
             });
             (!is_belonged_to, *at)
         });
         for at in order {
             let is_shared = |measure: &Measure<'_>| {
-                measures
-                    .iter()
-                    .any(|other| other.base == measure.base && (other.thing, &other.column.name) != (measure.thing, &measure.column.name))
+                measures.iter().any(|other| {
+                    other.base == measure.base
+                        && (other.thing, &other.column.name) != (measure.thing, &measure.column.name)
+                })
             };
             if let Some(measure) = measures.get(at) {
                 let shared = is_shared(measure);
+                if shared {
+                    self.merged(&measures, at);
+                }
                 self.measure(measure, shared);
             }
         }
@@ -340,11 +369,17 @@ impl<'b, 'a> Builder<'b, 'a> {
     }
 
     fn measure(&mut self, measure: &Measure<'a>, shared: bool) {
-        let Some(thing) = self.things.get(measure.thing) else { return };
+        let Some(thing) = self.things.get(measure.thing) else {
+            return;
+        };
         let base = measure.base.join(" ");
         let full = format!("{} {base}", thing.one);
         // The name says whose it is only where that is needed.
-        let said = if shared { full.clone() } else { base.clone() };
+        let said = if shared || is_of_question(&base) {
+            full.clone()
+        } else {
+            base.clone()
+        };
         let of = thing.place(&measure.column.name);
         let currency = thing.currency().filter(|_| measure.is_money);
         let unit = match (&currency, measure.is_percent) {
@@ -353,7 +388,13 @@ impl<'b, 'a> Builder<'b, 'a> {
             (None, false) => "none",
         };
         let is_whole = measure.column.column_type == ColumnType::Integer;
-        let format_sum = if measure.is_money { "money" } else if is_whole { "integer" } else { "decimal" };
+        let format_sum = if measure.is_money {
+            "money"
+        } else if is_whole {
+            "integer"
+        } else {
+            "decimal"
+        };
         let format_average = if measure.is_money { "money" } else { "decimal" };
         let mut comments = vec![evidence_of(measure.column)];
         if measure.is_money && currency.is_none() {
@@ -368,9 +409,9 @@ impl<'b, 'a> Builder<'b, 'a> {
         bare.extend([full.clone(), format!("{base} of {}", thing.many)]);
         let with = |word: &str| -> Vec<String> {
             std::iter::once(&base)
-                .chain(&synonyms)
-                .flat_map(|phrase| [format!("{word} {phrase}"), format!("{word} {}", names::plural_phrase(&names::words(phrase)))])
-                .chain([format!("{word} {full}")])
+                .chain(synonyms.iter().take(MAX_SYNONYMS_JOINED))
+                .map(|phrase| format!("{word} {phrase}"))
+                .chain((word == "average" || word == "total").then(|| format!("{word} {full}")))
                 .collect()
         };
         let mut of_sales = Vec::new();
@@ -385,7 +426,7 @@ impl<'b, 'a> Builder<'b, 'a> {
             currency: currency.clone(),
             ..SourceEntry::default()
         };
-        let mut sum_name = None;
+        let mut first_name = None;
         let average_first = measure.sums == Sums::Both;
         let ranks = thesaurus().ranks(&measure.base);
         let mut entries: Vec<MetricEntry> = Vec::new();
@@ -399,11 +440,16 @@ impl<'b, 'a> Builder<'b, 'a> {
             }
             self.metric_words.own(&name);
             let synonyms = self.metric_words.claim(wanted);
+            let is_first = measure.sums != Sums::Added;
+            if is_first {
+                first_name = Some(name.clone());
+            }
             entries.push(MetricEntry {
                 comments: comments.clone(),
-                label: names::label(&format!("average {said}")),
+                label: thesaurus().label(&format!("average {said}")),
                 description: format!("The mean {base} of the {} for which it is known.", thing.many),
                 synonyms,
+                ranks: if is_first { ranked(ranks) } else { BTreeMap::new() },
                 unit,
                 format: format_average,
                 sources: vec![source("average")],
@@ -427,20 +473,23 @@ impl<'b, 'a> Builder<'b, 'a> {
             wanted.extend(with("sum of"));
             self.metric_words.own(&name);
             let synonyms = self.metric_words.claim(wanted);
-            let mut metric_ranks = BTreeMap::new();
-            if measure.sums == Sums::Added
-                && let Some([most, least]) = ranks
-            {
-                metric_ranks.extend(most.iter().map(|phrase| (phrase.clone(), "desc")));
-                metric_ranks.extend(least.iter().map(|phrase| (phrase.clone(), "asc")));
+            if measure.sums == Sums::Added {
+                first_name = Some(name.clone());
             }
-            sum_name = Some(name.clone());
             let entry = MetricEntry {
                 comments: comments.clone(),
-                label: names::label(&if average_first { format!("total {said}") } else { said.clone() }),
+                label: thesaurus().label(&if average_first {
+                    format!("total {said}")
+                } else {
+                    said.clone()
+                }),
                 description: format!("The {base} of all {} added up.", thing.many),
                 synonyms,
-                ranks: metric_ranks,
+                ranks: if measure.sums == Sums::Added {
+                    ranked(ranks)
+                } else {
+                    BTreeMap::new()
+                },
                 unit,
                 format: format_sum,
                 sources: vec![source("sum")],
@@ -455,24 +504,120 @@ impl<'b, 'a> Builder<'b, 'a> {
             }
         }
         self.draft.metrics.extend(entries);
-        self.number_dimension(thing, measure, &said, &full, sum_name.filter(|_| measure.sums == Sums::Added));
+        // A number of few values is also grouped by, and needs its own words for that: cars by cylinders.
+        let is_kind = is_whole
+            && measure.column.distinct <= GROUPED_MAX_NUMBERS
+            && measure.column.distinct * KIND_MIN_ROWS <= measure.column.filled;
+        self.number_dimension(thing, measure, &said, &full, first_name.filter(|_| !is_kind));
+    }
+
+    /// A figure that several joined tables have, each in its own detail: the population of countries and of cities.
+    /// Where a question goes into the finer detail, the figure comes from there.
+    fn merged(&mut self, measures: &[Measure<'a>], at: usize) {
+        let Some(own) = measures.get(at) else { return };
+        let Some(thing) = self.things.get(own.thing) else {
+            return;
+        };
+        // Only from the coarsest, which is met first, to those that refer to it.
+        let finer: Vec<(&Thing<'a>, &Measure<'a>)> = measures
+            .iter()
+            .filter(|other| {
+                other.base == own.base
+                    && other.thing != own.thing
+                    && other.sums == own.sums
+                    && other.is_money == own.is_money
+            })
+            .filter_map(|other| Some((self.things.get(other.thing)?, other)))
+            .filter(|(other, _)| {
+                other
+                    .references
+                    .iter()
+                    .any(|r| r.is_joined() && r.to.table == thing.table.name)
+            })
+            .collect();
+        let base = own.base.join(" ");
+        if finer.is_empty() || is_of_question(&base) || self.metric_words.has(&base) {
+            return;
+        }
+        let (aggregate, said) = match own.sums {
+            Sums::Added => ("sum", base.clone()),
+            Sums::Averaged | Sums::Both => ("average", format!("average {base}")),
+        };
+        let source = |of: &Thing<'a>, measure: &Measure<'a>| SourceEntry {
+            label: Some(of.many.clone()),
+            aggregate,
+            of: of.place(&measure.column.name),
+            currency: of.currency().filter(|_| measure.is_money),
+            ..SourceEntry::default()
+        };
+        let mut sources = vec![source(thing, own)];
+        sources.extend(finer.iter().map(|(thing, measure)| source(thing, measure)));
+        // Money of which only some knows the currency is not one figure.
+        let has_currency = sources.iter().all(|source| source.currency.is_some());
+        if !has_currency && sources.iter().any(|source| source.currency.is_some()) {
+            return;
+        }
+        let tables: Vec<&str> = finer.iter().map(|(thing, _)| thing.many.as_str()).collect();
+        let name = self.name(&[said.clone()]);
+        self.metric_words.own(&name);
+        let mut wanted = vec![base.clone(), names::plural_phrase(&own.base)];
+        wanted.extend(phrases_of(&own.column.name, &own.base));
+        for word in if aggregate == "sum" {
+            ["total", "sum of"]
+        } else {
+            ["average", "mean"]
+        } {
+            wanted.push(format!("{word} {base}"));
+        }
+        let synonyms = self.metric_words.claim(wanted);
+        let is_whole = own.column.column_type == ColumnType::Integer && aggregate == "sum";
+        self.draft.metrics.push(MetricEntry {
+            comments: vec![format!(
+                "{} have it as well as {}. A question that goes into {} is answered from there.",
+                thesaurus().label(&tables.join(" and ")),
+                thing.many,
+                tables.join(" or ")
+            )],
+            label: thesaurus().label(&said),
+            description: format!("The {base} of {}, or of {}.", thing.many, tables.join(" or ")),
+            synonyms,
+            ranks: ranked(thesaurus().ranks(&own.base)),
+            unit: if has_currency {
+                "currency"
+            } else if own.is_percent {
+                "percent"
+            } else {
+                "none"
+            },
+            format: if own.is_money {
+                "money"
+            } else if is_whole {
+                "integer"
+            } else {
+                "decimal"
+            },
+            sources,
+            name,
+            ..MetricEntry::default()
+        });
     }
 
     /// What a single row has of a measure, to filter and to rank by.
-    fn number_dimension(&mut self, thing: &Thing<'a>, measure: &Measure<'a>, said: &str, full: &str, of_metric: Option<String>) {
+    fn number_dimension(
+        &mut self,
+        thing: &Thing<'a>,
+        measure: &Measure<'a>,
+        said: &str,
+        full: &str,
+        of_metric: Option<String>,
+    ) {
         let base = measure.base.join(" ");
-        let name = if of_metric.is_some() {
-            self.name(&[full.to_owned(), format!("{base} of one {}", thing.one)])
-        } else {
-            self.name(&[said.to_owned(), full.to_owned()])
-        };
-        let mut ranks = BTreeMap::new();
-        if of_metric.is_none()
-            && let Some([most, least]) = thesaurus().ranks(&measure.base)
-        {
-            ranks.extend(most.iter().map(|phrase| (phrase.clone(), "desc")));
-            ranks.extend(least.iter().map(|phrase| (phrase.clone(), "asc")));
+        let mut wanted = vec![full.to_owned(), format!("{base} of one {}", thing.one)];
+        if !is_of_question(said) {
+            wanted.insert(0, said.to_owned());
         }
+        let name = self.name(&wanted);
+        let ranks = ranked(thesaurus().ranks(&measure.base).filter(|_| of_metric.is_none()));
         let synonyms = if of_metric.is_some() {
             Vec::new()
         } else {
@@ -481,9 +626,9 @@ impl<'b, 'a> Builder<'b, 'a> {
             self.dimension_words.own(&name);
             self.dimension_words.claim(wanted)
         };
-        self.draft.dimensions.push(DimensionEntry {
+        self.numbers.push(DimensionEntry {
             comments: vec![format!("What one {} has, to filter and to rank by.", thing.one)],
-            label: names::label(&format!("{base} of one {}", thing.one)),
+            label: thesaurus().label(&format!("{base} of one {}", thing.one)),
             plural: format!("{} of single {}", names::plural_phrase(&measure.base), thing.many),
             synonyms,
             column_type: type_name(measure.column.column_type),
@@ -499,8 +644,7 @@ impl<'b, 'a> Builder<'b, 'a> {
     /// Whether amounts of a table are what was sold for.
     fn is_sales(&self, thing: &Thing<'_>, base: &[String]) -> bool {
         let sales = &thesaurus().sales;
-        thing.noun.iter().any(|word| has(&sales.tables, word))
-            && base.iter().any(|word| has(&sales.amounts, word))
+        thing.noun.iter().any(|word| has(&sales.tables, word)) && base.iter().any(|word| has(&sales.amounts, word))
     }
 
     /// Quantity times price, where a table has both, or its product has the price, and no amount of its own.
@@ -509,31 +653,45 @@ impl<'b, 'a> Builder<'b, 'a> {
         for thing in self.things {
             let find = |thing: &Thing<'a>, list: &[String], sums: &[Sums]| {
                 thing.roles.iter().find_map(|(column, role)| match role {
-                    Role::Measure { sums: own, is_money, .. }
-                        if sums.contains(own)
-                            && thesaurus().words(&column.name).iter().any(|word| has(list, word)) =>
-                    {
+                    Role::Measure {
+                        sums: own, is_money, ..
+                    } if sums.contains(own) && thesaurus().words(&column.name).iter().any(|word| has(list, word)) => {
                         Some((*column, *is_money))
                     }
                     _ => None,
                 })
             };
-            let Some((quantity, _)) = find(thing, &sales.quantities, &[Sums::Added]) else { continue };
+            let Some((quantity, _)) = find(thing, &sales.quantities, &[Sums::Added]) else {
+                continue;
+            };
             let own_amount = thing.roles.iter().any(|(_, role)| {
-                matches!(role, Role::Measure { sums: Sums::Added, is_money: true, .. })
+                matches!(
+                    role,
+                    Role::Measure {
+                        sums: Sums::Added,
+                        is_money: true,
+                        ..
+                    }
+                )
             });
             if own_amount {
                 continue;
             }
             let (price, priced, why) = match find(thing, &sales.prices, &[Sums::Averaged, Sums::Both]) {
-                Some((price, _)) => (price, thing, format!("{} has a quantity and a price, and no amount", thing.table.name)),
+                Some((price, _)) => (
+                    price,
+                    thing,
+                    format!("{} has a quantity and a price, and no amount", thing.table.name),
+                ),
                 None => {
                     let mut parents = thing
                         .references
                         .iter()
                         .filter(|r| r.is_joined() && !r.is_second)
                         .filter_map(|r| self.thing(&r.to.table))
-                        .filter_map(|parent| Some((find(parent, &sales.prices, &[Sums::Averaged, Sums::Both])?.0, parent)));
+                        .filter_map(|parent| {
+                            Some((find(parent, &sales.prices, &[Sums::Averaged, Sums::Both])?.0, parent))
+                        });
                     match (parents.next(), parents.next()) {
                         (Some((price, parent)), None) => (
                             price,
@@ -553,7 +711,11 @@ impl<'b, 'a> Builder<'b, 'a> {
             let name = self.name(&["revenue".to_owned(), format!("{} revenue", thing.one)]);
             let mut wanted: Vec<String> = Vec::new();
             for word in &sales.words {
-                wanted.extend([word.clone(), format!("total {word}"), format!("{word} of {}", thing.many)]);
+                wanted.extend([
+                    word.clone(),
+                    format!("total {word}"),
+                    format!("{word} of {}", thing.many),
+                ]);
             }
             wanted.extend([
                 format!("{} value", thing.one),
@@ -563,13 +725,13 @@ impl<'b, 'a> Builder<'b, 'a> {
             ]);
             self.metric_words.own(&name);
             let synonyms = self.metric_words.claim(wanted);
-            let mut ranks = BTreeMap::new();
-            if let Some([most, least]) = thesaurus().ranks(&["revenue".to_owned()]) {
-                ranks.extend(most.iter().map(|phrase| (phrase.clone(), "desc")));
-                ranks.extend(least.iter().map(|phrase| (phrase.clone(), "asc")));
-            }
+            let ranks = ranked(thesaurus().ranks(&["revenue".to_owned()]));
             let mut comments = vec![format!("{why}.")];
-            let discounted = thing.table.columns.iter().any(|c| thesaurus().words(&c.name).iter().any(|w| w == "discount"));
+            let discounted = thing
+                .table
+                .columns
+                .iter()
+                .any(|c| thesaurus().words(&c.name).iter().any(|w| w == "discount"));
             if discounted {
                 comments.push("In doubt: the column of discounts is not taken off.".to_owned());
             }
@@ -593,7 +755,13 @@ impl<'b, 'a> Builder<'b, 'a> {
             if std::ptr::eq(thing, priced) {
                 let name = self.name(&["revenue per unit".to_owned()]);
                 let synonyms = self.metric_words.claim(
-                    ["average selling price", "revenue per piece", "revenue per item", "average price per unit"].map(str::to_owned),
+                    [
+                        "average selling price",
+                        "revenue per piece",
+                        "revenue per item",
+                        "average price per unit",
+                    ]
+                    .map(str::to_owned),
                 );
                 self.draft.metrics.push(MetricEntry {
                     comments: vec!["Weighted by quantity, unlike the mean of the prices.".to_owned()],
@@ -625,10 +793,17 @@ impl<'b, 'a> Builder<'b, 'a> {
             let Some(key) = thing.key.single().or(thing.label.map(|label| label.name.as_str())) else {
                 continue;
             };
-            let is_fact = thing.label.is_none() && !thing.references.is_empty() && !has_nameless && thing.key.single().is_some();
-            let name = self.name(&[thing.one.clone(), format!("{} name", thing.one)]);
+            let is_fact =
+                thing.label.is_none() && !thing.references.is_empty() && !has_nameless && thing.key.single().is_some();
+            let mut names = vec![thing.one.clone(), format!("{} name", thing.one)];
+            if names::is_reserved(&thing.one) {
+                // "order" is a word of SQL.
+                names.insert(0, format!("single {}", thing.one));
+            }
+            let name = self.name(&names);
             self.dimension_words.own(&name);
             let mut wanted = thing.synonyms();
+            wanted.insert(0, thing.one.clone());
             let mut question = Vec::new();
             if thing.is_person() && !has_who {
                 has_who = true;
@@ -654,7 +829,10 @@ impl<'b, 'a> Builder<'b, 'a> {
             let shown = match (thing.label, is_fact) {
                 (Some(label), _) => {
                     let beside = if label.distinct < label.filled {
-                        format!(", of which {} are different, so that the key tells them apart", label.distinct)
+                        format!(
+                            ", of which {} are different, so that the key tells them apart",
+                            label.distinct
+                        )
                     } else {
                         String::new()
                     };
@@ -674,7 +852,7 @@ impl<'b, 'a> Builder<'b, 'a> {
             let phrase = self.phrase_of(&thing.noun);
             self.draft.dimensions.push(DimensionEntry {
                 comments,
-                label: names::label(&thing.one),
+                label: thesaurus().label(&thing.one),
                 plural: thing.many.clone(),
                 description: Some(format!("Each {} by itself.", thing.one)),
                 synonyms,
@@ -692,7 +870,8 @@ impl<'b, 'a> Builder<'b, 'a> {
 
     fn phrase_of(&self, words: &[String]) -> Option<String> {
         let things = &thesaurus().things;
-        let last = words.last()?;
+        // The head of a state is no place.
+        let last = words.last().filter(|_| !words.iter().any(|word| word == "of"))?;
         if has(&things.at, last) {
             Some("at {}".to_owned())
         } else if has(&things.place, last) {
@@ -720,6 +899,7 @@ impl<'b, 'a> Builder<'b, 'a> {
                         }
                     }
                     Role::Time => self.day(thing, column),
+                    Role::Place => self.place(thing, column),
                     Role::Key | Role::Label | Role::Measure { .. } | Role::Skipped(_) => {}
                 }
             }
@@ -732,20 +912,64 @@ impl<'b, 'a> Builder<'b, 'a> {
             Some(rest) if !rest.is_empty() && rest.len() < spoken.len() => rest.to_vec(),
             _ => spoken,
         };
+        let base = match role {
+            // "manager" of manager_id.
+            Role::Reference if base.len() > 1 && base.last().is_some_and(|word| super::keys::is_id_word(word)) => {
+                base.split_last().map(|(_, rest)| rest.to_vec()).unwrap_or_default()
+            }
+            // "official" of is_official.
+            Role::Kind
+                if column.column_type == ColumnType::Boolean
+                    && base.len() > 1
+                    && base.first().is_some_and(|w| matches!(w.as_str(), "is" | "has" | "was")) =>
+            {
+                base.split_first().map(|(_, rest)| rest.to_vec()).unwrap_or_default()
+            }
+            _ => base,
+        };
         let said = base.join(" ");
         let full = format!("{} {said}", thing.one);
         // "name" and "type" alone say nothing about whose they are.
-        let is_vague = matches!(said.as_str(), "name" | "type" | "kind" | "code" | "number" | "id" | "description" | "title" | "value" | "position" | "rank");
-        let wanted = if is_vague { vec![full.clone()] } else { vec![said.clone(), full.clone()] };
+        let is_vague = matches!(
+            said.as_str(),
+            "name"
+                | "type"
+                | "kind"
+                | "code"
+                | "number"
+                | "id"
+                | "description"
+                | "title"
+                | "value"
+                | "position"
+                | "rank"
+        );
+        let wanted = if is_vague {
+            vec![full.clone()]
+        } else {
+            vec![said.clone(), full.clone()]
+        };
         let name = self.name(&wanted);
         self.dimension_words.own(&name);
         let mut wanted = vec![said.clone(), full.clone()];
         wanted.push(format!("{said} of {}", thing.many));
         wanted.extend(phrases_of(&column.name, &base));
-        let plural = names::plural_phrase(&base);
+        let plural = if column.column_type == ColumnType::Boolean {
+            format!("{said} or not")
+        } else {
+            names::plural_phrase(&base)
+        };
         let synonyms = self.dimension_words.claim(wanted);
-        let label = if is_vague || name != names::identifier(&said, "x") { full } else { said };
-        let aliases = if *role == Role::Kind && column.is_text() { codes_of(&base, column) } else { BTreeMap::new() };
+        let label = if is_vague || name != names::identifier(&said, "x") {
+            full
+        } else {
+            said
+        };
+        let aliases = if *role == Role::Kind && column.is_text() {
+            codes_of(&base, column)
+        } else {
+            BTreeMap::new()
+        };
         let mut comments = vec![evidence_of(column)];
         if *role == Role::Reference {
             comments.push("It refers to another table, but is no join; see above.".to_owned());
@@ -758,8 +982,12 @@ impl<'b, 'a> Builder<'b, 'a> {
             && column.top.iter().all(|(value, _)| aliases.contains_key(value));
         self.draft.dimensions.push(DimensionEntry {
             comments,
-            label: names::label(&label),
-            plural: if plural == name { format!("different {plural}") } else { plural },
+            label: thesaurus().label(&label),
+            plural: if plural == name {
+                format!("different {plural}")
+            } else {
+                plural
+            },
             synonyms,
             phrase: self.phrase_of(&base),
             column_type: type_name(column.column_type),
@@ -775,6 +1003,35 @@ impl<'b, 'a> Builder<'b, 'a> {
         });
     }
 
+    /// A coordinate, so that points can be drawn on a map.
+    fn place(&mut self, thing: &Thing<'a>, column: &'a ColumnProfile) {
+        let words = thesaurus().words(&column.name);
+        let coordinate = match (
+            words.iter().any(|w| w == "latitude"),
+            words.iter().any(|w| w == "longitude"),
+        ) {
+            (true, false) => "latitude",
+            (false, true) => "longitude",
+            _ => return,
+        };
+        let full = format!("{} {coordinate}", thing.one);
+        let name = self.name(&[coordinate.to_owned(), full.clone()]);
+        self.dimension_words.own(&name);
+        let synonyms = self.dimension_words.claim([full]);
+        self.numbers.push(DimensionEntry {
+            comments: vec![evidence_of(column)],
+            label: thesaurus().label(coordinate),
+            plural: format!("{coordinate}s"),
+            synonyms,
+            column_type: type_name(column.column_type),
+            column: Some(thing.place(&column.name)),
+            coordinate: Some(coordinate),
+            via: self.via(&thing.table.name),
+            name,
+            ..DimensionEntry::default()
+        });
+    }
+
     fn day(&mut self, thing: &Thing<'a>, column: &'a ColumnProfile) {
         let spoken = thesaurus().spoken(&column.name);
         let said = spoken.join(" ");
@@ -784,7 +1041,7 @@ impl<'b, 'a> Builder<'b, 'a> {
         let synonyms = self.dimension_words.claim([said.clone(), full]);
         self.draft.dimensions.push(DimensionEntry {
             comments: vec![evidence_of(column)],
-            label: names::label(&said),
+            label: thesaurus().label(&said),
             plural: names::plural_phrase(&spoken),
             synonyms,
             phrase: Some("on {}".to_owned()),
@@ -822,7 +1079,12 @@ impl<'b, 'a> Builder<'b, 'a> {
             let key = target.place(&reference.to.column);
             match target.label {
                 Some(label) => made.push((target.noun.clone(), label, Some(key))),
-                None => made.extend(target.table.column(&reference.to.column).map(|c| (target.noun.clone(), c, None))),
+                None => made.extend(
+                    target
+                        .table
+                        .column(&reference.to.column)
+                        .map(|c| (target.noun.clone(), c, None)),
+                ),
             }
             made.extend(
                 target
@@ -834,7 +1096,11 @@ impl<'b, 'a> Builder<'b, 'a> {
             );
             for (words, column, key) in made {
                 let what = words.join(" ");
-                let said = if role.ends_with(&what) { role.clone() } else { format!("{role} {what}") };
+                let said = if role.ends_with(&what) {
+                    role.clone()
+                } else {
+                    format!("{role} {what}")
+                };
                 let name = self.name(&[said.clone(), format!("{} {said}", reference.from.table)]);
                 self.dimension_words.own(&name);
                 let mut wanted = vec![said.clone()];
@@ -843,8 +1109,8 @@ impl<'b, 'a> Builder<'b, 'a> {
                 }
                 let synonyms = self.dimension_words.claim(wanted);
                 self.draft.dimensions.push(DimensionEntry {
-                    comments: vec![format!("{} by way of {}.", names::label(&what), reference.from)],
-                    label: names::label(&said),
+                    comments: vec![format!("{} by way of {}.", thesaurus().label(&what), reference.from)],
+                    label: thesaurus().label(&said),
                     plural: names::plural_phrase(&names::words(&said)),
                     synonyms,
                     phrase: self.phrase_of(&words).map(|_| format!("with {role} {{}}")),
@@ -864,19 +1130,35 @@ impl<'b, 'a> Builder<'b, 'a> {
         if !self.things.iter().any(|thing| thing.time.is_some()) {
             return;
         }
-        let part = |name: &str, label: &str, plural: &str, synonyms: &[&str], phrase: &str, part: &'static str| DimensionEntry {
-            name: name.to_owned(),
-            label: label.to_owned(),
-            plural: plural.to_owned(),
-            synonyms: synonyms.iter().map(|s| (*s).to_owned()).collect(),
-            phrase: Some(phrase.to_owned()),
-            column_type: "integer",
-            part: Some(part),
-            ..DimensionEntry::default()
+        let part = |name: &str, label: &str, plural: &str, synonyms: &[&str], phrase: &str, part: &'static str| {
+            DimensionEntry {
+                name: name.to_owned(),
+                label: label.to_owned(),
+                plural: plural.to_owned(),
+                synonyms: synonyms.iter().map(|s| (*s).to_owned()).collect(),
+                phrase: Some(phrase.to_owned()),
+                column_type: "integer",
+                part: Some(part),
+                ..DimensionEntry::default()
+            }
         };
         let mut parts = vec![
-            part("year", "Year", "years", &["yearly", "annually", "annual"], "in {}", "year"),
-            part("quarter", "Quarter of the year", "quarters of the year", &["quarter of year"], "in {}", "quarter_of_year"),
+            part(
+                "year",
+                "Year",
+                "years",
+                &["yearly", "annually", "annual"],
+                "in {}",
+                "year",
+            ),
+            part(
+                "quarter",
+                "Quarter of the year",
+                "quarters of the year",
+                &["quarter of year"],
+                "in {}",
+                "quarter_of_year",
+            ),
             part(
                 "month",
                 "Month of the year",
@@ -889,7 +1171,13 @@ impl<'b, 'a> Builder<'b, 'a> {
                 "weekday",
                 "Weekday",
                 "weekdays",
-                &["day of the week", "days of the week", "day of week", "week day", "week days"],
+                &[
+                    "day of the week",
+                    "days of the week",
+                    "day of week",
+                    "week day",
+                    "week days",
+                ],
                 "on a {}",
                 "weekday",
             ),
@@ -904,12 +1192,20 @@ impl<'b, 'a> Builder<'b, 'a> {
     fn counted_kinds(&mut self) {
         for thing in self.things {
             for (column, role) in &thing.roles {
-                if *role != Role::Kind || !column.is_text() || !(2..=COUNTED_MAX_VALUES).contains(&column.distinct) {
+                let repeats = column.distinct as f64 <= COUNTED_MOST_DISTINCT * column.filled as f64;
+                if *role != Role::Kind
+                    || !column.is_text()
+                    || !repeats
+                    || !(2..=COUNTED_MAX_VALUES).contains(&column.distinct)
+                {
                     continue;
                 }
                 let spoken = thesaurus().spoken(&column.name);
                 let plural = names::plural_phrase(&spoken);
-                let is_vague = matches!(plural.as_str(), "names" | "types" | "codes" | "values" | "statuses" | "kinds" | "positions" | "titles");
+                let is_vague = matches!(
+                    plural.as_str(),
+                    "names" | "types" | "codes" | "values" | "statuses" | "kinds" | "positions" | "titles"
+                );
                 if is_vague || self.names.contains(&names::identifier(&plural, "x")) {
                     continue;
                 }
@@ -926,7 +1222,7 @@ impl<'b, 'a> Builder<'b, 'a> {
                 ]);
                 self.draft.metrics.push(MetricEntry {
                     comments: vec![evidence_of(column)],
-                    label: names::label(&plural),
+                    label: thesaurus().label(&plural),
                     description: format!("Different {plural} among the {}.", thing.many),
                     synonyms,
                     noun: Some([singular, plural]),
@@ -959,7 +1255,9 @@ impl<'b, 'a> Builder<'b, 'a> {
             let nameless = self.draft.dimensions.iter().position(|d| {
                 d.column.is_none()
                     && d.part.is_none()
-                    && d.key.as_deref().is_some_and(|key| key.split('.').next() == Some(thing.table.name.as_str()))
+                    && d.key
+                        .as_deref()
+                        .is_some_and(|key| key.split('.').next() == Some(thing.table.name.as_str()))
             });
             let mut shows: Vec<String> = Vec::new();
             if nameless.is_some() {
@@ -967,7 +1265,10 @@ impl<'b, 'a> Builder<'b, 'a> {
                     shows.extend(column_name(self.draft, &thing.place(&time.name)));
                 }
                 for reference in thing.references.iter().filter(|r| r.is_joined() && !r.is_second) {
-                    if let Some(label) = self.thing(&reference.to.table).and_then(|t| Some(t.place(&t.label?.name))) {
+                    if let Some(label) = self
+                        .thing(&reference.to.table)
+                        .and_then(|t| Some(t.place(&t.label?.name)))
+                    {
                         shows.extend(column_name(self.draft, &label));
                     }
                 }
@@ -978,11 +1279,17 @@ impl<'b, 'a> Builder<'b, 'a> {
                 }
                 shows.truncate(MAX_SHOWN);
             } else if thing.label.is_some_and(|label| {
-                thesaurus().words(&label.name).iter().any(|word| matches!(word.as_str(), "last" | "family" | "surname"))
+                thesaurus()
+                    .words(&label.name)
+                    .iter()
+                    .any(|word| matches!(word.as_str(), "last" | "family" | "surname"))
             }) {
                 let first = thing.roles.iter().find(|(column, role)| {
                     *role == Role::Kind
-                        && thesaurus().words(&column.name).iter().any(|word| matches!(word.as_str(), "first" | "given" | "forename"))
+                        && thesaurus()
+                            .words(&column.name)
+                            .iter()
+                            .any(|word| matches!(word.as_str(), "first" | "given" | "forename"))
                 });
                 if let Some((first, _)) = first {
                     shows.extend(column_name(self.draft, &thing.place(&first.name)));
@@ -1037,7 +1344,10 @@ pub(super) fn link_hierarchies(
         if let (Some(finer), Some(coarser)) = (thing(&reference.from.table), thing(&reference.to.table))
             && hierarchies::is_below(&finer.one, &coarser.one)
             && let (Some(a), Some(b)) = (finer.label, coarser.label)
-            && let (Some(a), Some(b)) = (by_column(draft, &finer.place(&a.name)), by_column(draft, &coarser.place(&b.name)))
+            && let (Some(a), Some(b)) = (
+                by_column(draft, &finer.place(&a.name)),
+                by_column(draft, &coarser.place(&b.name)),
+            )
         {
             pairs.push((a, b));
         }
@@ -1049,11 +1359,22 @@ pub(super) fn link_hierarchies(
                 && dimension.within.is_none()
             {
                 dimension.within = Some(coarser.clone());
-                dimension.comments.push(format!("Each value lies in one {}.", coarser.replace('_', " ")));
+                dimension
+                    .comments
+                    .push(format!("Each value lies in one {}.", coarser.replace('_', " ")));
             }
         }
         draft.hierarchies.push(super::HierarchyEntry { dimensions: chain });
     }
+}
+
+/// Words that rank, with their directions.
+fn ranked(words: Option<&[Vec<String>; 2]>) -> BTreeMap<String, &'static str> {
+    let Some([most, least]) = words else {
+        return BTreeMap::new();
+    };
+    let most = most.iter().map(|phrase| (phrase.clone(), "desc"));
+    most.chain(least.iter().map(|phrase| (phrase.clone(), "asc"))).collect()
 }
 
 /// What the values look like, for a comment.
@@ -1061,7 +1382,10 @@ fn evidence_of(column: &ColumnProfile) -> String {
     const SHOWN_VALUES: usize = 4;
     const SHOWN_CHARS: usize = 30;
     let about = if column.is_exact { "" } else { "about " };
-    let mut text = format!("{}: {about}{} different values in {} rows", column.name, column.distinct, column.filled);
+    let mut text = format!(
+        "{}: {about}{} different values in {} rows",
+        column.name, column.distinct, column.filled
+    );
     if let Some((least, greatest)) = column.range() {
         text.push_str(&format!(", {least} to {greatest}"));
     } else if column.is_day() {
@@ -1075,7 +1399,11 @@ fn evidence_of(column: &ColumnProfile) -> String {
             .take(SHOWN_VALUES)
             .map(|(value, _)| value.chars().take(SHOWN_CHARS).collect())
             .collect();
-        let more = if column.distinct > SHOWN_VALUES as u64 { ", …" } else { "" };
+        let more = if column.distinct > SHOWN_VALUES as u64 {
+            ", …"
+        } else {
+            ""
+        };
         text.push_str(&format!(": {}{more}", shown.join(", ")));
     }
     text.push('.');

@@ -17,14 +17,22 @@ use crate::{names, thesaurus::thesaurus};
 pub fn noun_of(table: &str) -> Vec<String> {
     let mut words = thesaurus().words(table);
     while words.len() > 1
-        && words.first().is_some_and(|word| matches!(word.as_str(), "tbl" | "dim" | "fact" | "fct" | "stg" | "raw" | "src" | "t" | "vw" | "v"))
+        && words.first().is_some_and(|word| {
+            matches!(
+                word.as_str(),
+                "tbl" | "dim" | "fact" | "fct" | "stg" | "raw" | "src" | "t" | "vw" | "v"
+            )
+        })
     {
         words.remove(0);
     }
     while words.len() > 1
-        && words
-            .last()
-            .is_some_and(|word| matches!(word.as_str(), "table" | "tbl" | "data" | "list" | "info" | "dim" | "fact" | "master"))
+        && words.last().is_some_and(|word| {
+            matches!(
+                word.as_str(),
+                "table" | "tbl" | "data" | "list" | "info" | "dim" | "fact" | "master"
+            )
+        })
     {
         words.pop();
     }

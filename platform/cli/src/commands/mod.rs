@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod aws;
+pub mod catalogue;
 pub mod generate;
 pub mod ingest;
 pub mod lineage;
