@@ -189,6 +189,22 @@ fn number_role(column: &ColumnProfile, words: &[String]) -> Role {
     }
 }
 
+/// Of how many columns that differ only in a number at their end (`track_1` to `track_40`) this one is; none for a few.
+pub fn numbered(table: &TableProfile, column: &str) -> Option<usize> {
+    const FEW: usize = 5;
+    let base = |name: &str| {
+        let base = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        (base.len() < name.len()).then(|| base.to_owned())
+    };
+    let own = base(column)?;
+    let count = table
+        .columns
+        .iter()
+        .filter(|other| base(&other.name).is_some_and(|other| other == own))
+        .count();
+    (count > FEW).then_some(count)
+}
+
 /// The column that names what a row is, and how sure that is by its name: the place in the list of names.
 pub fn label<'a>(table: &'a TableProfile, noun: &[String], excluded: &[&str]) -> Option<&'a ColumnProfile> {
     let names = &thesaurus().labels.names;

@@ -216,6 +216,10 @@ fn things<'a>(
                         Role::Label
                     } else if key.single() == Some(column.name.as_str()) {
                         Role::Key
+                    } else if let Some(count) = columns::numbered(table, &column.name) {
+                        Role::Skipped(format!(
+                            "it is one of {count} numbered columns, which want to be rows of a table"
+                        ))
                     } else {
                         columns::role(table, column)
                     };

@@ -36,6 +36,14 @@ pub fn noun_of(table: &str) -> Vec<String> {
     {
         words.pop();
     }
+    // A version or a year: venues_v2, sales_2023.
+    let is_version = |word: &String| {
+        let digits = word.strip_prefix('v').unwrap_or(word);
+        !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+    };
+    while words.len() > 1 && words.last().is_some_and(is_version) {
+        words.pop();
+    }
     if let Some(last) = words.last_mut() {
         *last = names::singular(last);
     }

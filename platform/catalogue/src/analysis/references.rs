@@ -216,6 +216,10 @@ fn by_name(column: &ColumnProfile, one: &TableProfile, target: &ColumnProfile, i
     if stem.concat() == noun.concat() && !is_same_table {
         return (6 - penalty, format!("named for {}", one.name));
     }
+    // "door_price" and "doorprice".
+    if words != target_words && words.concat() == target_words.concat() && words.concat().len() > 4 && !is_same_table {
+        return (4, "both have the same name".to_owned());
+    }
     // Without separators: "countrycode", "customerid".
     if let [only] = words.as_slice() {
         let bare = ["id", "code", "key", "no"]

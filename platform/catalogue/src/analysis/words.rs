@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 /// Words that a question uses for itself; as a synonym they would turn it round.
 const OF_QUESTIONS: &str = "number count total sum average mean maximum minimum year quarter month week day weekday \
     hour rate share percent percentage ratio top best most least worst first last all each every no not and or by per \
-    value amount time date type kind name id code list show difference change highest lowest greatest largest \
+    time date name id list show difference change highest lowest greatest largest \
     smallest biggest maximal minimal overall";
 
 /// Whether a word is a question's own.

@@ -177,7 +177,7 @@ fn orders(column_name: &str, share: f64) -> Catalogue {
 fn references_are_found_by_their_names_and_borne_out_by_values() {
     for (name, share, found) in [
         ("customer_id", 1.0, true),
-        ("customerId", 1.0, true),
+        ("customerid", 1.0, true),
         ("cust_id", 1.0, true),
         ("client_id", 1.0, true),
         ("billing_customer_id", 0.995, true),
@@ -269,5 +269,19 @@ fn names_that_are_words_of_sql_or_no_words_at_all_give_a_catalogue() {
     assert!(
         catalogue.metric("staff_count").is_some(),
         "one word for one and for many"
+    );
+}
+
+#[test]
+fn numbered_columns_and_versions_in_names_are_no_things() {
+    let mut columns = vec![number("id", 50, 50, (1, 50))];
+    columns.extend((1..=8).map(|n| column(&format!("track_{n}"), ColumnType::Text, 50, 20)));
+    let catalogue = catalogue(vec![table("gigs_v2", 50, columns)], Evidence::default());
+    assert!(catalogue.metric("gigs").is_some());
+    assert!(
+        !catalogue
+            .dimensions
+            .iter()
+            .any(|dimension| dimension.name.starts_with("track"))
     );
 }

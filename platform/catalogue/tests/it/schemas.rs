@@ -52,7 +52,12 @@ const EXPECTED: &[Expected] = &[
             ("city_population", Aggregate::Sum, "city.population"),
             ("surface_area", Aggregate::Sum, "country.surface_area"),
             ("average_life_expectancy", Aggregate::Average, "country.life_expectancy"),
-            ("average_percentage", Aggregate::Average, "country_language.percentage"),
+            // "percentage" alone is a word of questions.
+            (
+                "average_country_language_percentage",
+                Aggregate::Average,
+                "country_language.percentage",
+            ),
             ("continents", Aggregate::CountDistinct, "country.continent"),
         ],
         dimensions: &[
