@@ -23,6 +23,12 @@ pub enum Error {
     Mismatch { path: PathBuf, problems: Vec<String> },
     #[error("cannot look at the table {table}: {message}")]
     Content { table: String, message: String },
+    /// The Redshift Data API cannot be reached, or refuses.
+    #[error("the Redshift Data API does not answer as it should: {0}")]
+    Redshift(String),
+    /// A statement did not end with a result; in the engine's words.
+    #[error("Redshift could not run a statement: {0}")]
+    RedshiftStatement(String),
     /// A fault of this crate: what it wrote does not pass the catalogue's own check.
     #[error("the catalogue that was inferred does not pass its check: {0}")]
     Inferred(#[from] concert_contract::compile::CatalogueError),

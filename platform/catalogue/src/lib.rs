@@ -10,13 +10,15 @@ mod error;
 mod files;
 pub mod names;
 pub mod profile;
+mod redshift;
 mod state;
 mod thesaurus;
 mod write;
 
 pub use error::{Error, Result};
 pub use files::Folder;
-pub use state::data_state;
+pub use redshift::{RedshiftOptions, RedshiftSchema};
+pub use state::{data_state, values_of};
 pub use write::to_toml;
 
 use analysis::{Draft, hierarchies, keys, references};
@@ -60,6 +62,16 @@ pub async fn infer_folder(folder: &Folder, progress: impl Fn(&str)) -> Result<In
     let looked = look(folder, &folder.shapes, progress).await?;
     let source = format!("{} files or folders", folder.shapes.len());
     infer(&folder.schema, &looked, &source)
+}
+
+/// Infers a catalogue for a schema in Redshift.
+///
+/// # Errors
+/// The service cannot be reached or refuses.
+pub async fn infer_redshift(schema: &RedshiftSchema, name: &str, progress: impl Fn(&str)) -> Result<Inferred> {
+    let looked = look(schema, &schema.shapes, progress).await?;
+    let source = format!("the {} tables of a schema in Redshift", schema.shapes.len());
+    infer(name, &looked, &source)
 }
 
 /// What was seen of the tables of a schema.
@@ -116,9 +128,5 @@ pub fn infer(schema: &str, looked: &Looked, source: &str) -> Result<Inferred> {
     let draft = analysis::draft(schema, &looked.tables, &looked.evidence);
     let toml = to_toml(&draft, source);
     let catalogue = Catalogue::from_toml(&toml)?;
-    Ok(Inferred {
-        draft,
-        toml,
-        catalogue,
-    })
+    Ok(Inferred { draft, toml, catalogue })
 }

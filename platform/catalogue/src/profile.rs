@@ -200,9 +200,7 @@ pub struct Evidence {
 /// A statement that the engine refuses.
 pub async fn profile(asker: &impl Ask, shape: &TableShape) -> Result<TableProfile> {
     let table = asker.table(&shape.name);
-    let rows = asker
-        .ask(&shape.name, &format!("SELECT COUNT(*) FROM {table}"))
-        .await?;
+    let rows = asker.ask(&shape.name, &format!("SELECT COUNT(*) FROM {table}")).await?;
     let row_count = rows.first().map_or(0, |row| count(row.first()));
     let mut columns = Vec::with_capacity(shape.columns.len());
     for chunk in shape.columns.chunks(COLUMNS_AT_ONCE) {
@@ -324,13 +322,7 @@ impl Evidence {
     }
 
     /// Of which share of the values of `from` all rows have the same value of `to`. Rows without either do not count.
-    pub(crate) async fn ask_determines(
-        &mut self,
-        asker: &impl Ask,
-        table: &str,
-        from: &str,
-        to: &str,
-    ) -> Result<()> {
+    pub(crate) async fn ask_determines(&mut self, asker: &impl Ask, table: &str, from: &str, to: &str) -> Result<()> {
         let question = (table.to_owned(), from.to_owned(), to.to_owned());
         if self.determines.contains_key(&question) {
             return Ok(());

@@ -4,9 +4,13 @@ use crate::{
     error::Result,
     profile::{Ask, count, quoted},
 };
+use arrow::{
+    array::{Array as _, AsArray as _, RecordBatch},
+    datatypes::Int64Type,
+};
 use concert_contract::{
     api::{DataState, TableState},
-    catalogue::Catalogue,
+    catalogue::{Catalogue, CatalogueValue},
     table::Cell,
 };
 use jiff::civil::Date;
@@ -26,7 +30,9 @@ pub async fn data_state(asker: &impl Ask, catalogue: &Catalogue) -> Result<DataS
         let time = table.time.as_deref().map(quoted);
         let mut items = vec!["COUNT(*) AS c".to_owned()];
         items.extend(match &time {
-            Some(time) => ["MIN", "MAX"].map(|of| format!("CAST({of}({time}) AS DATE) AS {of}_day")).to_vec(),
+            Some(time) => ["MIN", "MAX"]
+                .map(|of| format!("CAST({of}({time}) AS DATE) AS {of}_day"))
+                .to_vec(),
             None => ["NULL AS a", "NULL AS b"].map(str::to_owned).to_vec(),
         });
         items.extend(
@@ -38,7 +44,11 @@ pub async fn data_state(asker: &impl Ask, catalogue: &Catalogue) -> Result<DataS
         let sql = format!("SELECT {} FROM {}", items.join(", "), asker.table(name));
         let rows = asker.ask(name, &sql).await?;
         let row = rows.into_iter().next().unwrap_or_default();
-        let day = |at: usize| row.get(at).and_then(Cell::as_str).and_then(|text| text.parse::<Date>().ok());
+        let day = |at: usize| {
+            row.get(at)
+                .and_then(Cell::as_str)
+                .and_then(|text| text.parse::<Date>().ok())
+        };
         state.tables.push(TableState {
             table_name: name.clone(),
             row_count: count(row.first()),
@@ -83,4 +93,27 @@ async fn currencies(asker: &impl Ask, catalogue: &Catalogue) -> Result<Vec<Strin
     let mut currencies: Vec<(String, u64)> = weights.into_iter().collect();
     currencies.sort_by(|(a, a_weight), (b, b_weight)| b_weight.cmp(a_weight).then_with(|| a.cmp(b)));
     Ok(currencies.into_iter().map(|(code, _)| code).collect())
+}
+
+/// The rows of `catalogue_values` (dimension, value, label, weight, sounds_like). A row that is none is left out.
+pub fn values_of(batch: &RecordBatch) -> Vec<CatalogueValue> {
+    let text = |column: usize, row: usize| {
+        let array = batch.columns().get(column)?.as_string_opt::<i32>()?;
+        (!array.is_null(row)).then(|| array.value(row).to_owned())
+    };
+    let weight = |row: usize| {
+        let array = batch.columns().get(3)?.as_primitive_opt::<Int64Type>()?;
+        (!array.is_null(row)).then(|| array.value(row))
+    };
+    (0..batch.num_rows())
+        .filter_map(|row| {
+            Some(CatalogueValue {
+                dimension: text(0, row)?,
+                value: text(1, row)?,
+                label: text(2, row)?,
+                weight: weight(row)?,
+                sounds_like: text(4, row),
+            })
+        })
+        .collect()
 }

@@ -35,6 +35,7 @@ struct Synonyms {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Numbers {
+    pub added: Vec<String>,
     pub average: Vec<String>,
     pub both: Vec<String>,
     pub code: Vec<String>,
@@ -116,6 +117,23 @@ impl Thesaurus {
                 _ => word,
             })
             .collect()
+    }
+
+    /// A phrase as a label: with a capital first letter, and initials (`GDP`) in capitals.
+    pub fn label(&self, phrase: &str) -> String {
+        let words: Vec<String> = phrase
+            .split(' ')
+            .map(|word| {
+                let is_initials = self.abbreviations.get(word).is_some_and(|long| long.contains(' '))
+                    || matches!(word, "id" | "iq" | "bmi" | "gpa" | "mpg" | "isbn" | "url" | "ip");
+                if is_initials {
+                    word.to_uppercase()
+                } else {
+                    word.to_owned()
+                }
+            })
+            .collect();
+        names::label(&words.join(" "))
     }
 
     /// Verbs that go without saying where tables hold these things.

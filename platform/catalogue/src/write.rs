@@ -117,6 +117,7 @@ fn write_dimension(out: &mut Writer, dimension: &DimensionEntry) {
     out.optional("part", dimension.part);
     out.optional("grain", dimension.grain);
     out.optional("of_metric", dimension.of_metric.as_deref());
+    out.optional("coordinate", dimension.coordinate);
     out.optional("within", dimension.within.as_deref());
     if !dimension.via.is_empty() {
         out.list("via", &dimension.via);

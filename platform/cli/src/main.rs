@@ -9,6 +9,7 @@ mod commands;
 mod home;
 mod output;
 mod page;
+mod source;
 
 use clap::{Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
@@ -59,6 +60,9 @@ enum Command {
     Sql(commands::sql::Options),
     /// Ask in plain words
     Ask(commands::ask::Options),
+    /// Describe tables so that they can be asked about
+    #[command(subcommand)]
+    Catalogue(commands::catalogue::Options),
 }
 
 fn main() -> ExitCode {
@@ -90,6 +94,7 @@ fn main() -> ExitCode {
                 Command::Lake(options) => commands::lake::run(&home, &output, options).await,
                 Command::Sql(options) => commands::sql::run(&home, &output, options).await,
                 Command::Ask(options) => commands::ask::run(&home, &output, options).await,
+                Command::Catalogue(options) => commands::catalogue::run(&output, options).await,
             }
         })
     });

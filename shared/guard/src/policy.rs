@@ -60,7 +60,9 @@ pub struct ColumnRule {
 /// How many different values something takes, as far as the catalogue and the text tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Spread {
-    /// Kinds and days: channels, cities, months.
+    /// Kinds that the catalogue groups by: channels, currencies, cities.
+    Kinds,
+    /// Days, months, other texts.
     Few,
     /// One for each of the things that events happen to: venues, artists.
     Things,

@@ -122,8 +122,21 @@ fn spread(catalogue: &Catalogue, table: &str, column: &str, column_type: ColumnT
         .tables
         .get(table)
         .is_some_and(|table| table.key.iter().any(|key| key == column));
+    // A dimension without a key of its own; tables that are no part of it call the same column by the same name.
+    let is_kind = || {
+        catalogue.dimensions.iter().any(|dimension| {
+            dimension.key.is_none()
+                && dimension.column_type == ColumnType::Text
+                && dimension
+                    .column
+                    .as_deref()
+                    .and_then(|path| path.split_once('.'))
+                    .is_some_and(|(_, name)| name == column)
+        })
+    };
     match column_type {
         _ if is_key => keyed(table),
+        ColumnType::Text if is_kind() => Spread::Kinds,
         ColumnType::Text | ColumnType::Boolean | ColumnType::Date => Spread::Few,
         _ => Spread::Many,
     }

@@ -49,7 +49,7 @@ impl Rows {
         let mut rows = Rows::Kinds;
         for spread in spreads {
             rows = match (rows, spread) {
-                (rows, Spread::Few) => rows,
+                (rows, Spread::Few | Spread::Kinds) => rows,
                 (Rows::Kinds, Spread::Things) => Rows::Things,
                 _ => return Rows::Many,
             };

@@ -4,6 +4,8 @@
 //! table also takes its place in docs/benchmarks.md, so that every figure there has the command that made it.
 
 mod data;
+mod planner;
+mod query;
 mod size;
 
 use std::{fs, process::ExitCode};
@@ -35,6 +37,10 @@ enum Subject {
     Size,
     /// Generator, ingest and publication, against DuckDB and polars; builds an optimised `concert`
     Data,
+    /// The query compiler and the guard: time, and WebAssembly's size
+    Query,
+    /// The planner: its score by tag, and the time that a question takes
+    Planner,
 }
 
 impl Subject {
@@ -42,6 +48,8 @@ impl Subject {
         match self {
             Self::Size => "size",
             Self::Data => "data",
+            Self::Query => "query",
+            Self::Planner => "planner",
         }
     }
 }
@@ -70,6 +78,14 @@ pub fn command(context: &Context, options: &Options) -> Result<ExitCode> {
                 continue;
             }
             Subject::Data => data::measure(context, options.sales)?,
+            Subject::Query => {
+                let figures = query::measure(context)?;
+                Measured {
+                    table: query::table(&figures),
+                    figures,
+                }
+            }
+            Subject::Planner => planner::measure(context)?,
         };
         println!("{}", measured.table);
         let folder = context.cache.join("bench");

@@ -19,8 +19,9 @@ use concert_contract::{
     catalogue::Catalogue,
     chart::{self, ChartKind},
     chat::{ChatEvent, Suggestion, ToolResult, Understood},
+    compile::query_schema,
     insight::{self, InsightContext},
-    query::{Grain, Query},
+    query::Query,
     table::{Cell, Table},
 };
 use serde::Deserialize;
@@ -162,77 +163,6 @@ fn tables(catalogue: &Catalogue) -> String {
         format!("{name} ({})", columns.join(", "))
     };
     catalogue.tables.iter().map(table).collect::<Vec<_>>().join("; ")
-}
-
-/// The JSON schema of a `Query` over this catalogue.
-fn query_schema(catalogue: &Catalogue) -> Value {
-    let metrics: Vec<&str> = catalogue.metrics.iter().map(|metric| metric.name.as_str()).collect();
-    let dimensions: Vec<&str> = catalogue
-        .dimensions
-        .iter()
-        .map(|dimension| dimension.name.as_str())
-        .collect();
-    let grains: Vec<&str> = Grain::ALL.iter().map(|grain| grain.name()).collect();
-    let values = json!({"type": "array", "items": {"type": ["string", "number", "boolean"]}});
-    json!({
-        "type": "object",
-        "properties": {
-            "metrics": {"type": "array", "items": {"enum": metrics.clone()}, "minItems": 1},
-            "dimensions": {"type": "array", "items": {"enum": dimensions.clone()}, "description": "To group by."},
-            "filters": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "dimension": {"enum": dimensions},
-                        "op": {"enum": ["=", "in", "not in", "between", ">", ">=", "<", "<=", "contains", "is null", "is not null"]},
-                        "values": values.clone(),
-                    },
-                    "required": ["dimension", "op"],
-                },
-            },
-            "having": {
-                "type": "array",
-                "description": "Conditions on metrics, after grouping.",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "metric": {"enum": metrics},
-                        "op": {"enum": ["=", "in", "not in", "between", ">", ">=", "<", "<="]},
-                        "values": values,
-                    },
-                    "required": ["metric", "op", "values"],
-                },
-            },
-            "period": {
-                "description": "Both ends included. For relative: count units, the first of which lies offset units from the current one; this year is offset 0 count 1, the last three months are offset -3 count 3.",
-                "oneOf": [
-                    {
-                        "type": "object",
-                        "properties": {"kind": {"const": "between"}, "from": {"type": "string", "format": "date"}, "to": {"type": "string", "format": "date"}},
-                        "required": ["kind"],
-                    },
-                    {
-                        "type": "object",
-                        "properties": {"kind": {"const": "relative"}, "unit": {"enum": grains.clone()}, "offset": {"type": "integer"}, "count": {"type": "integer", "minimum": 1}},
-                        "required": ["kind", "unit", "offset", "count"],
-                    },
-                ],
-            },
-            "grain": {"enum": grains, "description": "One row for each stretch of time."},
-            "order": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {"by": {"type": "string"}, "direction": {"enum": ["asc", "desc"]}},
-                    "required": ["by", "direction"],
-                },
-            },
-            "limit": {"type": "integer", "minimum": 1},
-        },
-        "required": ["metrics"],
-        "additionalProperties": false,
-    })
 }
 
 pub async fn run(context: &Context, turn: &Turn, call: &ToolUse) -> Outcome {

@@ -40,13 +40,20 @@ pub enum Role {
     /// Names the thing that a row is.
     Label,
     Time,
-    Measure { sums: Sums, is_money: bool, is_percent: bool, doubt: Option<String> },
+    Measure {
+        sums: Sums,
+        is_money: bool,
+        is_percent: bool,
+        doubt: Option<String>,
+    },
     /// Grouped by: a text of few values, yes or no, a code.
     Kind,
     Year,
     /// A number that orders or tells apart, and is not summed up.
     Ordinal,
     Currency,
+    /// A coordinate.
+    Place,
     /// Nothing to ask by; says why.
     Skipped(String),
 }
@@ -72,7 +79,10 @@ pub fn role(table: &TableProfile, column: &ColumnProfile) -> Role {
 
 fn text_role(table: &TableProfile, column: &ColumnProfile, words: &[String]) -> Role {
     let is_currency = !column.top.is_empty()
-        && column.top.iter().all(|(value, _)| CURRENCIES.split_whitespace().any(|code| code == value));
+        && column
+            .top
+            .iter()
+            .all(|(value, _)| CURRENCIES.split_whitespace().any(|code| code == value));
     if is_currency && (words.iter().any(|word| word == "currency") || words.last().is_some_and(|word| word == "code")) {
         return Role::Currency;
     }
@@ -83,10 +93,16 @@ fn text_role(table: &TableProfile, column: &ColumnProfile, words: &[String]) -> 
         return Role::Skipped("its name says that it is read, not grouped by".to_owned());
     }
     if column.average_length > KINDS_LONGEST_CHARS {
-        return Role::Skipped(format!("its texts have {:.0} characters on average", column.average_length));
+        return Role::Skipped(format!(
+            "its texts have {:.0} characters on average",
+            column.average_length
+        ));
     }
     if !few {
-        return Role::Skipped(format!("{} different values in {} rows are too many to group by", column.distinct, table.row_count));
+        return Role::Skipped(format!(
+            "{} different values in {} rows are too many to group by",
+            column.distinct, table.row_count
+        ));
     }
     Role::Kind
 }
@@ -97,15 +113,17 @@ fn number_role(column: &ColumnProfile, words: &[String]) -> Role {
         return Role::Ordinal;
     };
     // "number_of_rooms" and "num_employees" count; "room_number" tells apart.
-    let counts = words.len() > 1 && (first == "number" || first == "count" || first == "total") || last == "count" || last == "total";
+    let counts = words.len() > 1 && (first == "number" || first == "count" || first == "total")
+        || last == "count"
+        || last == "total";
     let any = |list: &[String]| words.iter().any(|word| has(list, word));
     if any(&numbers.place) {
-        return Role::Skipped("a place on the map is not summed up".to_owned());
+        return Role::Place;
     }
     let is_whole = column.column_type == ColumnType::Integer;
     let range = column.range();
     let looks_like_years = is_whole && range.is_some_and(|(least, greatest)| least >= YEARS.0 && greatest <= YEARS.1);
-    if looks_like_years && any(&numbers.year) {
+    if (looks_like_years && any(&numbers.year)) || (is_whole && last == "year" && !counts) {
         return Role::Year;
     }
     let is_code = !counts && (is_id_word(last) || has(&numbers.code, last) || is_id_name(words));
@@ -120,7 +138,9 @@ fn number_role(column: &ColumnProfile, words: &[String]) -> Role {
         return Role::Ordinal;
     }
     let is_money = any(&numbers.money) && !counts;
-    let named_percent = words.iter().any(|word| matches!(word.as_str(), "percent" | "percentage"));
+    let named_percent = words
+        .iter()
+        .any(|word| matches!(word.as_str(), "percent" | "percentage"));
     let is_percent = column.is_percent || named_percent;
     // The last word says most: "price total" is added up, "total price per unit" is not.
     let (sums, doubt) = if counts {
@@ -129,22 +149,36 @@ fn number_role(column: &ColumnProfile, words: &[String]) -> Role {
         (Sums::Averaged, None)
     } else if has(&numbers.both, last) {
         (Sums::Both, None)
-    } else if words.iter().any(|word| word == "unit" || word == "average" || word == "mean") || any(&numbers.average) && !is_money {
+    } else if words
+        .iter()
+        .any(|word| word == "unit" || word == "average" || word == "mean")
+        || any(&numbers.average) && !is_money
+    {
         (Sums::Averaged, None)
     } else if any(&numbers.both) {
         (Sums::Both, None)
     } else {
-        let known = is_money || any(&thesaurus().sales.amounts) || any(&thesaurus().sales.quantities);
+        let known =
+            is_money || any(&numbers.added) || any(&thesaurus().sales.amounts) || any(&thesaurus().sales.quantities);
         let between_0_and_1 = column.column_type != ColumnType::Integer
             && range.is_some_and(|(least, greatest)| least >= 0.0 && greatest <= 1.0);
         if known {
             (Sums::Added, None)
         } else if between_0_and_1 {
-            (Sums::Averaged, Some("averaged, since all its values are between 0 and 1".to_owned()))
+            (
+                Sums::Averaged,
+                Some("averaged, since all its values are between 0 and 1".to_owned()),
+            )
         } else if range.is_some_and(|(least, _)| least < 0.0) {
-            (Sums::Averaged, Some("averaged, since some values are below zero: is it ever added up?".to_owned()))
+            (
+                Sums::Averaged,
+                Some("averaged, since some values are below zero: is it ever added up?".to_owned()),
+            )
         } else {
-            (Sums::Added, Some("added up, since nothing in its name says otherwise: does a sum of it mean anything?".to_owned()))
+            (
+                Sums::Added,
+                Some("added up, since nothing in its name says otherwise: does a sum of it mean anything?".to_owned()),
+            )
         }
     };
     Role::Measure {
@@ -153,6 +187,22 @@ fn number_role(column: &ColumnProfile, words: &[String]) -> Role {
         is_percent,
         doubt,
     }
+}
+
+/// Of how many columns that differ only in a number at their end (`track_1` to `track_40`) this one is; none for a few.
+pub fn numbered(table: &TableProfile, column: &str) -> Option<usize> {
+    const FEW: usize = 5;
+    let base = |name: &str| {
+        let base = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        (base.len() < name.len()).then(|| base.to_owned())
+    };
+    let own = base(column)?;
+    let count = table
+        .columns
+        .iter()
+        .filter(|other| base(&other.name).is_some_and(|other| other == own))
+        .count();
+    (count > FEW).then_some(count)
 }
 
 /// The column that names what a row is, and how sure that is by its name: the place in the list of names.

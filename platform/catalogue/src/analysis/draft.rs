@@ -90,6 +90,7 @@ pub struct DimensionEntry {
     pub part: Option<&'static str>,
     pub grain: Option<&'static str>,
     pub of_metric: Option<String>,
+    pub coordinate: Option<&'static str>,
     pub within: Option<String>,
     pub via: Vec<String>,
     pub indexed: bool,
@@ -106,11 +107,12 @@ pub struct HierarchyEntry {
 
 /// What everything is, from what the values look like.
 pub fn draft(schema: &str, tables: &[TableProfile], evidence: &Evidence) -> Draft {
-    let keys: BTreeMap<String, Key> = tables
+    let mut keys: BTreeMap<String, Key> = tables
         .iter()
         .map(|table| (table.name.clone(), keys::choose(table, evidence)))
         .collect();
-    let references = references::choose(tables, &keys, evidence);
+    let mut references = references::choose(tables, &keys, evidence);
+    settle_keys(&mut keys, &mut references);
     let forks = references::forks(&references, tables);
     let things = things(tables, &keys, &references);
 
@@ -122,22 +124,24 @@ pub fn draft(schema: &str, tables: &[TableProfile], evidence: &Evidence) -> Draf
     joins(&mut draft, &references);
     notes(&mut draft, &things, &references, &forks);
 
-    let nouns: Vec<String> = things.iter().flat_map(|thing| thing.noun.last().cloned()).collect();
-    let fillers: BTreeSet<&String> = thesaurus().fillers(&nouns).collect();
-    let own: BTreeSet<String> = things
-        .iter()
-        .flat_map(|thing| thing.table.columns.iter().flat_map(|c| thesaurus().words(&c.name)))
-        .collect();
-    // A verb that is also a word of a column means that column.
-    draft.fillers = fillers
-        .into_iter()
-        .filter(|filler| !own.contains(*filler) && !own.contains(&names::singular(filler)))
-        .cloned()
-        .collect();
-
     let mut metric_words = Phrases::default();
     let mut dimension_words = Phrases::default();
-    entries::build(&mut draft, &things, &references, &forks, &mut metric_words, &mut dimension_words);
+    entries::build(
+        &mut draft,
+        &things,
+        &references,
+        &forks,
+        &mut metric_words,
+        &mut dimension_words,
+    );
+    let nouns: Vec<String> = things.iter().flat_map(|thing| thing.noun.last().cloned()).collect();
+    let fillers: BTreeSet<&String> = thesaurus().fillers(&nouns).collect();
+    // A verb that is also a word for something means that.
+    draft.fillers = fillers
+        .into_iter()
+        .filter(|filler| !metric_words.has(filler) && !dimension_words.has(filler))
+        .cloned()
+        .collect();
     let steps: Vec<(String, String)> = things
         .iter()
         .flat_map(|thing| {
@@ -148,6 +152,37 @@ pub fn draft(schema: &str, tables: &[TableProfile], evidence: &Evidence) -> Draf
         .collect();
     entries::link_hierarchies(&mut draft, &things, &references, &steps);
     draft
+}
+
+/// A join leads to the key of a table. Where all others refer to another unique column, that one is the key; where they
+/// refer to several, the key has it.
+fn settle_keys(keys: &mut BTreeMap<String, Key>, references: &mut [Reference]) {
+    for (table, key) in keys {
+        let targets: BTreeSet<String> = references
+            .iter()
+            .filter(|r| r.is_joined() && r.to.table == *table)
+            .map(|r| r.to.column.clone())
+            .collect();
+        let mut targets = targets.into_iter();
+        match (targets.next(), targets.next()) {
+            (Some(only), None) if key.columns != [only.clone()] => {
+                key.why = format!(
+                    "all its values differ, and other tables refer to it rather than to {}",
+                    key.columns.join(", ")
+                );
+                key.columns = vec![only];
+                key.is_unique = true;
+            }
+            (Some(_), Some(_)) => {
+                for reference in references.iter_mut().filter(|r| r.is_joined() && r.to.table == *table) {
+                    if key.columns != [reference.to.column.clone()] {
+                        reference.left_out = Some(format!("the key of {table} is {}", key.columns.join(", ")));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The tables in the order in which people think of them, each with the role of every column.
@@ -163,7 +198,12 @@ fn things<'a>(
             let noun = noun_of(&table.name);
             let own: Vec<&'a Reference> = references.iter().filter(|r| r.from.table == table.name).collect();
             let referring: Vec<&str> = own.iter().map(|r| r.from.column.as_str()).collect();
-            let label = columns::label(table, &noun, &referring);
+            // A text that tells rows apart only together with others is no name of theirs: a language of a country.
+            let mut excluded = referring.clone();
+            if key.single().is_none() {
+                excluded.extend(key.columns.iter().map(String::as_str));
+            }
+            let label = columns::label(table, &noun, &excluded);
             let time = columns::time(table);
             let roles = table
                 .columns
@@ -176,6 +216,10 @@ fn things<'a>(
                         Role::Label
                     } else if key.single() == Some(column.name.as_str()) {
                         Role::Key
+                    } else if let Some(count) = columns::numbered(table, &column.name) {
+                        Role::Skipped(format!(
+                            "it is one of {count} numbered columns, which want to be rows of a table"
+                        ))
                     } else {
                         columns::role(table, column)
                     };
@@ -217,7 +261,13 @@ fn things<'a>(
 }
 
 /// Whether a table only links others: all it has is references, and its name is made of theirs.
-fn is_link(table: &TableProfile, noun: &[String], key: &Key, roles: &[(&crate::profile::ColumnProfile, Role)], own: &[&Reference]) -> bool {
+fn is_link(
+    table: &TableProfile,
+    noun: &[String],
+    key: &Key,
+    roles: &[(&crate::profile::ColumnProfile, Role)],
+    own: &[&Reference],
+) -> bool {
     let targets: Vec<Vec<String>> = own.iter().map(|r| noun_of(&r.to.table)).collect();
     let joined = own.iter().filter(|r| r.is_joined()).count();
     let named = targets
@@ -231,11 +281,7 @@ fn is_link(table: &TableProfile, noun: &[String], key: &Key, roles: &[(&crate::p
 }
 
 fn table_entry(thing: &Thing<'_>) -> TableEntry {
-    let mut comments = vec![format!(
-        "{} rows. The key: {}.",
-        thing.table.row_count,
-        thing.key.why
-    )];
+    let mut comments = vec![format!("{} rows. The key: {}.", thing.table.row_count, thing.key.why)];
     match thing.time {
         Some(time) if thing.other_times > 0 => comments.push(format!(
             "Of {} columns with days, periods are about {}: its name speaks most of when it happened.",
@@ -246,12 +292,7 @@ fn table_entry(thing: &Thing<'_>) -> TableEntry {
     }
     comments.extend(thing.table.doubts.iter().map(|doubt| format!("In doubt: {doubt}.")));
     for column in &thing.table.columns {
-        comments.extend(
-            column
-                .doubts
-                .iter()
-                .map(|doubt| format!("{}: {doubt}.", column.name)),
-        );
+        comments.extend(column.doubts.iter().map(|doubt| format!("{}: {doubt}.", column.name)));
     }
     for (column, role) in &thing.roles {
         if let Role::Skipped(why) = role {
@@ -328,9 +369,8 @@ fn notes(draft: &mut Draft, things: &[Thing<'_>], references: &[Reference], fork
         }
     }
     for fork in forks {
-        let chain = |places: &[crate::profile::Place]| {
-            places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        };
+        let chain =
+            |places: &[crate::profile::Place]| places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let others: Vec<String> = fork.others.iter().map(|other| chain(other)).collect();
         draft.notes.push(format!(
             "From {} to {} lead {} chains of joins. Where nothing is said, {} is meant, and not {}.",

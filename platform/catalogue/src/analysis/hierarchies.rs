@@ -1,6 +1,8 @@
 //! Which column is coarser than which: every city is in one state, every state in one country.
 
+use super::noun_of;
 use crate::{
+    names,
     profile::{ColumnProfile, Evidence, TableProfile},
     thesaurus::thesaurus,
 };
@@ -17,11 +19,27 @@ const LONGEST_CHARS: f64 = 64.0;
 /// Columns of one table that are compared with each other.
 const MAX_COLUMNS: usize = 12;
 
-/// Whether one name stands below another on a ladder: city below country.
+/// Whether one name stands below another on a ladder: city below country. The last word of a name counts, so that a
+/// `home_city` is a city and a `city_population` is none.
 pub fn is_below(finer: &str, coarser: &str) -> bool {
     let thesaurus = thesaurus();
-    let (finer, coarser) = (thesaurus.words(finer), thesaurus.words(coarser));
-    let place = |steps: &[String], words: &[String]| steps.iter().position(|step| words.contains(step));
+    let head = |name: &str| {
+        let mut words = thesaurus.words(name);
+        while words.len() > 1
+            && words
+                .last()
+                .is_some_and(|word| matches!(word.as_str(), "name" | "code" | "id"))
+        {
+            words.pop();
+        }
+        // The head of a state is no state.
+        let is_of = words.iter().any(|word| word == "of");
+        words.pop().filter(|_| !is_of).map(|word| names::singular(&word))
+    };
+    let (Some(finer), Some(coarser)) = (head(finer), head(coarser)) else {
+        return false;
+    };
+    let place = |steps: &[String], word: &str| steps.iter().position(|step| step == word);
     thesaurus
         .ladders
         .steps
@@ -33,6 +51,18 @@ fn may_step(column: &ColumnProfile) -> bool {
     column.column_type == ColumnType::Text && column.distinct >= 2 && column.average_length <= LONGEST_CHARS
 }
 
+/// What a column stands for: the name of a thing stands for the thing.
+fn stands_for(table: &TableProfile, column: &str) -> String {
+    match thesaurus().words(column).as_slice() {
+        [only] if matches!(only.as_str(), "name" | "title" | "code" | "label") => noun_of(&table.name).join("_"),
+        _ => column.to_owned(),
+    }
+}
+
+fn is_step(table: &TableProfile, finer: &str, coarser: &str) -> bool {
+    is_below(&stands_for(table, finer), &stands_for(table, coarser))
+}
+
 /// Pairs of columns of a table, the finer first, that are worth asking about.
 pub fn candidates(table: &TableProfile) -> Vec<(String, String)> {
     let columns: Vec<&ColumnProfile> = table.columns.iter().filter(|c| may_step(c)).take(MAX_COLUMNS).collect();
@@ -42,7 +72,7 @@ pub fn candidates(table: &TableProfile) -> Vec<(String, String)> {
             if finer.name == coarser.name || finer.distinct < coarser.distinct {
                 continue;
             }
-            if is_below(&finer.name, &coarser.name) || is_likely(table, finer, coarser) {
+            if is_step(table, &finer.name, &coarser.name) || is_likely(table, finer, coarser) {
                 pairs.push((finer.name.clone(), coarser.name.clone()));
             }
         }
@@ -61,7 +91,11 @@ pub fn choose(table: &TableProfile, evidence: &Evidence) -> Vec<(String, String)
     candidates(table)
         .into_iter()
         .filter(|(finer, coarser)| {
-            let wanted = if is_below(finer, coarser) { LEAST_NAMED } else { 1.0 };
+            let wanted = if is_step(table, finer, coarser) {
+                LEAST_NAMED
+            } else {
+                1.0
+            };
             evidence
                 .determines
                 .get(&(table.name.clone(), finer.clone(), coarser.clone()))
@@ -108,8 +142,13 @@ mod tests {
 
     #[test]
     fn steps_make_the_longest_chains() {
-        let steps = [("city", "country"), ("city", "state"), ("state", "country"), ("genre", "category")]
-            .map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let steps = [
+            ("city", "country"),
+            ("city", "state"),
+            ("state", "country"),
+            ("genre", "category"),
+        ]
+        .map(|(a, b)| (a.to_owned(), b.to_owned()));
         let chains = chains(&steps);
         assert_eq!(
             chains.iter().map(|chain| chain.join(" ")).collect::<Vec<_>>(),

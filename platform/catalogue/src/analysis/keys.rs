@@ -38,7 +38,19 @@ impl Key {
 pub fn is_id_word(word: &str) -> bool {
     matches!(
         word,
-        "id" | "key" | "code" | "number" | "uid" | "uuid" | "guid" | "pk" | "ids" | "isbn" | "ssn" | "sku" | "iata" | "icao"
+        "id" | "key"
+            | "code"
+            | "number"
+            | "uid"
+            | "uuid"
+            | "guid"
+            | "pk"
+            | "ids"
+            | "isbn"
+            | "ssn"
+            | "sku"
+            | "iata"
+            | "icao"
     )
 }
 
@@ -82,6 +94,12 @@ fn name_score(table: &[String], column: &str, is_first: bool) -> u8 {
     }
 }
 
+/// Whether a name speaks of a part of a key: an id, or a place among others.
+fn is_likely_part(column: &str) -> bool {
+    let words = thesaurus().words(column);
+    is_id_name(&words) || words.last().is_some_and(|word| has(&thesaurus().numbers.ordinal, word))
+}
+
 fn may_be_part(column: &ColumnProfile, table: &TableProfile) -> bool {
     let held = match column.column_type {
         ColumnType::Text => column.average_length <= LONGEST_CHARS,
@@ -120,14 +138,19 @@ pub fn candidates(table: &TableProfile) -> Vec<Vec<String>> {
         .collect();
     singles.sort_by_key(|(score, at, _)| (std::cmp::Reverse(*score), *at));
     let named = |(score, _, _): &&(u8, usize, &ColumnProfile)| *score > 0;
-    candidates.extend(singles.iter().filter(named).map(|(_, _, column)| vec![column.name.clone()]));
+    candidates.extend(
+        singles
+            .iter()
+            .filter(named)
+            .map(|(_, _, column)| vec![column.name.clone()]),
+    );
 
     let mut parts: Vec<(bool, usize, &ColumnProfile)> = table
         .columns
         .iter()
         .enumerate()
         .filter(|(_, column)| may_be_part(column, table))
-        .map(|(at, column)| (!is_id_name(&thesaurus().words(&column.name)), at, column))
+        .map(|(at, column)| (!is_likely_part(&column.name), at, column))
         .collect();
     parts.sort_by_key(|(is_other, at, _)| (*is_other, *at));
     parts.truncate(MAX_PARTS);
@@ -144,11 +167,7 @@ pub fn candidates(table: &TableProfile) -> Vec<Vec<String>> {
         });
     }
     // A unique column whose name says nothing may be so by chance; references together are likelier.
-    let of_references = |columns: &Vec<String>| {
-        columns
-            .iter()
-            .all(|column| is_id_name(&thesaurus().words(column)))
-    };
+    let of_references = |columns: &Vec<String>| columns.iter().all(|column| is_likely_part(column));
     let (likely, unlikely): (Vec<Vec<String>>, Vec<Vec<String>>) = several.into_iter().partition(of_references);
     candidates.extend(likely);
     candidates.extend(

@@ -61,9 +61,7 @@ pub fn candidates(tables: &[TableProfile], keys: &BTreeMap<String, Key>) -> Vec<
                 continue;
             }
             for one in tables {
-                candidates.extend(targets(one, keys).filter_map(|target| {
-                    candidate(many, column, one, target, keys)
-                }));
+                candidates.extend(targets(one, keys).filter_map(|target| candidate(many, column, one, target, keys)));
             }
         }
     }
@@ -71,10 +69,7 @@ pub fn candidates(tables: &[TableProfile], keys: &BTreeMap<String, Key>) -> Vec<
 }
 
 /// The columns of a table that another may refer to: its key, and what is unique beside it.
-fn targets<'a>(
-    table: &'a TableProfile,
-    keys: &'a BTreeMap<String, Key>,
-) -> impl Iterator<Item = &'a ColumnProfile> {
+fn targets<'a>(table: &'a TableProfile, keys: &'a BTreeMap<String, Key>) -> impl Iterator<Item = &'a ColumnProfile> {
     let key = keys.get(&table.name).and_then(Key::single);
     table.columns.iter().filter(move |column| {
         Some(column.name.as_str()) == key
@@ -82,7 +77,11 @@ fn targets<'a>(
                 && column.average_length <= LONGEST_CHARS
                 && matches!(column.column_type, ColumnType::Text)
                 && table.may_be_unique(column))
-            || (table.row_count == 0 && column.name == keys.get(&table.name).map_or("", |key| key.columns.first().map_or("", |c| c)))
+            || (table.row_count == 0
+                && column.name
+                    == keys
+                        .get(&table.name)
+                        .map_or("", |key| key.columns.first().map_or("", |c| c)))
     })
 }
 
@@ -106,6 +105,10 @@ fn candidate(
         (6, "the database declares it".to_owned())
     } else {
         by_name(column, one, target, is_same_table)
+    };
+    let (score, why) = match halves(many, column, one, target, own_key && is_key && !is_same_table) {
+        Some(why) if score < LEAST_NAMED => (NAMED_FOR_TABLE, why),
+        _ => (score, why),
     };
     if own_key && (score < NAMED_FOR_TABLE || many.row_count > one.row_count || is_same_table) {
         return None;
@@ -147,6 +150,29 @@ fn candidate(
     })
 }
 
+/// Whether two tables are halves of one: both are about the same thing, and have as many rows with the same range of
+/// keys. The one without names refers to the other.
+fn halves(
+    many: &TableProfile,
+    column: &ColumnProfile,
+    one: &TableProfile,
+    target: &ColumnProfile,
+    are_keys: bool,
+) -> Option<String> {
+    const LEAST_ROWS: u64 = 10;
+    if !are_keys
+        || many.row_count != one.row_count
+        || many.row_count < LEAST_ROWS
+        || (&column.least, &column.greatest) != (&target.least, &target.greatest)
+    {
+        return None;
+    }
+    let (own, other) = (noun_of(&many.name), noun_of(&one.name));
+    let shared = own.iter().find(|word| other.contains(word))?;
+    let texts = |table: &TableProfile| table.columns.iter().filter(|column| column.is_text()).count();
+    (texts(one) > texts(many)).then(|| format!("both are of a {shared}, with as many rows and the same keys"))
+}
+
 /// How well the name of a column fits the table and the column that it may refer to.
 fn by_name(column: &ColumnProfile, one: &TableProfile, target: &ColumnProfile, is_same_table: bool) -> (u8, String) {
     let thesaurus = thesaurus();
@@ -170,12 +196,19 @@ fn by_name(column: &ColumnProfile, one: &TableProfile, target: &ColumnProfile, i
         None => return (0, String::new()),
     };
     // "airport_code" means the code rather than the id, where the table has both.
-    let other_ending = ended
-        .as_ref()
-        .is_some_and(|ended| !target_words.contains(ended) && !matches!(target_words.as_slice(), [only] if only == "id"));
+    let other_ending = ended.as_ref().is_some_and(|ended| {
+        !target_words.contains(ended) && !matches!(target_words.as_slice(), [only] if only == "id")
+    });
     let penalty = u8::from(other_ending);
     if words == target_words && words.len() > 1 && !is_same_table {
-        return (if words.contains(head) || target_is_named(&target_words, &noun) { 6 } else { 4 }, "both have the same name".to_owned());
+        return (
+            if words.contains(head) || target_is_named(&target_words, &noun) {
+                6
+            } else {
+                4
+            },
+            "both have the same name".to_owned(),
+        );
     }
     if stem == noun && !is_same_table {
         return (6 - penalty, format!("named for {}", one.name));
@@ -183,9 +216,15 @@ fn by_name(column: &ColumnProfile, one: &TableProfile, target: &ColumnProfile, i
     if stem.concat() == noun.concat() && !is_same_table {
         return (6 - penalty, format!("named for {}", one.name));
     }
+    // "door_price" and "doorprice".
+    if words != target_words && words.concat() == target_words.concat() && words.concat().len() > 4 && !is_same_table {
+        return (4, "both have the same name".to_owned());
+    }
     // Without separators: "countrycode", "customerid".
     if let [only] = words.as_slice() {
-        let bare = ["id", "code", "key", "no"].iter().find_map(|ending| only.strip_suffix(ending));
+        let bare = ["id", "code", "key", "no"]
+            .iter()
+            .find_map(|ending| only.strip_suffix(ending));
         if bare == Some(noun.concat().as_str()) && !is_same_table {
             return (5, format!("named for {}", one.name));
         }
@@ -213,7 +252,8 @@ fn by_name(column: &ColumnProfile, one: &TableProfile, target: &ColumnProfile, i
 }
 
 fn is_parent(stem: &[String]) -> bool {
-    stem.iter().any(|word| matches!(word.as_str(), "parent" | "previous" | "replaced" | "superior"))
+    stem.iter()
+        .any(|word| matches!(word.as_str(), "parent" | "previous" | "replaced" | "superior"))
 }
 
 /// Whether a target column is named for its own table: `country_code` of countries.
@@ -238,14 +278,26 @@ pub fn choose(tables: &[TableProfile], keys: &BTreeMap<String, Key>, evidence: &
             Some(share) => *share,
             None => continue,
         };
-        let wanted = if candidate.score >= LEAST_NAMED { LEAST_CONTAINED } else { 1.0 };
+        let wanted = if candidate.score >= LEAST_NAMED {
+            LEAST_CONTAINED
+        } else {
+            1.0
+        };
         let list = if share >= wanted { &mut best } else { &mut near };
         let better = list.get(&candidate.from).is_none_or(|(other, other_share)| {
-            let is_key = |c: &Candidate| {
-                keys.get(&c.to.table).and_then(Key::single) == Some(c.to.column.as_str())
-            };
-            (candidate.score, is_key(&candidate), share, std::cmp::Reverse(rows(&candidate.to.table)))
-                .partial_cmp(&(other.score, is_key(other), *other_share, std::cmp::Reverse(rows(&other.to.table))))
+            let is_key = |c: &Candidate| keys.get(&c.to.table).and_then(Key::single) == Some(c.to.column.as_str());
+            (
+                candidate.score,
+                is_key(&candidate),
+                share,
+                std::cmp::Reverse(rows(&candidate.to.table)),
+            )
+                .partial_cmp(&(
+                    other.score,
+                    is_key(other),
+                    *other_share,
+                    std::cmp::Reverse(rows(&other.to.table)),
+                ))
                 == Some(std::cmp::Ordering::Greater)
         });
         if better {
@@ -258,7 +310,11 @@ pub fn choose(tables: &[TableProfile], keys: &BTreeMap<String, Key>, evidence: &
             let why = if share >= 1.0 {
                 format!("{}; every value is found there", candidate.why)
             } else {
-                format!("{}; {:.1} % of its values are found there", candidate.why, share * 100.0)
+                format!(
+                    "{}; {:.1} % of its values are found there",
+                    candidate.why,
+                    share * 100.0
+                )
             };
             Reference {
                 from: candidate.from,
@@ -321,12 +377,16 @@ fn decide(references: &mut [Reference], tables: &[TableProfile]) {
     });
     let mut joins: Vec<(String, String)> = Vec::new();
     for at in order {
-        let Some(reference) = references.get_mut(at) else { continue };
+        let Some(reference) = references.get_mut(at) else {
+            continue;
+        };
         let (from, to) = (&reference.from.table, &reference.to.table);
         reference.left_out = if from == to {
             Some("a table is not joined to itself".to_owned())
         } else if reaches(&joins, to, from) {
-            Some(format!("{to} leads to {from} already: joins must not go round in a circle"))
+            Some(format!(
+                "{to} leads to {from} already: joins must not go round in a circle"
+            ))
         } else {
             reference.is_second = joins.iter().any(|(a, b)| a == from && b == to);
             joins.push((from.clone(), to.clone()));

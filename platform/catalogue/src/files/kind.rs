@@ -124,7 +124,11 @@ impl Number {
             _ => (sign, rest),
         };
         let is_percent = rest.ends_with('%') && symbol.is_none();
-        let rest = if is_percent { rest.trim_end_matches('%').trim_end() } else { rest };
+        let rest = if is_percent {
+            rest.trim_end_matches('%').trim_end()
+        } else {
+            rest
+        };
         let (mantissa, exponent) = match rest.find(['e', 'E']) {
             Some(at) => (rest.get(..at)?, Some(rest.get(at + 1..)?)),
             None => (rest, None),
@@ -185,9 +189,7 @@ impl Number {
 /// Days since 1970 of a text.
 pub fn date(text: &str, pattern: &str) -> Option<i32> {
     let day = Date::strptime(pattern, text).ok()?;
-    day.since(Date::constant(1970, 1, 1))
-        .ok()
-        .map(|span| span.get_days())
+    day.since(Date::constant(1970, 1, 1)).ok().map(|span| span.get_days())
 }
 
 /// Microseconds since 1970 of a text.
@@ -288,8 +290,8 @@ impl Seen {
         }
         if self.plain_date {
             const YEARS: std::ops::RangeInclusive<i16> = 1900..=2100;
-            self.plain_date = text.len() == 8
-                && Date::strptime(PLAIN_DATE, text).is_ok_and(|day| YEARS.contains(&day.year()));
+            self.plain_date =
+                text.len() == 8 && Date::strptime(PLAIN_DATE, text).is_ok_and(|day| YEARS.contains(&day.year()));
         }
         self.dates.retain(|pattern| Date::strptime(pattern, text).is_ok());
         if self.may_be_iso {
@@ -437,8 +439,14 @@ mod tests {
             (&["3-Mar-2011", "21-Dec-1999"], Kind::Date("%d-%b-%Y")),
             (&["March 3, 2011", "December 21, 1999"], Kind::Date("%B %d, %Y")),
             (&["2020-01-31 10:00:00", "2020-02-01 11:30"], Kind::Timestamp(None)),
-            (&["2020-01-31T10:00:00Z", "2020-01-31T10:00:00+02:00"], Kind::Timestamp(None)),
-            (&["1/31/2020 10:00", "2/1/2020 9:05"], Kind::Timestamp(Some("%m/%d/%Y %H:%M"))),
+            (
+                &["2020-01-31T10:00:00Z", "2020-01-31T10:00:00+02:00"],
+                Kind::Timestamp(None),
+            ),
+            (
+                &["1/31/2020 10:00", "2/1/2020 9:05"],
+                Kind::Timestamp(Some("%m/%d/%Y %H:%M")),
+            ),
             (&["20200131", "19991201"], Kind::Integer),
             (&["2020-01-31", "soon"], Kind::Text),
             (&["", "\\N"], Kind::Text),

@@ -167,7 +167,7 @@ impl Folder {
                         .iter()
                         .map(|column| (column.is_percent, column.doubts.clone()))
                         .collect();
-                    let provider = table.provider()?;
+                    let provider = table.provider(text::IN_MEMORY_MAX_BYTES)?;
                     shape.take_columns(&provider.schema(), column_type_of);
                     for (column, (is_percent, doubts)) in shape.columns.iter_mut().zip(notes) {
                         column.is_percent = is_percent;

@@ -53,7 +53,11 @@ pub async fn open(
     let sources: Vec<String> = kept.iter().map(|(name, _, _)| name.clone()).collect();
     let columns = kept.iter().zip(names(&sources)).map(|((source, held, wanted), name)| {
         let column = ident(source);
-        let column = if held == wanted { column } else { cast(column, wanted.clone()) };
+        let column = if held == wanted {
+            column
+        } else {
+            cast(column, wanted.clone())
+        };
         column.alias(name)
     });
     let table = frame.select(columns.collect::<Vec<_>>()).map_err(failed)?.into_view();

@@ -31,7 +31,7 @@ use std::{
 };
 
 /// Files up to this size are held in memory; larger ones are read anew by each statement.
-const IN_MEMORY_MAX_BYTES: u64 = 64 << 20;
+pub const IN_MEMORY_MAX_BYTES: u64 = 64 << 20;
 const BATCH_ROWS: usize = 8192;
 /// The most columns of one table; a line with more is not a table's.
 const MAX_COLUMNS: usize = 2_000;
@@ -65,7 +65,6 @@ pub struct TextTable {
     files: Vec<PathBuf>,
     form: Form,
     pub columns: Vec<TextColumn>,
-    pub row_count: u64,
     /// Records with more or fewer fields than the header.
     pub uneven: u64,
 }
@@ -78,11 +77,9 @@ impl TextTable {
     pub fn read(files: Vec<PathBuf>, form: Form, names: impl Fn(&[String]) -> Vec<String>) -> Result<TextTable> {
         let mut sources: Vec<String> = Vec::new();
         let mut seen: Vec<Seen> = Vec::new();
-        let mut row_count = 0;
         let mut uneven = 0;
         for file in &files {
             each_record(file, form, &mut sources, &mut |fields, is_even| {
-                row_count += 1;
                 uneven += u64::from(!is_even);
                 if seen.len() < fields.len() {
                     seen.resize_with(fields.len(), Seen::default);
@@ -118,7 +115,6 @@ impl TextTable {
             files,
             form,
             columns,
-            row_count,
             uneven,
         })
     }
@@ -132,11 +128,11 @@ impl TextTable {
         Arc::new(Schema::new(fields))
     }
 
-    /// The table for the engine: in memory where it is small, else read anew by each statement.
+    /// The table for the engine: in memory where its files are no larger than that, else read anew by each statement.
     ///
     /// # Errors
     /// The files changed since they were read first.
-    pub fn provider(self) -> Result<Arc<dyn TableProvider>> {
+    pub fn provider(self, in_memory_max_bytes: u64) -> Result<Arc<dyn TableProvider>> {
         let file = self.files.first().cloned().unwrap_or_default();
         let failed = |error: DataFusionError| Error::file(&file, error.strip_backtrace());
         let size: u64 = self
@@ -145,7 +141,7 @@ impl TextTable {
             .map(|file| std::fs::metadata(file).map_or(0, |metadata| metadata.len()))
             .sum();
         let schema = self.schema();
-        if size > IN_MEMORY_MAX_BYTES {
+        if size > in_memory_max_bytes {
             let partition = Partition {
                 schema: Arc::clone(&schema),
                 table: Arc::new(self),
@@ -427,7 +423,12 @@ fn most_used(input: &mut BufReader<File>, file: &Path) -> Result<u8> {
 fn json_lines(file: &Path, sources: &mut Vec<String>, take: Take<'_>) -> Result<()> {
     let mut input = BufReader::new(File::open(file).map_err(|e| Error::io(file, e))?);
     skip_mark(&mut input, file)?;
-    let mut places: HashMap<String, usize> = sources.iter().cloned().enumerate().map(|(at, name)| (name, at)).collect();
+    let mut places: HashMap<String, usize> = sources
+        .iter()
+        .cloned()
+        .enumerate()
+        .map(|(at, name)| (name, at))
+        .collect();
     let mut line = Vec::new();
     for number in 1_u64.. {
         line.clear();
@@ -445,7 +446,10 @@ fn json_lines(file: &Path, sources: &mut Vec<String>, take: Take<'_>) -> Result<
         let record: Value = serde_json::from_slice(&line)
             .map_err(|error| Error::file(file, format!("line {number} is no JSON: {error}")))?;
         let Value::Object(_) = record else {
-            return Err(Error::file(file, format!("line {number} is no record: write {{…}} on each line")));
+            return Err(Error::file(
+                file,
+                format!("line {number} is no record: write {{…}} on each line"),
+            ));
         };
         let mut fields: Vec<Cow<'_, str>> = vec![Cow::Borrowed(""); sources.len()];
         let mut path = String::new();
@@ -490,5 +494,40 @@ fn flatten(value: &Value, path: &mut String, take: &mut dyn FnMut(&str, String))
         Value::Null => take(path, String::new()),
         Value::String(text) => take(path, text.clone()),
         other => take(path, other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::datatypes::Int64Type;
+    use datafusion::prelude::SessionContext;
+
+    #[tokio::test]
+    async fn a_large_table_is_read_anew_by_each_statement() {
+        const ROWS: usize = 3 * BATCH_ROWS + 7;
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("n.csv");
+        let lines: String = (0..ROWS).map(|n| format!("{n},{}\n", n % 3)).collect();
+        std::fs::write(&file, format!("n,m\n{lines}")).expect("writes");
+        let form = Form::Delimited(None);
+        let table = TextTable::read(vec![file], form, <[String]>::to_vec).expect("reads");
+        let context = SessionContext::new();
+        let provider = table.provider(0).expect("a table");
+        context.register_table("t", provider).expect("registers");
+        for (sql, expected) in [
+            ("select count(*) from t", ROWS as i64),
+            ("select sum(n) from t where m = 0", (0..ROWS as i64).step_by(3).sum()),
+            // It ends before the file does.
+            ("select count(*) from (select n from t limit 5) as few", 5),
+        ] {
+            let batches = context.sql(sql).await.expect("plans").collect().await.expect("runs");
+            let column = batches.first().expect("a batch").column(0);
+            assert_eq!(
+                arrow::array::AsArray::as_primitive::<Int64Type>(column).value(0),
+                expected,
+                "{sql}"
+            );
+        }
     }
 }

@@ -1,10 +1,10 @@
-//! `concert ask`: plain words to an answer, in one process: planner, `Query`, SQL, the lake, and the pure functions
-//! that make the sentence and choose the chart.
+//! `concert ask`: plain words to an answer, in one process: planner, `Query`, SQL, the lake or a folder of files, and
+//! the pure functions that make the sentence and choose the chart.
 
-use super::{built_in_catalogue, open_lake};
 use crate::{
     home,
     output::{Output, text_table},
+    source::{Asked, Source},
 };
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -17,7 +17,6 @@ use concert_contract::{
     table::Table,
 };
 use concert_planner::{PlanContext, Planner, ValueIndex};
-use concert_redshift::Warehouse;
 use jiff::civil::Date;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -35,6 +34,8 @@ pub struct Options {
     /// The day that "this year" and "last month" are read from [default: today]
     #[arg(long, env = "CONCERT_TODAY", hide_env = true, value_name = "DATE")]
     today: Option<Date>,
+    #[command(flatten)]
+    asked: Asked,
 }
 
 #[derive(Serialize)]
@@ -53,30 +54,22 @@ struct Answer {
 }
 
 pub async fn run(home: &Path, output: &Output, options: Options) -> Result<()> {
-    let lake = open_lake(home)?;
-    let catalogue = built_in_catalogue()?;
-    let state = lake.data_state().await?;
-    if state.snapshot_id.is_empty() {
-        bail!(
-            "no data is published in {}; take a file in first: concert ingest FILES --mapping M.toml",
-            home.display()
-        );
-    }
-    let index = ValueIndex::new(lake.catalogue_values().await?);
+    let today = home::today(options.today);
+    let source = Source::open(home, &options.asked, today).await?;
+    let index = ValueIndex::new(source.values.clone());
     let memory = options
         .conversation
         .as_deref()
         .map(|id| conversation_file(home, id))
         .transpose()?;
     let previous: Option<Query> = memory.as_deref().map(last_query).transpose()?.flatten();
-    let today = home::today(options.today);
 
-    let planner = Planner::new(&catalogue, &index);
+    let planner = Planner::new(&source.visible, &index);
     let plan = planner.plan(
         &options.question,
         &PlanContext {
             today,
-            state: &state,
+            state: &source.state,
             previous: previous.as_ref(),
         },
     );
@@ -95,27 +88,25 @@ pub async fn run(home: &Path, output: &Output, options: Options) -> Result<()> {
     if let Some(query) = &plan.query {
         let context = CompileContext {
             today,
-            state: &state,
-            role: None,
+            state: &source.state,
+            role: source.role.as_deref(),
             max_rows: MAX_ROWS,
             offset: 0,
         };
-        let compiled = compile(query, &catalogue, &context)?;
+        let compiled = compile(query, &source.catalogue, &context)?;
         // The statement reads one row more than a page holds; `page` needs it to tell that there are more.
-        let result = Warehouse::new(lake)
-            .execute(&compiled.sql, &compiled.parameters)
-            .await?;
+        let result = source.execute(&compiled.sql, &compiled.parameters).await?;
         let page = compiled.page(result.to_table(&[], MAX_ROWS as usize + 1)?.rows);
         answer.text = insight::summarise(
             query,
-            &catalogue,
+            &source.visible,
             &page.table,
             &InsightContext {
                 today,
                 notes: &page.notes,
             },
         );
-        answer.chart = chart::choose(query, &catalogue, &page.table);
+        answer.chart = chart::choose(query, &source.visible, &page.table);
         answer.sql = Some(compiled.sql);
         answer.table = page.table;
         if let Some(path) = &memory {

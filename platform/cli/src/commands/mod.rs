@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod aws;
+pub mod catalogue;
 pub mod doctor;
 pub mod generate;
 pub mod ingest;

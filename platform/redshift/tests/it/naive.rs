@@ -488,7 +488,13 @@ impl<'a> Naive<'a> {
         let inner = Look {
             base: of.base.clone(),
             time: self.own_time(&of.base),
-            currency: of.source.currency.as_deref().map(col),
+            currency: of
+                .source
+                .currency
+                .clone()
+                .or_else(|| self.catalogue.currency_dimension()?.column.clone())
+                .map(|text| col(&text))
+                .filter(|column| self.path(&of.base, &column.table, &[]).is_some()),
             days,
             grouped_many: Vec::new(),
         };

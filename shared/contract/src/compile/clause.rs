@@ -301,7 +301,13 @@ fn exists_sql(scope: &mut Scope<'_, '_>, exists: &Exists, path: &str) -> Result<
     let of = first(world, &exists.of, &wants, None, &format!("{path}.of"))?;
     let mut inner = Scope::new(world, &of.base, None);
     inner.time = time_for(world, &of.base, None)?;
-    inner.currency = of.source.currency.as_deref().and_then(ColumnRef::parse);
+    inner.currency = of
+        .source
+        .currency
+        .as_deref()
+        .or_else(|| world.catalogue.currency_dimension()?.column.as_deref())
+        .and_then(ColumnRef::parse)
+        .filter(|column| world.graph.reaches(&of.base, &column.table));
     let key = key_of(&mut inner, dimension, &format!("{path}.dimension"))?;
     let mut groups = vec![key.clone()];
     for dimension in &per {
@@ -310,7 +316,16 @@ fn exists_sql(scope: &mut Scope<'_, '_>, exists: &Exists, path: &str) -> Result<
             dimension.column.is_some(),
         ) {
             (Some(key), _) => inner.column(&key, &dimension.via)?,
-            _ => inner.dimension_sql(dimension)?.unwrap_or_default(),
+            _ => inner.dimension_sql(dimension)?.ok_or_else(|| {
+                QueryError::new(
+                    QueryErrorCode::NoJoin,
+                    format!("{path}.per"),
+                    format!(
+                        "Nothing in the data connects {} with what is looked for.",
+                        dimension.label.to_lowercase()
+                    ),
+                )
+            })?,
         };
         groups.push(sql);
     }

@@ -19,6 +19,7 @@ mod order;
 mod parts;
 mod period;
 mod reserved;
+mod schema;
 mod scope;
 mod values;
 mod world;
@@ -26,6 +27,7 @@ mod world;
 pub use check::{CatalogueError, CatalogueProblem};
 pub use expression::{ColumnRef, Expression};
 pub use offer::suggest;
+pub use schema::query_schema;
 
 use crate::{
     api::{DataState, Parameter},

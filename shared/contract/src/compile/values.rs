@@ -178,6 +178,12 @@ fn literal(
         (ColumnType::Integer | ColumnType::Decimal | ColumnType::Float, Value::Integer(number)) => {
             Ok(format!("CAST({} AS BIGINT)", parameters.add(hint, number.to_string())))
         }
+        // 4.98 is a decimal exactly, and a binary fraction nearly.
+        (ColumnType::Decimal, Value::Number(number)) if decimal_scale(*number).is_some() => Ok(format!(
+            "CAST({} AS DECIMAL(38, {}))",
+            parameters.add(hint, number.to_string()),
+            decimal_scale(*number).unwrap_or_default()
+        )),
         (ColumnType::Integer | ColumnType::Decimal | ColumnType::Float, Value::Number(number))
             if number.is_finite() =>
         {
@@ -188,4 +194,14 @@ fn literal(
         }
         (ColumnType::Integer | ColumnType::Decimal | ColumnType::Float, _) => Err(wrong("a number")),
     }
+}
+
+/// The digits after the point with which a number is written, where all of its digits fit a DECIMAL.
+fn decimal_scale(number: f64) -> Option<usize> {
+    const MOST_WHOLE_DIGITS: usize = 20;
+    const MOST_FRACTION_DIGITS: usize = 12;
+    let text = number.abs().to_string();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let fits = number.is_finite() && whole.len() <= MOST_WHOLE_DIGITS && fraction.len() <= MOST_FRACTION_DIGITS;
+    fits.then_some(fraction.len())
 }

@@ -660,3 +660,45 @@ via = ["trades.buyer"]
     let sql = run("buyer").expect("it names its join").sql;
     assert!(sql.contains("users.id = trades.buyer"), "{sql}");
 }
+
+/// `UPDATE_DOCS=1` writes the compact forms and the statements anew.
+#[test]
+fn the_page_about_queries_shows_what_they_compile_to() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/query.md");
+    let text = std::fs::read_to_string(path).expect("docs/query.md is there");
+    let mut written = String::new();
+    let mut query: Option<Query> = None;
+    let mut lines = text.lines();
+    let mut examples = 0;
+    while let Some(line) = lines.next() {
+        written.push_str(line);
+        written.push('\n');
+        let language = match line.strip_prefix("```") {
+            Some(language @ ("json" | "text" | "sql")) => language,
+            _ => continue,
+        };
+        let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+        let shown = match language {
+            "json" => {
+                query = Some(Query::from_json(&body.join("\n")).unwrap_or_else(|error| panic!("{body:?}: {error}")));
+                body.join("\n")
+            }
+            "text" => query.as_ref().expect("JSON comes first").to_compact(),
+            _ => {
+                examples += 1;
+                let json = serde_json::to_string(query.as_ref().expect("JSON comes first")).expect("JSON");
+                run_as(None, &json, &rich())
+                    .unwrap_or_else(|error| panic!("{json}: {error}"))
+                    .sql
+            }
+        };
+        written.push_str(&shown);
+        written.push_str("\n```\n");
+    }
+    assert!(examples > 10, "{examples} examples");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, written).expect("docs/query.md can be written");
+    } else {
+        assert!(written == text, "docs/query.md is out of date; run with UPDATE_DOCS=1");
+    }
+}

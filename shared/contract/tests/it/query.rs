@@ -19,6 +19,34 @@ fn the_schema_on_file_is_that_of_the_types() {
     );
 }
 
+#[test]
+fn a_tool_takes_the_schema_in_one_piece_with_the_names_of_the_catalogue() {
+    let schema = concert_contract::compile::query_schema(&crate::support::catalogue());
+    let text = schema.to_string();
+    assert!(!text.contains("$ref") && !text.contains("$defs"), "{text}");
+    assert!(text.len() < 24_000, "{} bytes", text.len());
+    for (place, name) in [
+        ("/properties/metrics/items/anyOf/0/enum", "revenue"),
+        ("/properties/dimensions/items/enum", "city"),
+        ("/properties/filters/items/anyOf/0/properties/dimension/enum", "genre"),
+    ] {
+        let names = schema.pointer(place).and_then(|names| names.as_array());
+        assert!(
+            names.is_some_and(|names| names.iter().any(|n| n == name)),
+            "{place}: {text}"
+        );
+    }
+    for place in [
+        "/properties/filters/items/anyOf/1/properties/any/items/properties/op",
+        "/properties/filters/items/anyOf/4/properties/exists/properties/having/items",
+        "/properties/period/oneOf",
+        "/properties/top/properties/n",
+        "/properties/compare/items",
+    ] {
+        assert!(schema.pointer(place).is_some(), "{place}: {text}");
+    }
+}
+
 /// Every construct, once.
 pub const EXAMPLES: [&str; 12] = [
     r#"{"version":1,"metrics":["revenue"]}"#,

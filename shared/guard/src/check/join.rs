@@ -2,9 +2,10 @@
 //! both, by a range with two ends, or by a pattern; `<>`, a single `<`, and conditions on one side leave a product of
 //! all rows with all rows, which no warehouse finishes.
 
-use super::{Checked, Checker};
+use super::{Checked, Checker, select::spread};
 use crate::{
     lex::Placed,
+    policy::Spread,
     refusal::Code,
     scope::{Rows, Scope},
 };
@@ -37,9 +38,10 @@ impl Links {
         self.marked.push(at);
     }
 
-    pub fn tie_marked(&mut self) {
+    /// Ties what was marked, unless it is tied by hardly anything.
+    pub fn tie_marked(&mut self, hardly: bool) {
         let marked = std::mem::take(&mut self.marked);
-        for pair in marked.windows(2) {
+        for pair in marked.windows(2).filter(|_| !hardly) {
             self.tie(pair[0], pair[1]);
         }
     }
@@ -135,7 +137,13 @@ impl<'a> Checker<'a> {
                 }
                 BinaryOperator::Eq => {
                     let (a, b) = (self.seen_in(left, scope)?, self.seen_in(right, scope)?);
-                    if tells_rows_apart(left) || tells_rows_apart(right) {
+                    let is_of_kinds = || {
+                        spread(left, scope) == Spread::Kinds
+                            && spread(right, scope) == Spread::Kinds
+                            && are_many(scope, a)
+                            && are_many(scope, b)
+                    };
+                    if (tells_rows_apart(left) || tells_rows_apart(right)) && !is_of_kinds() {
                         links.tie_all(a, b);
                     }
                     // A distance between two: DATEDIFF(month, a.month, b.month) = 1.
@@ -271,6 +279,17 @@ impl<'a> Checker<'a> {
             ),
         )
     }
+}
+
+/// Whether every relation of a mask has a row for each thing that happened. Two of those that share no more than a kind
+/// (a currency, a channel) are tied by hardly anything.
+pub(super) fn are_many(scope: &Scope<'_, '_>, mask: u64) -> bool {
+    bits(mask).all(|at| {
+        scope
+            .relations
+            .get(at)
+            .is_some_and(|relation| relation.rows == Rows::Many)
+    })
 }
 
 /// Whether an expression takes about as many values as the columns in it: a column, or what keeps most of one.

@@ -426,7 +426,7 @@ fn name_of(expr: &Expr) -> String {
 }
 
 /// How many values an expression takes, as far as the text and the catalogue tell.
-fn spread(expr: &Expr, scope: &Scope<'_, '_>) -> Spread {
+pub(super) fn spread(expr: &Expr, scope: &Scope<'_, '_>) -> Spread {
     let column = |relation: Option<&Ident>, name: &Ident| {
         let name = name.value.to_ascii_lowercase();
         scope

@@ -83,6 +83,7 @@ impl<'a> Checker<'a> {
                         return self.here(Code::Syntax, "USING takes plain names of columns.");
                     };
                     let name = self.given(ident)?;
+                    let mut is_of_kinds = true;
                     for (side, from) in [(left, first), (right, new)] {
                         let Some(at) = side.iter().position(|relation| relation.has(&name)) else {
                             let names = side.iter().flat_map(Relation::names);
@@ -96,9 +97,10 @@ impl<'a> Checker<'a> {
                         if let Some(table) = side[at].table {
                             self.uses(table, &name);
                         }
+                        is_of_kinds &= side[at].rows == Rows::Many && side[at].spread(&name) == Spread::Kinds;
                         links.mark(at + from);
                     }
-                    links.tie_marked();
+                    links.tie_marked(is_of_kinds);
                 }
                 Ok(())
             }
