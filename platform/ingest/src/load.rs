@@ -31,6 +31,7 @@ use datafusion::{
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
@@ -224,7 +225,7 @@ pub fn discard_unfinished(lake: &Lake) -> Result<usize> {
 pub(crate) fn staging_root(lake: &Lake) -> PathBuf {
     let location = lake.location();
     if location.contains("://") {
-        let name = hex::encode(location.as_bytes());
+        let name = hex::encode(&Sha256::digest(location.as_bytes())[..16]);
         return std::env::temp_dir().join("concert-staging").join(name);
     }
     Path::new(&location).parent().unwrap_or(Path::new(".")).join("staging")
