@@ -151,11 +151,11 @@ const DESCRIBED: usize = 100;
 /// Those of [`Error`].
 pub async fn validate(lake: &Lake, options: &IngestOptions, rules: &Rules) -> Result<ValidateReport> {
     let stop = StopOnDrop::default();
-    // A load that was stopped stages elsewhere, and is not gone on with here.
-    let root = staging_root(lake).join("validate");
+    // Beside the loads, which look after everything in their own folder.
+    let root = staging_root(lake).with_file_name("validating");
     let reading = Reading {
         lake: lake.clone(),
-        root,
+        root: root.clone(),
         files: options.files.clone(),
         mapping: options.mapping.clone(),
         progress: options.progress.clone(),
@@ -195,6 +195,8 @@ pub async fn validate(lake: &Lake, options: &IngestOptions, rules: &Rules) -> Re
         }
     }
     staging.finish();
+    // It stays while another one is at work in it.
+    let _ = std::fs::remove_dir(&root);
     let mut rules = judge.counts();
     rules.extend(by_parser);
     Ok(ValidateReport {
