@@ -252,9 +252,8 @@ impl Plan {
         let cents: Vec<i64> = tiers.iter().map(|tier| concert.cents(tier)).collect();
         let mut left = self.sold[index];
         let mut sampled = 0;
-        let mut sale = self.first[index];
         let mut to_come = self.counts[index];
-        for at in times.iter().copied() {
+        for (sale, at) in (self.first[index]..).zip(times.iter().copied()) {
             to_come -= 1;
             // One ticket is kept for each purchase to come.
             let most = left - to_come;
@@ -293,7 +292,6 @@ impl Plan {
             purchase_timestamp.long(Some(at));
             customer_segment.maybe_text(segment.map(|segment| segment.name));
             created_at.long(Some(at));
-            sale += 1;
         }
         sampled
     }

@@ -24,15 +24,15 @@ const LEAD_DAYS: (f64, f64) = (30.0, 240.0);
 const LEG_KM: f64 = 450.0;
 /// How far a tour moves in a day.
 const KM_PER_DAY: f64 = 900.0;
-const STOPS: (usize, usize) = (5, 22);
+const STOPS: (usize, usize) = (4, 16);
 /// The most days that a tour of as many stops takes, about: some tours are underway when a stretch of days begins.
-const TOUR_DAYS: i32 = 45;
+const TOUR_DAYS: i32 = 35;
 /// An artist rests this many days between two tours.
 const REST_DAYS: i32 = 4;
 /// A hall is passed over if its capacity is more than this factor (as a logarithm) off what the artist needs.
 const MISFIT: f64 = 2.3;
-/// Bookers aim a little above the expected demand.
-const ROOM_TO_SPARE: f64 = 1.25;
+/// Bookers aim above the expected demand.
+const ROOM_TO_SPARE: f64 = 1.6;
 /// How many stops are tried for each concert that is wanted before the venues count as booked out.
 const TRIES_PER_CONCERT: u64 = 40;
 
@@ -135,13 +135,19 @@ impl<'a> Router<'a> {
     /// Sends artists on tours until the window holds its concerts, or no venue is free any more.
     fn fill(&mut self, streams: &Streams, window: &Window) {
         // Popular artists play more, but far less than in proportion to what they draw.
-        let artists = Choice::new(self.world.artists.iter().map(|a| libm::pow(a.draw, 0.3)));
+        let artists = Choice::new(self.world.artists.iter().map(|a| libm::pow(a.draw, 0.45)));
         let goal = self.nights.len() + window.count;
         let mut tries = window.count as u64 * TRIES_PER_CONCERT;
         while self.nights.len() < goal && tries > 0 {
             let mut rng = streams.stream(Part::Tours, self.tour);
             self.tour += 1;
-            let artist = artists.draw(&mut rng);
+            // Of two candidates the one goes who was away less often: few artists never tour.
+            let (one, other) = (artists.draw(&mut rng), artists.draw(&mut rng));
+            let artist = if self.tours[other].len() < self.tours[one].len() {
+                other
+            } else {
+                one
+            };
             tries = tries.saturating_sub(self.tour(&mut rng, artist, window, goal).max(1));
         }
     }
@@ -238,7 +244,7 @@ impl<'a> Router<'a> {
 
 /// `least` to two more days on, with a pull towards Thursday to Saturday.
 fn next_day(rng: &mut ChaCha8Rng, day: i32, least: i32) -> i32 {
-    let weight = |wait: i32| libm::pow(WEEKDAY[weekday(day + least + wait)], 3.0) / f64::from(wait + 1);
+    let weight = |wait: i32| libm::pow(WEEKDAY[weekday(day + least + wait)], 4.0) / f64::from(wait + 1);
     let waits = Choice::new((0..3).map(weight));
     day + least + waits.draw(rng) as i32
 }

@@ -94,7 +94,7 @@ const AMENITIES: &[&str] = &[
 ];
 
 /// The most popular artist's expected demand for one night in a city of median size, in tickets.
-const TOP_DRAW: f64 = 42_000.0;
+const TOP_DRAW: f64 = 48_000.0;
 /// The exponent of the heavy tail: the artist of rank r draws about r^-0.65 of the first.
 const TAIL: f64 = 0.65;
 /// The standard deviation of how much an artist's own draw grows in a year, as a logarithm.

@@ -31,6 +31,7 @@ use datafusion::{
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
@@ -150,11 +151,11 @@ const DESCRIBED: usize = 100;
 /// Those of [`Error`].
 pub async fn validate(lake: &Lake, options: &IngestOptions, rules: &Rules) -> Result<ValidateReport> {
     let stop = StopOnDrop::default();
-    // A load that was stopped stages elsewhere, and is not gone on with here.
-    let root = staging_root(lake).join("validate");
+    // Beside the loads, which look after everything in their own folder.
+    let root = staging_root(lake).with_file_name("validating");
     let reading = Reading {
         lake: lake.clone(),
-        root,
+        root: root.clone(),
         files: options.files.clone(),
         mapping: options.mapping.clone(),
         progress: options.progress.clone(),
@@ -194,6 +195,8 @@ pub async fn validate(lake: &Lake, options: &IngestOptions, rules: &Rules) -> Re
         }
     }
     staging.finish();
+    // It stays while another one is at work in it.
+    let _ = std::fs::remove_dir(&root);
     let mut rules = judge.counts();
     rules.extend(by_parser);
     Ok(ValidateReport {
@@ -224,7 +227,7 @@ pub fn discard_unfinished(lake: &Lake) -> Result<usize> {
 pub(crate) fn staging_root(lake: &Lake) -> PathBuf {
     let location = lake.location();
     if location.contains("://") {
-        let name = hex::encode(location.as_bytes());
+        let name = hex::encode(&Sha256::digest(location.as_bytes())[..16]);
         return std::env::temp_dir().join("concert-staging").join(name);
     }
     Path::new(&location).parent().unwrap_or(Path::new(".")).join("staging")

@@ -4,7 +4,7 @@
 //!
 //! The moments come from a seed that is printed; `CONCERT_SEED` repeats it, as far as a machine repeats its timing.
 
-use crate::support::concert;
+use crate::support::{concert, copy};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use std::{
@@ -286,20 +286,6 @@ fn quarantine(home: &Path) -> Result<Vec<String>> {
         .collect();
     records.sort();
     Ok(records)
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
 
 /// The files of a folder and its folders, with their bytes.

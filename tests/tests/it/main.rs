@@ -2,6 +2,7 @@
 
 mod browser;
 mod conformance;
+mod doctor;
 mod faults;
 mod lake;
 mod runtimes;

@@ -45,6 +45,24 @@ pub fn concert() -> Result<Command> {
     Ok(Command::new(path))
 }
 
+/// Copies a folder with all that is in it.
+///
+/// # Errors
+/// Something cannot be read or written.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
 /// A process that ends with this value.
 pub struct Process {
     child: Child,

@@ -254,7 +254,7 @@ mod tests {
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("has one"));
-        tokio::spawn(aws.serve(listener));
+        tokio::spawn(async move { aws.serve(listener).await });
         (home, url)
     }
 

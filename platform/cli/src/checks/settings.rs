@@ -286,7 +286,7 @@ mod tests {
             ("CONCERT_AWS_ENDPOINT", "localhost:4566"),
             ("CONCERT_AWS_ENDPOINT", "http://localhost:4566/api?x"),
             ("CONCERT_WORKGROUP", "my workgroup"),
-            ("CONCERT_MODELS", " , "),
+            ("CONCERT_MODELS", ","),
             ("CONCERT_JWT_ISSUER", "http://example.org"),
             ("CONCERT_ORIGINS", "https://a.example/page"),
             ("CONCERT_LIMIT_RPS", "0"),

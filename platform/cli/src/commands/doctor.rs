@@ -14,8 +14,8 @@ use std::path::Path;
 
 #[derive(Args)]
 pub struct Options {
-    /// The day that freshness is measured against [default: today]
-    #[arg(long, env = "CONCERT_TODAY", hide_env = true, value_name = "DATE")]
+    /// The day that freshness is measured against [default: $CONCERT_TODAY, else today]
+    #[arg(long, value_name = "DATE")]
     today: Option<Date>,
 }
 
@@ -30,7 +30,9 @@ struct Report {
 }
 
 pub async fn run(home: &Path, output: &Output, options: Options) -> Result<()> {
-    let mut checks = checks::data::all(home, home::today(options.today)).await;
+    // A setting that is no date is told with the others, and stops nothing here.
+    let set: Option<Date> = std::env::var("CONCERT_TODAY").ok().and_then(|day| day.parse().ok());
+    let mut checks = checks::data::all(home, home::today(options.today.or(set))).await;
     checks.push(checks::settings::all(std::env::vars()));
     checks.extend(checks::services::all(|name| std::env::var(name).ok()).await);
     let count = |state| checks.iter().filter(|check| check.state == state).count();

@@ -367,7 +367,7 @@ fn a_proposal_is_one_document() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("CONCERT_LONG").is_some() { 2000 } else { 60 }))]
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("CONCERT_LONG").is_some() { 2000 } else { 30 }))]
 
     #[test]
     fn any_table_gets_a_proposal_that_reads(
@@ -510,4 +510,34 @@ fn real_files_get_proposals_that_load_them() {
             eprintln!("{path}\n{}", proposal.mapping);
         }
     }
+}
+
+#[test]
+fn columns_of_parquet_are_known_by_name_and_type() {
+    use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
+    use std::sync::Arc;
+    let columns: [(&str, ArrayRef); 4] = [
+        ("showId", Arc::new(Int64Array::from(vec![1, 2]))),
+        ("showDate", Arc::new(Date32Array::from(vec![19_000, 19_001]))),
+        ("venueName", Arc::new(StringArray::from(vec!["A", "B"]))),
+        ("attendees", Arc::new(Int64Array::from(vec![Some(10), None]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+    let mut file = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut file, batch.schema(), None).expect("opens");
+    writer.write(&batch).expect("writes");
+    writer.close().expect("closes");
+    let proposal = propose("band.parquet", file);
+    assert_eq!(proposal.format, "parquet");
+    has(
+        &proposal,
+        &[
+            "concerts.concert_id = showId",
+            "concerts.event_date = showDate",
+            "venues.name = venueName",
+            "concerts.total_attendance = attendees",
+            "artists.name = 'band'",
+        ],
+    );
+    assert_eq!(proposal.tables["concerts"].refused, 0);
 }

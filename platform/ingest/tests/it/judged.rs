@@ -44,7 +44,7 @@ async fn what_a_judge_refuses_is_put_aside_with_its_record_and_the_rest_is_loade
             [
                 "2|test.rule|capacity|it is refused|v1,\"Two\nlines\",Ulm,100,",
                 "5|test.rule|capacity|it is refused|v3,C,Ulm,,",
-                "6|number|capacity|capacity: \"x\" is not a whole number|v4,D,Ulm,x,",
+                "6|type.number|capacity|capacity: \"x\" is not a whole number|v4,D,Ulm,x,",
                 "7|test.rule|capacity|it is refused|v2,B,Ulm,60,",
                 "8|test.rule|capacity|it is refused|v0,New,,51,",
             ],

@@ -8,6 +8,7 @@ mod judged;
 mod limits;
 mod load;
 mod mappings;
+mod quarantine;
 mod real;
 mod sources;
 mod stopped;

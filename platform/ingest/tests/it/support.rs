@@ -1,7 +1,7 @@
 //! A lake of its own and a folder for data, for each test.
 
 pub use arrow::{array::AsArray as _, datatypes::Int64Type};
-use concert_contract::money::Currency;
+pub use concert_contract::money::Currency;
 pub use concert_ingest::{
     Error, Failure, IngestOptions, IngestReport, MAX_RECORD_BYTES, OnProgress, Progress, TableCounts, ingest,
     ingest_judged,
