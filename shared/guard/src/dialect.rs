@@ -81,9 +81,6 @@ impl Dialect for Guarded {
     fn supports_group_by_expr(&self) -> bool {
         true
     }
-    fn supports_parens_around_table_factor(&self) -> bool {
-        true
-    }
     fn supports_boolean_literals(&self) -> bool {
         true
     }

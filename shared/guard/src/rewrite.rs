@@ -101,7 +101,7 @@ pub(crate) fn rewrite(
         end: *end,
         text: String::new(),
     }));
-    let append = |start: usize, rows: u64| Edit {
+    let limited = |start: usize, rows: u64| Edit {
         start,
         end: marks.end,
         text: if start == marks.end {
@@ -124,13 +124,13 @@ pub(crate) fn rewrite(
                     end,
                     text: max.to_string(),
                 },
-                _ => append(marks.end, max),
+                _ => limited(marks.end, max),
             });
             max
         }
         Limit::Rows(rows) if has_fetch => {
             // Redshift has no FETCH.
-            edits.push(append(marks.fetch.ok_or_else(lost)?, rows.min(max)));
+            edits.push(limited(marks.fetch.ok_or_else(lost)?, rows.min(max)));
             rows.min(max)
         }
         Limit::Rows(rows) | Limit::Top(rows) if rows <= max => rows,
@@ -159,12 +159,21 @@ pub(crate) fn rewrite(
                 "The statement could not be rewritten here. Write it more simply.",
             );
         };
-        text.push_str(kept);
-        text.push_str(&edit.text);
+        append(&mut text, kept);
+        append(&mut text, &edit.text);
         at = edit.end;
     }
-    text.push_str(sql.get(at..marks.end).unwrap_or_default());
+    append(&mut text, sql.get(at..marks.end).unwrap_or_default());
     Ok((text, rows))
+}
+
+/// Adds a piece, with a space where two words would become one: in `FROM "concerts"x` the quotes were what parted them.
+fn append(text: &mut String, piece: &str) {
+    let sticks = |ch: char| ch.is_alphanumeric() || !ch.is_ascii() || matches!(ch, '_' | '$' | '"' | '\'');
+    if text.chars().next_back().is_some_and(sticks) && piece.chars().next().is_some_and(sticks) {
+        text.push(' ');
+    }
+    text.push_str(piece);
 }
 
 fn table(policy: &Policy, rule: &TableRule, reference: &Reference, expands: bool) -> String {

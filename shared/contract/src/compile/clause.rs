@@ -305,7 +305,7 @@ fn exists_sql(scope: &mut Scope<'_, '_>, exists: &Exists, path: &str) -> Result<
         .source
         .currency
         .as_deref()
-        .or_else(|| world.catalogue.currency_dimension()?.column.as_deref())
+        .or_else(|| world.currency?.column.as_deref())
         .and_then(ColumnRef::parse)
         .filter(|column| world.graph.reaches(&of.base, &column.table));
     let key = key_of(&mut inner, dimension, &format!("{path}.dimension"))?;

@@ -523,8 +523,8 @@ impl<'a> Compiler<'a> {
         if !money || self.world.context.state.currencies.len() < 2 || self.pinned_currency().is_some() {
             return CurrencyRule::None;
         }
-        let is_currency = |d: &&Dimension| self.world.is_currency(d);
-        if self.dimensions.iter().any(|d| is_currency(&d)) {
+        let is_currency = |d: &&'a Dimension| self.world.is_currency(d);
+        if self.dimensions.iter().any(is_currency) {
             CurrencyRule::Group(false)
         } else if self.dimensions.is_empty() && self.query.grain.is_none() {
             CurrencyRule::Group(true)
@@ -535,7 +535,7 @@ impl<'a> Compiler<'a> {
 
     /// The one currency that a filter leaves.
     fn pinned_currency(&self) -> Option<&'a str> {
-        let dimension = self.world.catalogue.currency_dimension()?;
+        let dimension = self.world.currency?;
         self.query
             .conditions()
             .into_iter()
@@ -554,7 +554,7 @@ impl<'a> Compiler<'a> {
             .iter()
             .filter(|m| m.base == base)
             .find_map(|m| m.source.currency.as_deref());
-        let column = of_money.or_else(|| self.world.catalogue.currency_dimension()?.column.as_deref());
+        let column = of_money.or_else(|| self.world.currency?.column.as_deref());
         ColumnRef::parse(column?).filter(|column| self.world.graph.reaches(base, &column.table))
     }
 
@@ -631,8 +631,9 @@ impl<'a> Compiler<'a> {
             }
         }
         if matches!(self.currency, CurrencyRule::Group(true) | CurrencyRule::MostFrequent) {
-            let name = catalogue
-                .currency_dimension()
+            let name = self
+                .world
+                .currency
                 .map_or("currency", |dimension| dimension.name.as_str());
             groups.push(Group {
                 name: Some(name.to_owned()),

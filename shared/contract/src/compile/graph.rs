@@ -23,9 +23,12 @@ pub(super) struct Link {
 /// Indices of links, from the first to the last.
 pub(super) type Route = Vec<usize>;
 
+/// The shortest chains that were looked for before, by the tables at their ends.
+type Known = BTreeMap<(String, String), Rc<Vec<Route>>>;
+
 pub(super) struct Graph {
     links: Vec<Link>,
-    known: RefCell<BTreeMap<(String, String), Rc<Vec<Route>>>>,
+    known: RefCell<Known>,
 }
 
 impl Graph {

@@ -19,6 +19,7 @@ mod order;
 mod parts;
 mod period;
 mod reserved;
+mod role;
 mod schema;
 mod scope;
 mod values;

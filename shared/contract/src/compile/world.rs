@@ -14,6 +14,8 @@ pub(super) struct World<'a> {
     pub catalogue: &'a Catalogue,
     pub context: &'a CompileContext<'a>,
     pub graph: Graph,
+    /// The dimension that splits money; finding it looks at every metric.
+    pub currency: Option<&'a Dimension>,
     /// None sees everything.
     pub role: Option<&'a Role>,
     pub parameters: RefCell<Parameters>,
@@ -39,6 +41,7 @@ impl<'a> World<'a> {
             catalogue,
             context,
             graph: Graph::new(catalogue),
+            currency: catalogue.currency_dimension(),
             role,
             parameters: RefCell::default(),
             tables: RefCell::default(),
@@ -110,9 +113,7 @@ impl<'a> World<'a> {
     }
 
     pub fn is_currency(&self, dimension: &Dimension) -> bool {
-        self.catalogue
-            .currency_dimension()
-            .is_some_and(|currency| currency.name == dimension.name)
+        self.currency.is_some_and(|currency| currency.name == dimension.name)
     }
 }
 

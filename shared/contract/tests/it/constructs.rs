@@ -661,6 +661,32 @@ via = ["trades.buyer"]
     assert!(sql.contains("users.id = trades.buyer"), "{sql}");
 }
 
+#[test]
+fn a_role_is_told_of_nothing_that_it_may_not_see() {
+    let seen = CATALOGUE.seen_by(Some("booker")).expect("the role is there");
+    assert!(seen.metric("average_revenue").is_none());
+    let revenue = CATALOGUE.metric("revenue").expect("revenue");
+    assert_eq!(revenue.sources.len(), 2);
+    assert!(seen.metric("revenue").is_none(), "both of its sources are hidden");
+    assert!(seen.dimension("customer_city").is_none());
+    assert!(seen.dimension("city").is_some() && seen.metric("attendance").is_some());
+    assert!(!seen.tables["concerts"].columns.contains_key("revenue"));
+    assert_eq!(CATALOGUE.seen_by(None).as_ref(), Ok(&*CATALOGUE));
+    assert!(CATALOGUE.seen_by(Some("visitor")).is_err());
+    // What is left compiles for the role, or is refused for want of data, never for want of rights.
+    for metric in &seen.metrics {
+        for dimension in &seen.dimensions {
+            let json = format!(
+                r#"{{"metrics": ["{}"], "dimensions": ["{}"]}}"#,
+                metric.name, dimension.name
+            );
+            if let Err(error) = run_as(Some("booker"), &json, &rich()) {
+                assert_ne!(error.code.name(), "not_allowed", "{json}: {error}");
+            }
+        }
+    }
+}
+
 /// `UPDATE_DOCS=1` writes the compact forms and the statements anew.
 #[test]
 fn the_page_about_queries_shows_what_they_compile_to() {

@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 
 const SHORT_RUN: usize = 4_000;
-const LONG_RUN: usize = 300_000;
+const LONG_RUN: usize = 200_000;
 
 fn runs() -> usize {
     if std::env::var_os("CONCERT_LONG").is_some() {

@@ -75,6 +75,27 @@ fn tables_are_named_with_their_schema() {
 }
 
 #[test]
+fn words_that_only_quotes_parted_stay_apart() {
+    let policy = small(9);
+    for (sql, expected) in [
+        (
+            "SELECT name FROM\"venues\"_secret",
+            "SELECT name FROM concert_dw.venues _secret LIMIT 9",
+        ),
+        (
+            "SELECT name FROM\"venues\"WHERE\"venues\".name = 'x'",
+            "SELECT name FROM concert_dw.venues WHERE\"venues\".name = 'x' LIMIT 9",
+        ),
+        (
+            "SELECT\"concert_dw\".venues.name FROM venues",
+            "SELECT venues.name FROM concert_dw.venues LIMIT 9",
+        ),
+    ] {
+        runs(sql, &policy, expected);
+    }
+}
+
+#[test]
 fn a_star_reaches_the_columns_of_the_catalogue_only() {
     runs(
         "SELECT * FROM concert_prices",
