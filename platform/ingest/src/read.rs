@@ -71,9 +71,17 @@ struct Sink<'a> {
     position: Arc<AtomicU64>,
     before: Before,
     records: u64,
-    tables: Vec<(&'static str, u64, u64, StageWriter)>,
+    tables: Vec<OfTable>,
     raw: StageWriter,
     refused: StageWriter,
+}
+
+/// What of a file belongs to one table.
+struct OfTable {
+    name: &'static str,
+    records_in: u64,
+    quarantined: u64,
+    rows: StageWriter,
 }
 
 impl<'a> Sink<'a> {
@@ -86,9 +94,11 @@ impl<'a> Sink<'a> {
         before: Before,
     ) -> Sink<'a> {
         let staging = job.staging;
-        let of_table = |bound: &BoundTable| {
-            let writer = staging.writer(index, bound.table.name, stage_schema(bound.table));
-            (bound.table.name, 0, 0, writer)
+        let of_table = |bound: &BoundTable| OfTable {
+            name: bound.table.name,
+            records_in: 0,
+            quarantined: 0,
+            rows: staging.writer(index, bound.table.name, stage_schema(bound.table)),
         };
         Sink {
             job,
@@ -108,11 +118,11 @@ impl<'a> Sink<'a> {
             return Err(Error::Stopped);
         }
         self.records += parsed.records;
-        for ((_, records_in, quarantined, writer), table) in self.tables.iter_mut().zip(&parsed.tables) {
-            *records_in += table.records_in;
-            *quarantined += table.quarantined;
+        for (to, table) in self.tables.iter_mut().zip(&parsed.tables) {
+            to.records_in += table.records_in;
+            to.quarantined += table.quarantined;
             if let Some(rows) = &table.rows {
-                writer.write_numbered(rows)?;
+                to.rows.write_numbered(rows)?;
             }
         }
         self.raw.write(&parsed.raw)?;
@@ -138,13 +148,13 @@ impl<'a> Sink<'a> {
         let sha256 = rows.finish()?;
         self.tell(bytes);
         let mut tables = BTreeMap::new();
-        for (name, records_in, quarantined, writer) in self.tables {
+        for of_table in self.tables {
             let staged = StagedTable {
-                records_in,
-                quarantined,
-                rows: writer.finish()?,
+                records_in: of_table.records_in,
+                quarantined: of_table.quarantined,
+                rows: of_table.rows.finish()?,
             };
-            tables.insert(name.to_owned(), staged);
+            tables.insert(of_table.name.to_owned(), staged);
         }
         let staged = StagedFile {
             key: key.to_owned(),
