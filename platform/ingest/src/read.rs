@@ -80,13 +80,14 @@ struct Sink<'a> {
     refused: StageWriter,
 }
 
-/// What is staged of the file for one table.
+/// What of a file belongs to one table.
 struct OfTable {
     name: &'static str,
+    /// What the source calls the columns that a column of the model is made from.
     names: BTreeMap<String, String>,
     records_in: u64,
     quarantined: u64,
-    writer: StageWriter,
+    rows: StageWriter,
 }
 
 impl<'a> Sink<'a> {
@@ -99,15 +100,12 @@ impl<'a> Sink<'a> {
         before: Before,
     ) -> Sink<'a> {
         let staging = job.staging;
-        let of_table = |bound: &BoundTable| {
-            let writer = staging.writer(index, bound.table.name, stage_schema(bound.table));
-            OfTable {
-                name: bound.table.name,
-                names: bound.source_names(),
-                records_in: 0,
-                quarantined: 0,
-                writer,
-            }
+        let of_table = |bound: &BoundTable| OfTable {
+            name: bound.table.name,
+            names: bound.source_names(),
+            records_in: 0,
+            quarantined: 0,
+            rows: staging.writer(index, bound.table.name, stage_schema(bound.table)),
         };
         Sink {
             job,
@@ -127,11 +125,11 @@ impl<'a> Sink<'a> {
             return Err(Error::Stopped);
         }
         self.records += parsed.records;
-        for (of_table, table) in self.tables.iter_mut().zip(&parsed.tables) {
-            of_table.records_in += table.records_in;
-            of_table.quarantined += table.quarantined;
+        for (to, table) in self.tables.iter_mut().zip(&parsed.tables) {
+            to.records_in += table.records_in;
+            to.quarantined += table.quarantined;
             if let Some(rows) = &table.rows {
-                of_table.writer.write_numbered(rows)?;
+                to.rows.write_numbered(rows)?;
             }
         }
         self.raw.write(&parsed.raw)?;
@@ -161,7 +159,7 @@ impl<'a> Sink<'a> {
             let staged = StagedTable {
                 records_in: of_table.records_in,
                 quarantined: of_table.quarantined,
-                rows: of_table.writer.finish()?,
+                rows: of_table.rows.finish()?,
                 names: of_table.names,
             };
             tables.insert(of_table.name.to_owned(), staged);

@@ -157,15 +157,18 @@ fn progress() -> OnProgress {
 fn lines() -> OnProgress {
     /// How often a line is written.
     const PAUSE: Duration = Duration::from_secs(5);
-    let begun = Instant::now();
-    let last = Mutex::new(begun);
+    // When the first records were there, how many they were, and when the last line was written: tours are planned
+    // before anything is written, which says nothing about the speed of writing.
+    let said: Mutex<Option<(Instant, u64, Instant)>> = Mutex::new(None);
     Arc::new(move |Progress { table, records, of }| {
-        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.elapsed() < PAUSE {
+        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let (begun, first, last) = said.get_or_insert((now, records, now));
+        if now - *last < PAUSE {
             return;
         }
-        *last = Instant::now();
-        let a_second = records as f64 / begun.elapsed().as_secs_f64();
+        *last = now;
+        let a_second = (records - *first) as f64 / (now - *begun).as_secs_f64();
         let left = of.saturating_sub(records) as f64 / a_second.max(1.0);
         eprintln!(
             "{table}: {} of {} records, {} a second, {left:.0} s left",

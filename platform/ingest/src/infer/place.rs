@@ -451,10 +451,10 @@ fn by_values(columns: &[Profile], main: Entity, candidates: &mut Vec<(&'static s
             }
         }
     }
-    if let Some((index, _)) = id {
-        if let Some(def) = table_of(main.table()).and_then(|def| def.key.first().copied()) {
-            push(main.table(), def, index, 0.6);
-        }
+    if let Some((index, _)) = id
+        && let Some(def) = table_of(main.table()).and_then(|def| def.key.first().copied())
+    {
+        push(main.table(), def, index, 0.6);
     }
     match main {
         Entity::Concert => {

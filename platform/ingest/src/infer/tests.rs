@@ -410,7 +410,12 @@ fn real(path: &str) -> Option<Proposal> {
 #[test]
 fn real_files_get_proposals_that_load_them() {
     // The file, what has to be proposed, and how many records of each table are taken and refused.
-    let cases: [(&str, &[&str], &[(&str, u64, u64)]); 7] = [
+    type Case = (
+        &'static str,
+        &'static [&'static str],
+        &'static [(&'static str, u64, u64)],
+    );
+    let cases: [Case; 7] = [
         (
             "fugazi/fls_data.csv",
             &[

@@ -7,7 +7,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 /// Cases of each property; many more in a long run.
 fn cases() -> ProptestConfig {
-    let long = std::env::var_os("CONCERT_LONG").is_some();
+    let long = std::env::var_os("CONCERT_LONG").is_some_and(|value| value == "1");
     ProptestConfig::with_cases(if long { 5_000 } else { 96 })
 }
 
@@ -142,7 +142,7 @@ async fn a_bomb_is_read_in_small_pieces() {
         packed.write_all(text).expect("packs");
     };
     write(&mut packed, VENUES_HEADER.as_bytes());
-    let megabytes = if std::env::var_os("CONCERT_LONG").is_some() {
+    let megabytes = if std::env::var_os("CONCERT_LONG").is_some_and(|value| value == "1") {
         4096
     } else {
         64
