@@ -235,7 +235,7 @@ pub fn label<'a>(table: &'a TableProfile, noun: &[String], excluded: &[&str]) ->
 }
 
 /// The column that a period is about: the one whose name speaks of when it happened.
-pub fn time<'a>(table: &'a TableProfile) -> Option<(&'a ColumnProfile, usize)> {
+pub fn time(table: &TableProfile) -> Option<(&ColumnProfile, usize)> {
     let times = &thesaurus().time;
     let mut found: Vec<(bool, bool, bool, usize, &ColumnProfile)> = table
         .columns

@@ -30,7 +30,6 @@ pub struct Draft {
     pub left_out: Vec<String>,
     pub metrics: Vec<MetricEntry>,
     pub dimensions: Vec<DimensionEntry>,
-    pub hierarchies: Vec<HierarchyEntry>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -97,12 +96,6 @@ pub struct DimensionEntry {
     pub coded: bool,
     pub ranks: BTreeMap<String, &'static str>,
     pub aliases: BTreeMap<String, Vec<String>>,
-}
-
-/// Dimensions from the finest to the coarsest.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct HierarchyEntry {
-    pub dimensions: Vec<String>,
 }
 
 /// What everything is, from what the values look like.

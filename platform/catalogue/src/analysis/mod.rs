@@ -9,7 +9,7 @@ pub mod keys;
 pub mod references;
 mod words;
 
-pub use draft::{DimensionEntry, Draft, HierarchyEntry, JoinEntry, MetricEntry, SourceEntry, TableEntry, draft};
+pub use draft::{DimensionEntry, Draft, JoinEntry, MetricEntry, SourceEntry, TableEntry, draft};
 
 use crate::{names, thesaurus::thesaurus};
 

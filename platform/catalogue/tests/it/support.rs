@@ -9,7 +9,11 @@ use concert_contract::{
 };
 use concert_planner::{PlanContext, Planner, ValueIndex};
 use jiff::civil::{Date, date};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
 
 const TODAY: Date = date(2024, 6, 15);
 const MAX_ROWS: u32 = 100;
@@ -18,7 +22,18 @@ pub fn schema_folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemas").join(name)
 }
 
+/// What is inferred of a folder; of the schemas once for all tests.
 pub async fn inferred(path: &Path) -> Inferred {
+    static KNOWN: Mutex<BTreeMap<PathBuf, Inferred>> = Mutex::new(BTreeMap::new());
+    if let Some(known) = KNOWN.lock().expect("a lock").get(path) {
+        return known.clone();
+    }
+    let inferred = inferred_anew(path).await;
+    KNOWN.lock().expect("a lock").insert(path.to_owned(), inferred.clone());
+    inferred
+}
+
+pub async fn inferred_anew(path: &Path) -> Inferred {
     let folder = Folder::open(path)
         .await
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));

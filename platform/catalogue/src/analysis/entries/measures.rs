@@ -241,6 +241,24 @@ impl<'b, 'a> Builder<'b, 'a> {
                 entries.insert(0, entry);
             }
         }
+        // The greatest and the least of single rows.
+        for (word, short, aggregate) in [("maximum", "max", "maximum"), ("minimum", "min", "minimum")] {
+            let name = self.name(&[format!("{word} {said}"), format!("{word} {full}")]);
+            let mut wanted = with(word);
+            wanted.extend(with(short));
+            self.metric_words.own(&name);
+            let synonyms = self.metric_words.claim(wanted);
+            entries.push(MetricEntry {
+                label: thesaurus().label(&format!("{word} {said}")),
+                description: format!("The {word} {base} of a single {}.", thing.one),
+                synonyms,
+                unit,
+                format: format_sum,
+                sources: vec![source(aggregate)],
+                name,
+                ..MetricEntry::default()
+            });
+        }
         self.draft.metrics.extend(entries);
         // A number of few values is also grouped by, and needs its own words for that: cars by cylinders.
         let is_kind = is_whole
@@ -296,7 +314,7 @@ impl<'b, 'a> Builder<'b, 'a> {
             return;
         }
         let tables: Vec<&str> = finer.iter().map(|(thing, _)| thing.many.as_str()).collect();
-        let name = self.name(&[said.clone()]);
+        let name = self.name(std::slice::from_ref(&said));
         self.metric_words.own(&name);
         let mut wanted = vec![base.clone(), names::plural_phrase(&own.base)];
         wanted.extend(phrases_of(&own.column.name, &own.base));

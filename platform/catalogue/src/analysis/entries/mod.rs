@@ -244,7 +244,7 @@ impl<'b, 'a> Builder<'b, 'a> {
                 });
             }
             if let [first, _, ..] = sources.as_mut_slice() {
-                first.label = Some(format!("all {}", thing.many));
+                first.label = Some(format!("the table of {}", thing.many));
                 comments.push(
                     "By what only other tables know, those are counted that they refer to, each once.".to_owned(),
                 );
@@ -368,7 +368,6 @@ pub(in crate::analysis) fn link_hierarchies(
                     .push(format!("Each value lies in one {}.", coarser.replace('_', " ")));
             }
         }
-        draft.hierarchies.push(super::HierarchyEntry { dimensions: chain });
     }
 }
 
