@@ -21,6 +21,11 @@ pub enum Error {
     #[error("{} is not a folder that tables can be kept in", path.display())]
     Path { path: PathBuf },
 
+    #[error(
+        "permission denied: could not {what} {place}. Give this user the right to, or name another folder with --home"
+    )]
+    Denied { what: String, place: String },
+
     #[error("{location} cannot be opened: {reason}")]
     Location { location: String, reason: String },
 
@@ -101,9 +106,11 @@ pub enum Error {
 }
 
 /// What a disk that cannot be written says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DiskFault {
     NoSpace,
     ReadOnly,
+    Denied,
 }
 
 /// Looks for a full or read-only disk among the causes of an error. Libraries pass some causes on as text only.
@@ -113,6 +120,7 @@ fn disk_fault(error: &(dyn StdError + 'static)) -> Option<DiskFault> {
         match error.downcast_ref::<io::Error>().map(io::Error::kind) {
             Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => return Some(DiskFault::NoSpace),
             Some(io::ErrorKind::ReadOnlyFilesystem) => return Some(DiskFault::ReadOnly),
+            Some(io::ErrorKind::PermissionDenied) => return Some(DiskFault::Denied),
             _ => {}
         }
         next = error.source();
@@ -133,6 +141,7 @@ fn of_disk(what: &str, place: &str, source: &(dyn StdError + 'static)) -> Option
     disk_fault(source).map(|fault| match fault {
         DiskFault::NoSpace => Error::NoSpace { what, place },
         DiskFault::ReadOnly => Error::ReadOnly { what, place },
+        DiskFault::Denied => Error::Denied { what, place },
     })
 }
 
@@ -169,5 +178,38 @@ impl Error {
             what,
             source: Box::new(source),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use deltalake::{DeltaTableError, parquet::errors::ParquetError};
+
+    #[test]
+    fn a_disk_that_cannot_be_written_is_found_however_deep_it_is() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let store = |source: io::Error| object_store::Error::Generic {
+            store: "local",
+            source: Box::new(source),
+        };
+        let parquet = DeltaTableError::from(ParquetError::External(Box::new(store(full()))));
+        let error = Error::table("write", Layer::Clean, "concerts", parquet);
+        assert!(matches!(error, Error::NoSpace { .. }), "{error}");
+        assert!(
+            error.to_string().contains("could not write the table clean.concerts"),
+            "{error}"
+        );
+        // What a library has made text of.
+        let text = DeltaTableError::generic("Arrow: No space left on device (os error 28)");
+        let error = Error::table("write", Layer::Clean, "concerts", text);
+        assert!(matches!(error, Error::NoSpace { .. }), "{error}");
+        let read_only = store(io::ErrorKind::ReadOnlyFilesystem.into());
+        let error = Error::store("write", "/data", read_only);
+        assert!(matches!(error, Error::ReadOnly { .. }), "{error}");
+        let error = Error::io("open", Path::new("/data"), io::ErrorKind::PermissionDenied.into());
+        assert!(matches!(error, Error::Denied { .. }), "{error}");
+        let error = Error::io("open", Path::new("/data"), io::ErrorKind::NotFound.into());
+        assert!(matches!(error, Error::Io { .. }), "{error}");
     }
 }

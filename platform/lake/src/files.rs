@@ -31,7 +31,7 @@ const ROW_GROUP_ROWS: usize = 128 << 10;
 const ROW_GROUP_BYTES: usize = 64 << 20;
 
 /// A file is closed when it has grown to this. Larger ones would be read by fewer threads and rewritten for less.
-pub(crate) const FILE_BYTES: NonZeroU64 = NonZeroU64::new(128 << 20).expect("not zero");
+pub(crate) const FILE_BYTES: NonZeroU64 = NonZeroU64::MIN.saturating_add((128 << 20) - 1);
 
 /// Rows that are handed to the encoder at once.
 const BATCH_ROWS: usize = 8 << 10;

@@ -230,7 +230,8 @@ pub(crate) struct Held {
     place: String,
     valid_until: Arc<Mutex<Instant>>,
     release: Option<oneshot::Sender<()>>,
-    released: Receiver<()>,
+    /// Behind a lock only so that a writer can be used from any thread.
+    released: Mutex<Receiver<()>>,
 }
 
 impl Held {
@@ -245,7 +246,7 @@ impl Held {
             place,
             valid_until,
             release: Some(release),
-            released,
+            released: Mutex::new(released),
         })
     }
 
@@ -267,7 +268,8 @@ impl Drop for Held {
         if let Some(release) = self.release.take()
             && release.send(()).is_ok()
         {
-            let _ = self.released.recv_timeout(RELEASE);
+            let released = self.released.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let _ = released.recv_timeout(RELEASE);
         }
     }
 }

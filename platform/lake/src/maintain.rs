@@ -177,16 +177,16 @@ impl Writer {
     async fn compact(&mut self, layer: Layer, def: &'static TableDef, full: bool) -> Result<Option<OptimizedTable>> {
         let (_, table) = self.table(layer, def.name)?;
         let failed = |e| Error::table("read", layer, def.name, e);
-        let files: Vec<(String, u64)> = table
+        let mut files: Vec<(String, u64)> = table
             .snapshot()
             .map_err(failed)?
             .snapshot()
             .file_views(table.log_store().as_ref(), None)
             .map_ok(|file| (file.path().into_owned(), u64::try_from(file.size()).unwrap_or(0)))
-            .try_filter(|(_, bytes)| std::future::ready(full || *bytes < SMALL_FILE_BYTES))
             .try_collect()
             .await
             .map_err(failed)?;
+        files.retain(|(_, bytes)| full || *bytes < SMALL_FILE_BYTES);
         if files.is_empty() || (files.len() == 1 && !full) {
             return Ok(None);
         }

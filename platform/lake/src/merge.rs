@@ -14,7 +14,11 @@ use datafusion::{
     logical_expr::{Expr, ident, lit},
     prelude::SessionContext,
 };
-use deltalake::{DeltaTable, kernel::Action, protocol::SaveMode};
+use deltalake::{
+    DeltaTable,
+    kernel::{Action, LogicalFileView},
+    protocol::SaveMode,
+};
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -237,20 +241,20 @@ pub(crate) async fn removals(
     changes: bool,
 ) -> Result<Vec<Action>> {
     let failed = |e| Error::table("read", layer, def.name, e);
-    let all = table
+    let all: Vec<LogicalFileView> = table
         .snapshot()
         .map_err(failed)?
         .snapshot()
-        .file_views(table.log_store().as_ref(), None);
-    let removals: Vec<Action> = all
-        .try_filter_map(|file| async move {
-            let path = file.path();
-            let named = files.contains(path.as_ref()) || files.iter().any(|url| is_at(url, path.as_ref()));
-            Ok(named.then(|| Action::Remove(file.remove_action(changes))))
-        })
+        .file_views(table.log_store().as_ref(), None)
         .try_collect()
         .await
         .map_err(failed)?;
+    let is_named = |path: &str| files.contains(path) || files.iter().any(|url| is_at(url, path));
+    let removals: Vec<Action> = all
+        .iter()
+        .filter(|file| is_named(&file.path()))
+        .map(|file| Action::Remove(file.remove_action(changes)))
+        .collect();
     if removals.len() == files.len() {
         Ok(removals)
     } else {

@@ -11,7 +11,7 @@ use deltalake::{
     kernel::{StructType, engine::arrow_conversion::TryIntoKernel as _, transaction::CommitProperties},
 };
 use futures::{StreamExt as _, TryStreamExt as _};
-use object_store::{ObjectStoreExt as _, path::Path};
+use object_store::{ObjectMeta, ObjectStoreExt as _, path::Path};
 use tracing::warn;
 
 impl Writer {
@@ -20,11 +20,16 @@ impl Writer {
         let published = pointer.file.snapshot().cloned();
         let lake = &self.lake;
         let published_of = |def: &TableDef| published.as_ref().and_then(|s| s.tables.get(def.name).copied());
-        let tables: Vec<(&'static TableDef, DeltaTable, bool)> = futures::stream::iter(layer.tables())
-            .map(|def| async move {
-                let (table, restored) = recover_table(lake, layer, def, published_of(def)).await?;
+        // Made one by one, not by the stream: the compiler could not tell then that the whole may move between threads.
+        let mut recovering = Vec::new();
+        for def in layer.tables() {
+            let published = published_of(def);
+            recovering.push(async move {
+                let (table, restored) = recover_table(lake, layer, def, published).await?;
                 Ok::<_, Error>((def, table, restored))
-            })
+            });
+        }
+        let tables: Vec<(&'static TableDef, DeltaTable, bool)> = futures::stream::iter(recovering)
             .buffered(OPEN_AT_ONCE)
             .try_collect()
             .await?;
@@ -92,13 +97,16 @@ async fn recover_table(
 async fn cut_log(lake: &Lake, layer: Layer, def: &TableDef, published: Option<i64>) -> Result<bool> {
     let store = lake.inner.home.table(layer, def.name)?.object_store();
     let failed = |e: object_store::Error| Error::table("mend the log of", layer, def.name, e.into());
-    let mut entries: Vec<(i64, Path)> = store
+    let objects: Vec<ObjectMeta> = store
         .list(Some(&Path::from("_delta_log")))
-        .try_filter_map(|meta| async move { Ok(log_version(&meta.location).map(|version| (version, meta.location))) })
         .try_collect()
         .await
         .map_err(failed)?;
-    entries.retain(|(version, _)| published.is_none_or(|published| *version > published));
+    let mut entries: Vec<(i64, Path)> = objects
+        .into_iter()
+        .filter_map(|object| Some((log_version(&object.location)?, object.location)))
+        .filter(|(version, _)| published.is_none_or(|published| *version > published))
+        .collect();
     entries.sort();
     let mut torn = None;
     for (version, path) in &entries {

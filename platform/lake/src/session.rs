@@ -43,10 +43,18 @@ pub const DEFAULT_MEMORY_MB: usize = 1024;
 const MEMORY_MB: &str = "CONCERT_MEMORY_MB";
 
 /// With less, a statement cannot even hold what it is reading.
-const LEAST_MEMORY_MB: usize = 32;
+const LEAST_MEMORY_MB: usize = 128;
+
+/// Long work runs on one thread for each so many MiB of the bound: each of its sorts holds some of them while it puts
+/// what it has spilled together, and cannot give them back.
+const MEMORY_MB_A_THREAD: usize = 128;
+
+/// How many spilled parts are put together at once. Without a bound the first sort that comes to it takes all memory
+/// there is, and the next one finds none.
+const SPILLED_PARTS: usize = 8;
 
 /// How many of those who hold the memory an error names when there is none left.
-const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("not zero");
+const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 
 /// The memory and the temporary files of a lake's statements, made when the first one runs.
 #[derive(Default, Debug)]
@@ -111,7 +119,8 @@ impl Lake {
     /// # Errors
     /// As [`Lake::session`].
     pub async fn batch_session(&self, layer: Layer, snapshot: &Snapshot) -> Result<SessionContext> {
-        self.session_with(layer, snapshot, batch_config(layer)).await
+        let memory_mb = memory_mb(std::env::var(MEMORY_MB).ok())?;
+        self.session_with(layer, snapshot, batch_config(layer, memory_mb)).await
     }
 
     async fn session_with(&self, layer: Layer, snapshot: &Snapshot, config: SessionConfig) -> Result<SessionContext> {
@@ -157,7 +166,7 @@ impl Lake {
     pub(crate) fn work_session(&self, joins: Joins) -> Result<SessionContext> {
         let config = match joins {
             Joins::Hashing => session_config(Layer::Clean),
-            Joins::Sorting => batch_config(Layer::Clean),
+            Joins::Sorting => batch_config(Layer::Clean, memory_mb(std::env::var(MEMORY_MB).ok())?),
         };
         // The session's own catalog is needed for views.
         let config = config.with_create_default_catalog_and_schema(true);
@@ -190,28 +199,33 @@ impl Lake {
             return Ok(Arc::clone(made));
         }
         let bytes = memory_mb(std::env::var(MEMORY_MB).ok())? << 20;
-        let build = |mode| {
-            RuntimeEnvBuilder::new()
-                // Each sort, join or grouping gets its share; one that would take more goes to the disk.
-                .with_memory_pool(Arc::new(TrackConsumersPool::new(
-                    FairSpillPool::new(bytes),
-                    NAMED_CONSUMERS,
-                )))
-                .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
-                .build_arc()
-        };
         let temporary = self.inner.home.temporary();
         // A lake that cannot be written can still be asked.
         let mode = match std::fs::create_dir_all(&temporary) {
             Ok(()) => DiskManagerMode::Directories(vec![temporary]),
             Err(_) => DiskManagerMode::OsTmpDirectory,
         };
-        let runtime = build(mode)
-            .or_else(|_| build(DiskManagerMode::OsTmpDirectory))
+        let runtime = bounded_runtime(bytes, mode)
+            .or_else(|_| bounded_runtime(bytes, DiskManagerMode::OsTmpDirectory))
             .map_err(|e| Error::query("prepare temporary files", e))?;
         *made = Some(Arc::clone(&runtime));
         Ok(runtime)
     }
+}
+
+fn bounded_runtime(bytes: usize, temporary: DiskManagerMode) -> Result<Arc<RuntimeEnv>, DataFusionError> {
+    RuntimeEnvBuilder::new()
+        // Each sort, join or grouping gets its share; one that would take more goes to the disk.
+        .with_memory_pool(Arc::new(TrackConsumersPool::new(
+            FairSpillPool::new(bytes),
+            NAMED_CONSUMERS,
+        )))
+        .with_disk_manager_builder(
+            DiskManagerBuilder::default()
+                .with_mode(temporary)
+                .with_max_spill_merge_fan_in(SPILLED_PARTS),
+        )
+        .build_arc()
 }
 
 fn memory_mb(setting: Option<String>) -> Result<usize> {
@@ -248,8 +262,11 @@ pub(crate) enum Joins {
     Sorting,
 }
 
-fn batch_config(layer: Layer) -> SessionConfig {
+fn batch_config(layer: Layer, memory_mb: usize) -> SessionConfig {
     let mut config = session_config(layer);
+    // With a single one every join would hash, whatever is asked for.
+    let threads = config.target_partitions().min(memory_mb / MEMORY_MB_A_THREAD).max(2);
+    config = config.with_target_partitions(threads);
     // A hash join holds one side in memory and gives up where that does not fit; a merge join sorts, and sorting
     // spills.
     config.options_mut().optimizer.prefer_hash_join = false;
@@ -378,5 +395,59 @@ impl TableProvider for ReadOnly {
 
     fn statistics(&self) -> Option<Statistics> {
         self.0.statistics()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_of_memory_is_a_number_of_mebibytes() {
+        assert_eq!(memory_mb(None).expect("is not set"), DEFAULT_MEMORY_MB);
+        assert_eq!(memory_mb(Some(String::new())).expect("is not set"), DEFAULT_MEMORY_MB);
+        assert_eq!(memory_mb(Some(" 256 ".to_owned())).expect("a number"), 256);
+        for wrong in ["0", "127", "1 GB", "-5", "99999999999999999999"] {
+            let error = memory_mb(Some(wrong.to_owned())).expect_err(wrong).to_string();
+            assert!(error.contains("CONCERT_MEMORY_MB") && error.contains(wrong), "{error}");
+        }
+    }
+
+    /// Some 160 MB of text, sorted and joined with itself, in the least memory that can be set.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn long_work_goes_on_in_temporary_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mode = DiskManagerMode::Directories(vec![folder.path().to_owned()]);
+        let runtime = bounded_runtime(LEAST_MEMORY_MB << 20, mode).expect("builds");
+        let config = batch_config(Layer::Clean, LEAST_MEMORY_MB).with_create_default_catalog_and_schema(true);
+        let context = SessionContext::new_with_config_rt(config, runtime);
+        let rows = "SELECT (value * 7919) % 1000003 AS k, repeat('x', 150) AS v FROM generate_series(1, 1000000)";
+        let spilled_files = |plan: &Arc<dyn ExecutionPlan>| {
+            let mut files = 0;
+            let mut plans = vec![Arc::clone(plan)];
+            while let Some(plan) = plans.pop() {
+                files += plan.metrics().and_then(|metrics| metrics.spill_count()).unwrap_or(0);
+                plans.extend(plan.children().into_iter().map(Arc::clone));
+            }
+            files
+        };
+        for (sql, expected) in [
+            (format!("SELECT k, v FROM ({rows}) ORDER BY k"), 1_000_000),
+            (
+                format!("SELECT a.k, a.v, b.v FROM ({rows}) a JOIN ({rows}) b ON a.k = b.k"),
+                1_000_000,
+            ),
+        ] {
+            let frame = context.sql(&sql).await.expect("plans");
+            let plan = frame.create_physical_plan().await.expect("plans");
+            let mut stream =
+                datafusion::physical_plan::execute_stream(Arc::clone(&plan), context.task_ctx()).expect("runs");
+            let mut found = 0;
+            while let Some(batch) = stream.next().await {
+                found += batch.expect("does not run out of memory").num_rows();
+            }
+            assert_eq!(found, expected, "{sql}");
+            assert!(spilled_files(&plan) > 0, "{sql}");
+        }
     }
 }

@@ -316,3 +316,37 @@ pub(crate) fn head_of(table: &DeltaTable) -> i64 {
         .and_then(|version| i64::try_from(version).ok())
         .unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::dataframe::DataFrame;
+
+    /// Compiles, or does not: work on a lake may be spawned, and move between the threads of a runtime.
+    #[allow(dead_code)]
+    fn work_moves_between_threads(
+        lake: &Lake,
+        writer: &mut Writer,
+        rows: DataFrame,
+        stream: SendableRecordBatchStream,
+    ) {
+        fn moves<T: Send>(_: T) {}
+        let (layer, table) = (Layer::ConcertDw, "customers");
+        let optimize = crate::OptimizeOptions {
+            full: false,
+            wait: Duration::ZERO,
+        };
+        let vacuum = crate::VacuumOptions {
+            keep: 1,
+            dry_run: true,
+            wait: Duration::ZERO,
+        };
+        moves(lake.writer(Duration::ZERO));
+        moves(lake.optimize(&optimize));
+        moves(lake.vacuum(&vacuum));
+        moves(lake.batch_session(layer, &Snapshot::default()));
+        moves(writer.append(layer, table, Vec::new()));
+        moves(writer.replace_stream(layer, table, stream));
+        moves(writer.merge(layer, table, rows));
+    }
+}

@@ -182,22 +182,21 @@ mod tests {
     use arrow::array::StringArray;
     use concert_lake::Layer;
 
-    fn genres(rows: &[(Option<&str>, Option<&str>)]) -> RecordBatch {
+    type Row<'a> = (Option<&'a str>, Option<&'a str>);
+
+    fn genres(rows: &[Row]) -> RecordBatch {
         let table = Layer::ConcertDw.table("artist_genres").expect("there");
-        let column = |of: fn(&(Option<&str>, Option<&str>)) -> Option<String>| -> ArrayRef {
-            Arc::new(rows.iter().map(of).collect::<StringArray>())
-        };
         RecordBatch::try_new(
             table.arrow_schema(),
             vec![
-                column(|row| row.0.map(str::to_owned)),
-                column(|row| row.1.map(str::to_owned)),
+                Arc::new(rows.iter().map(|row| row.0).collect::<StringArray>()),
+                Arc::new(rows.iter().map(|row| row.1).collect::<StringArray>()),
             ],
         )
         .expect("a batch")
     }
 
-    fn digest(batches: &[&[(Option<&str>, Option<&str>)]]) -> Digest {
+    fn digest(batches: &[&[Row]]) -> Digest {
         let mut digest = Digest::new(Layer::ConcertDw.table("artist_genres").expect("there"));
         for batch in batches {
             digest.add(&genres(batch)).expect("has a hash");

@@ -216,8 +216,8 @@ fn problem(kind: Kind, value: &str) -> Option<String> {
         ),
         Kind::Folder => (Path::new(value).is_dir(), "there is no such folder".to_owned()),
         Kind::Megabytes => (
-            value.parse::<u32>().is_ok_and(|number| number >= 32),
-            "write a whole number of MiB, 32 or more".to_owned(),
+            value.parse::<u32>().is_ok_and(|number| number >= 64),
+            "write a whole number of MiB, 64 or more".to_owned(),
         ),
     };
     (!is_right).then_some(hint)
@@ -299,7 +299,7 @@ mod tests {
             ("CONCERT_COPY_ROLE", "copy"),
             ("CONCERT_S3_DIR", "/no/such/folder"),
             ("CONCERT_PACE_RESULT", "-1"),
-            ("CONCERT_MEMORY_MB", "16"),
+            ("CONCERT_MEMORY_MB", "32"),
         ];
         let all = check(&wrong);
         assert_eq!(all.state, State::Error);

@@ -138,6 +138,40 @@ async fn a_second_writer_is_told_who_holds_the_lease() {
 }
 
 #[tokio::test]
+async fn two_writers_at_once_both_publish_one_after_the_other() {
+    const ROUNDS: usize = 3;
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let home = tempfile::tempdir().expect("a folder");
+    let writer = |name: &'static str| {
+        // A handle of its own, as another process has.
+        let lake = Lake::open(home.path()).expect("opens");
+        tokio::spawn(async move {
+            for round in 0..ROUNDS {
+                let mut writer = lake.writer(PATIENCE).await.expect("the other one is done at some time");
+                let row = rows(&[name]);
+                writer
+                    .append(Layer::ConcertDw, "catalogue_values", vec![row])
+                    .await
+                    .expect("writes");
+                // The other one has time to try while this one holds the lease.
+                tokio::task::yield_now().await;
+                let id = format!("{name} {round}");
+                writer
+                    .commit(Layer::ConcertDw, id, jiff::Timestamp::UNIX_EPOCH, BTreeMap::new())
+                    .expect("commits");
+            }
+        })
+    };
+    let (one, two) = (writer("one"), writer("two"));
+    one.await.expect("ends");
+    two.await.expect("ends");
+    let lake = Lake::open(home.path()).expect("opens");
+    let snapshot = lake.snapshot().expect("reads").expect("published");
+    assert_eq!(count(&lake, &snapshot).await, 2 * ROUNDS as i64);
+    assert_eq!(lake.snapshots().expect("reads").len(), 2 * ROUNDS);
+}
+
+#[tokio::test]
 async fn the_published_tables_cannot_be_written_by_sql() {
     let home = tempfile::tempdir().expect("a folder");
     let lake = Lake::open(home.path()).expect("opens");
