@@ -1,4 +1,5 @@
 mod compiled;
+mod guarded;
 mod naive;
 mod queries;
 mod worlds;
