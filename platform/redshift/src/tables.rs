@@ -69,12 +69,11 @@ impl Tables {
             match dialect::parse(tokens)? {
                 Task::Query { statement, labels } => engine::run(session, *statement, labels, values, &limits).await,
                 Task::Explain(statement) => engine::explain(session, *statement, values).await,
-                Task::ShowTables { .. }
-                | Task::ShowColumns { .. }
-                | Task::ShowSchemas { .. }
-                | Task::ShowDatabases => Err(RedshiftError::NotSupported(
-                    "SHOW is not answered here: select from information_schema.columns".to_owned(),
-                )),
+                Task::ShowTables { .. } | Task::ShowColumns { .. } | Task::ShowSchemas { .. } | Task::ShowDatabases => {
+                    Err(RedshiftError::NotSupported(
+                        "SHOW is not answered here: select from information_schema.columns".to_owned(),
+                    ))
+                }
             }
         });
         tokio::time::timeout(self.limits.timeout, work)
