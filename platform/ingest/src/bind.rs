@@ -205,7 +205,7 @@ impl BoundTable {
                 Err(fault) => return faulty(fault),
             };
             let parsed = match &text {
-                Some(Cow::Borrowed(text)) => parse(*text, value.column, &value.format),
+                Some(Cow::Borrowed(text)) => parse(text, value.column, &value.format),
                 Some(Cow::Owned(text)) => {
                     parse(text, value.column, &value.format).map(|cell| cell.map(Cell::into_owned))
                 }
