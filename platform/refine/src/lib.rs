@@ -25,7 +25,10 @@ use concert_lake::{
     Lake, Layer, Snapshot, Writer, new_id,
     schema::{CATALOGUE_VALUES, MODEL, PUBLICATION, TableDef},
 };
-use datafusion::{execution::SendableRecordBatchStream, prelude::SessionContext};
+use datafusion::{
+    execution::SendableRecordBatchStream,
+    prelude::{DataFrame, SessionContext},
+};
 use futures::StreamExt as _;
 use jiff::{Timestamp, civil::Date};
 use sha2::{Digest as _, Sha256};
@@ -179,7 +182,7 @@ async fn copy(
         }
         let session = match &session {
             Some(session) => session,
-            None => session.insert(writer.lake().layer_session(Layer::Clean, &clean).await?),
+            None => session.insert(writer.lake().batch_session(Layer::Clean, &clean).await?),
         };
         // The content's hash begins with the number of rows, which is known without reading them.
         if let Some(published) = known.and_then(|fingerprint| fingerprint.rsplit(' ').next())
@@ -198,7 +201,7 @@ async fn copy(
                 continue;
             }
         }
-        let rows = stream(session, table).await?;
+        let rows = sorted_stream(session, table).await?;
         let digest = write(writer, table, rows).await?;
         fingerprints.insert(table.name.to_owned(), format!("{seen}{}", digest.fingerprint()));
         copied.push(digest);
@@ -206,15 +209,27 @@ async fn copy(
     Ok(copied)
 }
 
-/// A table's rows with the columns that are published.
+/// A table's rows with the columns that are published, in any order.
 async fn stream(session: &SessionContext, table: &TableDef) -> Result<SendableRecordBatchStream> {
+    let rows = published_columns(session, table).await?.execute_stream().await;
+    rows.map_err(|source| Error::query(table.name, source))
+}
+
+/// The same in the order in which they are written: by day, where they have one, so that a question about a period
+/// reads a few row groups of a large table instead of all. What does not fit into memory is sorted on the disk.
+async fn sorted_stream(session: &SessionContext, table: &TableDef) -> Result<SendableRecordBatchStream> {
+    if table.day.is_none() {
+        return stream(session, table).await;
+    }
+    let failed = |source| Error::query(table.name, source);
+    let rows = published_columns(session, table).await?;
+    let rows = rows.sort(table.sort_order()).map_err(failed)?;
+    rows.execute_stream().await.map_err(failed)
+}
+
+async fn published_columns(session: &SessionContext, table: &TableDef) -> Result<DataFrame> {
     let columns: Vec<&str> = table.columns().iter().map(|column| column.name).collect();
-    let sql = format!("SELECT {} FROM {}", columns.join(", "), table.name);
-    let frame = frame(session, &sql).await?;
-    frame
-        .execute_stream()
-        .await
-        .map_err(|source| Error::query(&sql, source))
+    frame(session, &format!("SELECT {} FROM {}", columns.join(", "), table.name)).await
 }
 
 /// Replaces a published table by a stream of rows, which it looks at on their way.
