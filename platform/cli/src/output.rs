@@ -21,18 +21,6 @@ pub struct Output {
     pub json: bool,
 }
 
-/// The command failed, and its output has said why: there is nothing more to print.
-#[derive(Debug)]
-pub struct AlreadySaid;
-
-impl std::fmt::Display for AlreadySaid {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the command failed")
-    }
-}
-
-impl std::error::Error for AlreadySaid {}
-
 impl Output {
     /// Prints `value` as JSON, or what `human` makes of it. A reader that stops early, such as `head`, is no failure.
     pub fn print<T: Serialize>(&self, value: &T, human: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
