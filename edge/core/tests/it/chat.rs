@@ -144,7 +144,7 @@ fn a_turn_as_events() {
         .iter()
         .map(|t| &t["toolSpec"]["name"])
         .collect();
-    assert_eq!(tools, ["query_data", "look_up", "clarify", "finish"]);
+    assert_eq!(tools, ["query_data", "run_sql", "look_up", "clarify", "finish"]);
     assert_eq!(asked[1]["messages"].as_array().unwrap().len(), 3);
     insta::assert_snapshot!(without_words(&asked[1]["messages"][2].to_string()));
 }
