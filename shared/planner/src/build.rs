@@ -1345,15 +1345,13 @@ impl Assembly<'_, '_> {
                 Some(Key::Grain(grain)) => {
                     let before = builder.before(at);
                     let averaged = builder.links.iter().any(|link| link.key() == Some(Key::Moving));
-                    let asked = !averaged
-                        && matches!(
-                            builder.key_before(at),
-                            Some(Key::Which | Key::RankThings(_) | Key::RankBy(_) | Key::InTime(_))
-                        )
-                        || !averaged
-                            && before.is_some_and(|index| {
-                                builder.reading(index, |r| matches!(r, Reading::Rank(..) | Reading::Number(_)))
-                            });
+                    let after_word = matches!(
+                        builder.key_before(at),
+                        Some(Key::Which | Key::RankThings(_) | Key::RankBy(_) | Key::InTime(_))
+                    ) || before.is_some_and(|index| {
+                        builder.reading(index, |r| matches!(r, Reading::Rank(..) | Reading::Number(_)))
+                    });
+                    let asked = after_word && !averaged;
                     let part = match grain {
                         Grain::Month => Some(TimePart::MonthOfYear),
                         Grain::Quarter => Some(TimePart::QuarterOfYear),

@@ -306,7 +306,7 @@ impl<'a> Teller<'a> {
             return None;
         }
         let is_known = |row: &&Vec<Cell>| row.get(self.at).is_some_and(|cell| !cell.is_null());
-        let last = self.table.rows.iter().filter(is_known).next_back()?;
+        let last = self.table.rows.iter().rfind(is_known)?;
         let label = &self.catalogue.metric(&self.asked.metric)?.label;
         Some(format!(
             "{label}{} came to **{}** by **{}**.",

@@ -145,7 +145,8 @@ impl Assembly<'_, '_> {
         };
         let whole_years = whole_year(first, builder.today).is_some() && whole_year(second, builder.today).is_some();
         let versus = builder.has_key(|key| key == Key::Versus);
-        if !builder.asks_for_change() && !(versus && !whole_years) {
+        let sides_of_time = versus && !whole_years;
+        if !builder.asks_for_change() && !sides_of_time {
             return false;
         }
         let told = |period: &Period| format!("period {}", concert_contract::insight::period_text(period));
@@ -534,7 +535,7 @@ impl Assembly<'_, '_> {
             .keys(|key| matches!(key, Key::Which | Key::Grow(_)))
             .any(|which| {
                 let link = builder.links.get(which);
-                !link.is_some_and(|link| builder.word(link.at) == Some("what"))
+                link.is_none_or(|link| builder.word(link.at) != Some("what"))
             });
         figure_follows && group_behind && !self.group_links.is_empty() && !asks_which
     }
