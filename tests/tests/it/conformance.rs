@@ -74,7 +74,7 @@ fn write_data(folder: &Path) -> Result<()> {
     )?;
     fs::write(
         folder.join("venues.csv"),
-        "venue_id,name,city,state,country,capacity\nv1,Blue Hall,Chicago,IL,US,1000\nv2,Red Club,Chicago,IL,US,300\n\
+        "venue_id,name,city,state,country,capacity\nv1,Blue Hall,Chicago,IL,US,1000\nv2,Red Club,Chicago,IL,US,400\n\
          v3,Hafenhalle,Hamburg,,DE,2000\nv4,Old Mill,Leeds,,GB,500\n",
     )?;
     let mut concerts = "concert_id,artist_id,venue_id,event_date,status,total_attendance,revenue,currency\n".to_owned();
