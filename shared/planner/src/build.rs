@@ -600,14 +600,7 @@ impl<'a> Builder<'a> {
 
     /// Whether a ranking is by this number of the things themselves: "largest arenas by capacity".
     fn orders(&self, link: &Link) -> bool {
-        let ranks = |other: &Link| {
-            matches!(other.key(), Some(Key::RankThings(_) | Key::RankBy(_)))
-                || other
-                    .readings
-                    .iter()
-                    .any(|reading| matches!(reading, Reading::Rank(..)))
-        };
-        link.metric().is_none() && self.numeric_dimension(link).is_some() && self.links.iter().any(ranks)
+        link.metric().is_none() && self.numeric_dimension(link).is_some() && self.links.iter().any(Link::ranks)
     }
 
     /// Whether the same dimension was named before.
@@ -709,10 +702,7 @@ impl<'a> Builder<'a> {
         let says_each = self.links.get(at).is_some_and(|link| {
             (link.at..link.end()).any(|token| matches!(self.word(token), Some("each" | "every" | "per")))
         });
-        let ranked = self.links.iter().take(at).any(|link| {
-            matches!(link.key(), Some(Key::RankThings(_) | Key::RankBy(_)))
-                || link.readings.iter().any(|reading| matches!(reading, Reading::Rank(..)))
-        });
+        let ranked = self.links.iter().take(at).any(Link::ranks);
         says_each && ranked
     }
 
@@ -1670,10 +1660,7 @@ impl Assembly<'_, '_> {
             return false;
         };
         let is_plain = self.metrics.iter().all(|(metric, _)| *metric == index);
-        let ranks = builder.links.iter().any(|link| {
-            matches!(link.key(), Some(Key::RankThings(_) | Key::RankBy(_)))
-                || link.readings.iter().any(|reading| matches!(reading, Reading::Rank(..)))
-        });
+        let ranks = builder.links.iter().any(Link::ranks);
         if !is_plain || ranks {
             return false;
         }
@@ -2080,10 +2067,7 @@ impl Assembly<'_, '_> {
     /// "how did revenue change" asks for its course, unless groups are named.
     fn change(&mut self) {
         let Some(at) = self.position(Key::Change) else { return };
-        let ranks = self.builder.links.iter().any(|link| {
-            matches!(link.key(), Some(Key::RankThings(_) | Key::RankBy(_)))
-                || link.readings.iter().any(|reading| matches!(reading, Reading::Rank(..)))
-        });
+        let ranks = self.builder.links.iter().any(Link::ranks);
         if ranks {
             return;
         }

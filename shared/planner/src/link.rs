@@ -85,6 +85,12 @@ impl Link {
         })
     }
 
+    /// Whether it ranks things by a figure: "top", "most", "best attended".
+    pub fn ranks(&self) -> bool {
+        matches!(self.key(), Some(Key::RankThings(_) | Key::RankBy(_)))
+            || self.readings.iter().any(|reading| matches!(reading, Reading::Rank(..)))
+    }
+
     pub fn is_value(&self) -> bool {
         self.readings
             .iter()

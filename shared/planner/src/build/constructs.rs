@@ -98,6 +98,16 @@ impl Builder<'_> {
         }) || self.keys(|key| key == Key::Versus).any(|at| !self.is_bare_versus(at))
     }
 
+    /// Words beside "the year before" by which it is compared with, and not asked for by itself.
+    fn asks_for_change_beside_baselines(&self) -> bool {
+        self.has_key(|key| {
+            matches!(
+                key,
+                Key::Grow(_) | Key::Than | Key::Versus | Key::Over(_) | Key::Change | Key::More(_)
+            )
+        })
+    }
+
     /// "A vs B" and "compare A and B" name two equal sides.
     fn is_bare_versus(&self, at: usize) -> bool {
         self.links.get(at).is_some_and(|link| {
@@ -653,7 +663,7 @@ impl Assembly<'_, '_> {
             .of
             .and_then(|index| builder.metric(index))
             .map(|metric| metric.name.clone());
-        let (Some(of), true) = (of.or(counted), region_says(&region, builder)) else {
+        let (Some(of), Some(_)) = (of.or(counted), builder.after(region.from)) else {
             return;
         };
         let per = if region.having.is_empty() {
@@ -818,10 +828,7 @@ impl Assembly<'_, '_> {
         if !ranks_by_metric || groups.len() + usize::from(grain.is_some()) < 2 {
             return;
         }
-        let rank_at = builder.links.iter().position(|link| {
-            matches!(link.key(), Some(Key::RankThings(_) | Key::RankBy(_)))
-                || link.readings.iter().any(|reading| matches!(reading, Reading::Rank(..)))
-        });
+        let rank_at = builder.links.iter().position(Link::ranks);
         let Some(rank_at) = rank_at else { return };
         let name_of = |at: usize| {
             let link = builder.links.get(at)?;
@@ -901,21 +908,4 @@ impl Assembly<'_, '_> {
         self.draft.goes_on = true;
         self.draft.adds = added;
     }
-}
-
-impl Builder<'_> {
-    fn asks_for_change_beside_baselines(&self) -> bool {
-        self.has_key(|key| {
-            matches!(
-                key,
-                Key::Grow(_) | Key::Than | Key::Versus | Key::Over(_) | Key::Change | Key::More(_)
-            )
-        })
-    }
-}
-
-/// Whether a region says what is not there: rows at all, or rows of some kind.
-fn region_says(region: &Region, builder: &Builder<'_>) -> bool {
-    let is_last = builder.after(region.from).is_none();
-    !is_last
 }
