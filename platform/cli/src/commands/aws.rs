@@ -7,7 +7,7 @@ use clap::Args;
 use concert_lake::Lake;
 use concert_local::{LocalAws, LocalAwsOptions};
 use jiff::civil::Date;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// What the local endpoint accepts unless told otherwise. Nothing here is a secret: it is bound to this machine.
@@ -37,6 +37,12 @@ pub struct Shared {
     pub access_key: String,
     #[arg(long, default_value = SECRET_KEY)]
     pub secret_key: String,
+    /// Treat the key as a temporary one that goes with this token
+    #[arg(long, value_name = "TOKEN")]
+    pub session_token: Option<String>,
+    /// Refuse requests beyond AWS's own per-second quotas
+    #[arg(long)]
+    pub aws_quotas: bool,
     /// The day that relative dates are read from [default: today]
     #[arg(long, env = "CONCERT_TODAY", hide_env = true, value_name = "DATE")]
     pub today: Option<Date>,
@@ -55,7 +61,8 @@ pub async fn run(home: &Path, options: Options) -> Result<()> {
     };
     let listener = bind(&options.shared.host, options.port).await?;
     let url = url_of(&listener)?;
-    let server = tokio::spawn(serve(listener, lake, &options.shared)?);
+    let state = (!options.in_memory).then(|| home.to_owned());
+    let server = tokio::spawn(serve(listener, lake, state, &options.shared)?);
     write_line(&format!("AWS endpoint at {url}"))?;
     eprintln!(
         "region us-east-1, access key {}, secret key {}; Ctrl+C stops it",
@@ -88,18 +95,25 @@ pub fn url_of(listener: &TcpListener) -> Result<String> {
     })
 }
 
+/// The endpoint, which keeps its state in `home` if there is one.
+///
+/// # Errors
+/// That state cannot be opened.
 pub fn serve(
     listener: TcpListener,
     lake: Lake,
+    home: Option<PathBuf>,
     shared: &Shared,
 ) -> Result<impl Future<Output = Result<()>> + Send + 'static> {
     let aws = LocalAws::new(LocalAwsOptions {
-        lake,
-        catalogue: built_in_catalogue()?,
         access_key: shared.access_key.clone(),
         secret_key: shared.secret_key.clone(),
+        session_token: shared.session_token.clone(),
         today: shared.today,
-    });
+        home,
+        aws_quotas: shared.aws_quotas,
+        ..LocalAwsOptions::new(lake, built_in_catalogue()?)
+    })?;
     Ok(async move { aws.serve(listener).await.context("the AWS endpoint stopped") })
 }
 

@@ -7,6 +7,7 @@ mod stream;
 use crate::{
     MODEL, REGION,
     error::{AwsError, Protocol, json_response},
+    service::{Answer, Call, Operation, Service, ServiceInfo},
 };
 use axum::body::Body;
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use concert_contract::catalogue::Catalogue;
 use concert_lake::{Lake, Snapshot};
 use concert_planner::ValueIndex;
 use concert_redshift::Warehouse;
+use futures::{FutureExt as _, future::BoxFuture};
 use http::{HeaderValue, Response, StatusCode};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use model::{Knowledge, Reply, Usage};
@@ -42,6 +44,36 @@ struct Inner {
     knowledge: Mutex<Option<(Option<Snapshot>, Arc<Knowledge>)>>,
 }
 
+static INFO: ServiceInfo = ServiceInfo {
+    name: "bedrock-runtime",
+    signing_name: "bedrock",
+    protocol: Protocol::RestJson,
+    target_prefix: "",
+    error_namespace: None,
+    error_message: "message",
+    body_max_bytes: 25_000_000,
+    operations: &[
+        Operation::rest("Converse", "POST", "/model/{modelId}/converse"),
+        Operation::rest("ConverseStream", "POST", "/model/{modelId}/converse-stream"),
+    ],
+};
+
+impl Service for Bedrock {
+    fn info(&self) -> &'static ServiceInfo {
+        &INFO
+    }
+
+    fn call(&self, call: Call) -> BoxFuture<'_, Result<Answer, AwsError>> {
+        async move {
+            let model = call.label("modelId");
+            self.speak(call.operation, model, &call.body, call.request_id)
+                .await
+                .map(Answer::Http)
+        }
+        .boxed()
+    }
+}
+
 impl Bedrock {
     pub fn new(warehouse: Warehouse, catalogue: Catalogue, today: Option<Date>) -> Bedrock {
         Bedrock {
@@ -54,7 +86,7 @@ impl Bedrock {
         }
     }
 
-    pub async fn call(
+    async fn speak(
         &self,
         operation: &str,
         model_id: &str,
