@@ -28,7 +28,7 @@ use datafusion::{
     logical_expr::{col, lit},
     prelude::SessionContext,
 };
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -344,6 +344,18 @@ pub(crate) struct Load<'a> {
     pub progress: Option<OnProgress>,
 }
 
+/// How many tables are judged and settled at once: while the rows of one are put together, another is judged. Each
+/// holds what [`Limits`] say.
+const TABLES_AT_ONCE: usize = 2;
+
+/// What became of one table of a load.
+struct SettledTable {
+    def: &'static TableDef,
+    counts: TableCounts,
+    verdict: Verdict,
+    rows: Settled,
+}
+
 /// What became of all tables of a load; nothing of it is committed yet.
 #[derive(Default)]
 pub(crate) struct SettledLoad {
@@ -383,29 +395,55 @@ impl Load<'_> {
             }
             None => None,
         };
+        // Boxed and gathered: of a stream of plain ones, made by a closure, the compiler cannot show that they may change
+        // threads.
+        let mut tables = Vec::new();
         for table in filled(files) {
-            let (mut counts, mut staged) = (TableCounts::default(), Vec::new());
-            for part in files.iter().filter_map(|file| file.tables.get(table.name)) {
-                counts.records_in += part.records_in;
-                counts.quarantined += part.quarantined;
-                staged.push(part.rows.clone());
-            }
-            self.note(Progress::Writing { table: table.name });
-            let mut verdict = Verdict::default();
-            if let Some((judge, session)) = &judging {
-                verdict = judge::verdict(*judge, session, &self.settling.staging, table, files).await?;
-                counts.quarantined += verdict.ordinals.len() as u64;
-                load.refused.push(verdict.refused);
-            }
-            load.ordinals.insert(table.name, verdict.ordinals.clone());
-            let of_table = self.settling.settle(writer, table, staged, verdict.ordinals).await?;
-            (counts.clean, counts.merged, counts.unchanged) = (of_table.clean, of_table.merged, of_table.unchanged);
-            counts.check(table.name)?;
-            load.counts.insert(table.name.to_owned(), counts);
-            load.settled.push((table, of_table));
+            tables.push(self.settle_table(writer, judging.as_ref(), files, table).boxed());
         }
+        let mut settled = futures::stream::iter(tables).buffered(TABLES_AT_ONCE);
+        while let Some(table) = settled.try_next().await? {
+            load.counts.insert(table.def.name.to_owned(), table.counts);
+            load.refused.push(table.verdict.refused);
+            load.ordinals.insert(table.def.name, table.verdict.ordinals);
+            load.settled.push((table.def, table.rows));
+        }
+        drop(settled);
         load.rules = self.judge.map(Judge::counts).unwrap_or_default();
         Ok(load)
+    }
+
+    async fn settle_table(
+        &self,
+        writer: &Writer,
+        judging: Option<&(&dyn Judge, SessionContext)>,
+        files: &[StagedFile],
+        def: &'static TableDef,
+    ) -> Result<SettledTable> {
+        let (mut counts, mut staged) = (TableCounts::default(), Vec::new());
+        for part in files.iter().filter_map(|file| file.tables.get(def.name)) {
+            counts.records_in += part.records_in;
+            counts.quarantined += part.quarantined;
+            staged.push(part.rows.clone());
+        }
+        self.note(Progress::Writing { table: def.name });
+        let mut verdict = Verdict::default();
+        if let Some((judge, session)) = judging {
+            verdict = judge::verdict(*judge, session, &self.settling.staging, def, files).await?;
+            counts.quarantined += verdict.ordinals.len() as u64;
+        }
+        let rows = self
+            .settling
+            .settle(writer, def, staged, verdict.ordinals.clone())
+            .await?;
+        (counts.clean, counts.merged, counts.unchanged) = (rows.clean, rows.merged, rows.unchanged);
+        counts.check(def.name)?;
+        Ok(SettledTable {
+            def,
+            counts,
+            verdict,
+            rows,
+        })
     }
 
     /// Commits what was settled of the model's tables; false if nothing was to be written.

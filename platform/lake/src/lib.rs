@@ -42,7 +42,7 @@ use deltalake::DeltaTable;
 use fault::Faults;
 use home::Home;
 pub use schema::Layer;
-use session::{ProviderCache, Runtime};
+use session::{OpenTables, Runtime};
 use std::{path::Path, sync::Arc, time::Duration};
 use store::Place;
 
@@ -55,7 +55,7 @@ pub struct Lake {
 #[derive(Debug)]
 struct Inner {
     home: Home,
-    providers: ProviderCache,
+    open: OpenTables,
     runtime: Runtime,
 }
 
@@ -92,7 +92,7 @@ impl Lake {
         Ok(Lake {
             inner: Arc::new(Inner {
                 home: Home::open(place, faults, lease_ttl.unwrap_or(lease::LEASE_TTL))?,
-                providers: ProviderCache::default(),
+                open: OpenTables::default(),
                 runtime: Runtime::default(),
             }),
         })
