@@ -1,0 +1,10 @@
+//! The store as its callers meet it: operations by name and JSON.
+
+mod durable;
+mod expressions;
+mod items;
+mod model;
+mod search;
+mod support;
+mod tables;
+mod transactions;
