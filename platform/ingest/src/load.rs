@@ -4,6 +4,7 @@
 use crate::{
     Error, IngestOptions, IngestReport, OnProgress, Progress, Result, TableCounts,
     collect::raw_schema,
+    disk::Disk,
     files::Rows,
     judge::{self, Judge, Verdict},
     mapping::Mapping,
@@ -263,8 +264,9 @@ impl Reading {
             }
         };
         let root = self.root.clone();
-        let scratch = Scratch::new(&root)?;
-        let files = source::expand(&self.files, scratch.path(), &self.runtime)?;
+        let disk = Disk::of(&self.lake);
+        let scratch = Scratch::new(&root, &disk)?;
+        let files = source::expand(&self.files, scratch.path(), &disk, &self.runtime)?;
         let mapping = self.mapping.as_deref().map(Mapping::read).transpose()?;
         let lookups = plan::read_lookups(mapping.as_ref(), &self.files)?;
         let passes = match &mapping {
@@ -282,7 +284,7 @@ impl Reading {
             before.total_bytes += pass.file.bytes()?;
         }
         let is_published = |run: &str| self.runtime.block_on(is_published(&self.lake, run));
-        let staging = Staging::open(&root, &keys, is_published)?;
+        let staging = Staging::open(&root, &disk, &keys, is_published)?;
         let job = Job {
             staging: &staging,
             mapping: mapping.as_ref(),
@@ -473,7 +475,7 @@ impl Load<'_> {
             rules: std::mem::take(&mut load.rules),
         };
         report.rules.extend(by_parser);
-        let events = self.events(&files, &load, &refused).await?;
+        let events = self.events(writer, &files, &load, &refused).await?;
         let readings: Vec<quarantine::Reading> = match refused.iter().any(|refused| refused.rows > 0) {
             true => files.iter().filter_map(|file| file.reading.clone()).collect(),
             false => Vec::new(),
@@ -490,9 +492,8 @@ impl Load<'_> {
             let rows = sink::raw_files(&raw_files, run)?;
             writer.append(Layer::Clean, RAW_FILES.name, vec![rows]).await?;
         }
-        if !events.is_empty() {
-            let rows = quarantine::event_rows(&events, run)?;
-            writer.append(Layer::Clean, QUARANTINE_EVENTS.name, vec![rows]).await?;
+        if let Some(events) = events {
+            writer.append_staged(events).await?;
             written = true;
         }
         let session = &self.settling.session;
@@ -513,13 +514,14 @@ impl Load<'_> {
     /// What the records of this load mean for entries of the quarantine that are there.
     async fn events(
         &self,
+        writer: &Writer,
         files: &[StagedFile],
         load: &SettledLoad,
         refused: &[StagedBatches],
-    ) -> Result<Vec<quarantine::Event>> {
+    ) -> Result<Option<Staged>> {
         let session = &self.settling.session;
         if tables::row_count(session, &QUARANTINE).await? == 0 {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let passed: Vec<quarantine::Passed<'_>> = filled(files)
             .map(|table| quarantine::Passed {
@@ -532,7 +534,9 @@ impl Load<'_> {
                 refused: load.refused_ordinals(table.name),
             })
             .collect();
-        quarantine::events_of_load(session, &self.settling.staging, &passed, refused).await
+        let to = writer.stage(Layer::Clean, QUARANTINE_EVENTS.name)?;
+        let run = &self.settling.defaults.run;
+        quarantine::events_of_load(session, &self.settling.staging, &passed, refused, to, run).await
     }
 
     /// Commits what was settled of one table; false if nothing was to be written.

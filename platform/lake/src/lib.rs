@@ -103,6 +103,12 @@ impl Lake {
         self.inner.home.name()
     }
 
+    /// How the files of this lake fail, if a test made them. What stages beside the lake fails alike.
+    #[doc(hidden)]
+    pub fn faults(&self) -> Option<Faults> {
+        self.inner.home.faults()
+    }
+
     /// The published snapshot of `concert_dw`; none before the first publication.
     ///
     /// # Errors
