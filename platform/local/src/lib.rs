@@ -8,15 +8,18 @@
 
 mod bedrock;
 mod body;
+mod dynamodb;
 mod error;
 mod fault;
 mod foreign;
 mod quotas;
 mod redshift_data;
 mod redshift_service;
+mod sagemaker;
 mod server;
 mod service;
 mod sigv4;
+mod state;
 
 use axum::{
     Router,
@@ -28,15 +31,18 @@ use body::Bodies;
 use concert_contract::catalogue::Catalogue;
 use concert_lake::Lake;
 use concert_redshift::Warehouse;
+use dynamodb::DynamoDb;
 use error::{AwsError, Protocol, REQUEST_ID};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use jiff::{Timestamp, civil::Date};
 use quotas::Quotas;
 use redshift_data::RedshiftData;
+use sagemaker::SageMaker;
 use serde_json::json;
-use service::{Answer, Call, Services, Target, query_pairs};
+use service::{Answer, Call, Service, Services, Target, query_pairs};
 use sigv4::{Credentials, Received};
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::PathBuf,
     sync::Arc,
@@ -51,6 +57,9 @@ pub const REGION: &str = "us-east-1";
 pub const WORKGROUP: &str = "concert";
 /// The model that is always there.
 pub const MODEL: &str = "local.planner";
+pub use bedrock::ModelServer;
+pub use dynamodb::TABLE;
+pub use sagemaker::ENDPOINTS;
 
 /// An order of faults is small.
 const ORDER_MAX_BYTES: usize = 64 << 10;
@@ -70,6 +79,10 @@ pub struct LocalAwsOptions {
     pub home: Option<PathBuf>,
     /// Refuse calls beyond AWS's own per-second quotas.
     pub aws_quotas: bool,
+    /// What serves the models `local.server` and `server:NAME`; none: they are refused.
+    pub model_server: Option<ModelServer>,
+    /// The address of the model server behind each SageMaker endpoint.
+    pub endpoints: BTreeMap<String, String>,
 }
 
 impl LocalAwsOptions {
@@ -84,6 +97,8 @@ impl LocalAwsOptions {
             today: None,
             home: None,
             aws_quotas: false,
+            model_server: None,
+            endpoints: BTreeMap::new(),
         }
     }
 }
@@ -94,6 +109,9 @@ pub enum StartError {
     /// The text says what and how to mend it.
     #[error("{0}")]
     State(String),
+    /// An address or a name that was given is none.
+    #[error("{0}")]
+    Setting(String),
 }
 
 /// The endpoint. Cloning shares everything.
@@ -105,6 +123,8 @@ pub struct LocalAws {
 struct Inner {
     credentials: Credentials,
     services: Services,
+    sagemaker: Arc<SageMaker>,
+    has_model_server: bool,
     faults: fault::Orders,
     quotas: Option<Quotas>,
     bodies: Bodies,
@@ -115,9 +135,20 @@ impl LocalAws {
     /// State that is kept in the home cannot be opened.
     pub fn new(options: LocalAwsOptions) -> Result<LocalAws, StartError> {
         let warehouse = Warehouse::new(options.lake);
+        let bedrock = Bedrock::new(
+            warehouse.clone(),
+            options.catalogue,
+            options.today,
+            options.model_server.as_ref(),
+        )
+        .map_err(StartError::Setting)?;
+        let sagemaker = Arc::new(SageMaker::new(&options.endpoints).map_err(StartError::Setting)?);
+        let store = state::open(options.home.as_deref())?;
         let services = Services::new(vec![
-            Arc::new(RedshiftData::new(warehouse.clone())),
-            Arc::new(Bedrock::new(warehouse, options.catalogue, options.today)),
+            Arc::new(RedshiftData::new(warehouse)),
+            Arc::new(bedrock),
+            Arc::clone(&sagemaker) as Arc<dyn Service>,
+            Arc::new(DynamoDb::new(store)?),
         ]);
         Ok(LocalAws {
             inner: Arc::new(Inner {
@@ -128,6 +159,8 @@ impl LocalAws {
                     region: REGION.to_owned(),
                 },
                 services,
+                sagemaker,
+                has_model_server: options.model_server.is_some(),
                 faults: fault::Orders::default(),
                 quotas: options.aws_quotas.then(Quotas::default),
                 bodies: Bodies::default(),
@@ -163,12 +196,15 @@ async fn route(aws: &LocalAws, request: Request<Body>, request_id: Uuid) -> Resp
     let started = Instant::now();
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/_concert/health") => {
+            let mut models = vec![MODEL];
+            models.extend(aws.inner.has_model_server.then_some(bedrock::SERVER_MODEL));
             let body = json!({
                 "state": "up",
                 "region": REGION,
                 "workgroup": WORKGROUP,
-                "models": [MODEL],
+                "models": models,
                 "services": aws.inner.services.names(),
+                "endpoints": aws.inner.sagemaker.health().await,
             });
             return error::json_response(StatusCode::OK, Protocol::RestJson, &body);
         }

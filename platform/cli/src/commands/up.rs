@@ -109,7 +109,14 @@ fn settings(home: &Path, aws_url: &str, shared: &Shared) -> Result<BTreeMap<Stri
         ("CONCERT_REGION", "us-east-1"),
         ("CONCERT_WORKGROUP", "concert"),
         ("CONCERT_DATABASE", "dev"),
-        ("CONCERT_MODELS", "local.planner"),
+        (
+            "CONCERT_MODELS",
+            if shared.model_server.is_some() {
+                "local.server"
+            } else {
+                "local.planner"
+            },
+        ),
     ] {
         settings.entry(name.to_owned()).or_insert_with(|| value.to_owned());
     }
