@@ -132,8 +132,16 @@ pub(crate) fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, AwsErr
 }
 
 pub(crate) fn json_response(status: StatusCode, protocol: Protocol, body: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(body.to_string()));
+    let body = body.to_string();
+    // DynamoDB's clients compare the body with this.
+    let checksum = (protocol == Protocol::Json10).then(|| crc32fast::hash(body.as_bytes()));
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
+    if let Some(checksum) = checksum {
+        response
+            .headers_mut()
+            .insert("x-amz-crc32", HeaderValue::from(checksum));
+    }
     response.headers_mut().insert(
         http::header::CONTENT_TYPE,
         HeaderValue::from_static(protocol.content_type()),

@@ -72,6 +72,16 @@ impl Cancellation {
     }
 }
 
+impl Cancellation {
+    /// The item as it stood, where the action asked for it.
+    pub fn item(&self) -> Option<&Item> {
+        match self {
+            Cancellation::ConditionalCheckFailed { item } => item.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 fn codes(reasons: &[Cancellation]) -> String {
     reasons.iter().map(Cancellation::code).collect::<Vec<_>>().join(", ")
 }
