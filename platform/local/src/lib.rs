@@ -12,6 +12,7 @@ mod dynamodb;
 mod error;
 mod fault;
 mod foreign;
+mod memory;
 mod quotas;
 mod redshift_data;
 mod redshift_service;
@@ -35,6 +36,7 @@ use dynamodb::DynamoDb;
 use error::{AwsError, Protocol, REQUEST_ID};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use jiff::{Timestamp, civil::Date};
+use memory::AgentCoreMemory;
 use quotas::Quotas;
 use redshift_data::RedshiftData;
 use sagemaker::SageMaker;
@@ -59,6 +61,7 @@ pub const WORKGROUP: &str = "concert";
 pub const MODEL: &str = "local.planner";
 pub use bedrock::ModelServer;
 pub use dynamodb::TABLE;
+pub use memory::MEMORY;
 pub use sagemaker::ENDPOINTS;
 
 /// An order of faults is small.
@@ -148,7 +151,8 @@ impl LocalAws {
             Arc::new(RedshiftData::new(warehouse)),
             Arc::new(bedrock),
             Arc::clone(&sagemaker) as Arc<dyn Service>,
-            Arc::new(DynamoDb::new(store)?),
+            Arc::new(DynamoDb::new(store.clone())?),
+            Arc::new(AgentCoreMemory::new(store)),
         ]);
         Ok(LocalAws {
             inner: Arc::new(Inner {
@@ -203,7 +207,7 @@ async fn route(aws: &LocalAws, request: Request<Body>, request_id: Uuid) -> Resp
                 "region": REGION,
                 "workgroup": WORKGROUP,
                 "models": models,
-                "services": aws.inner.services.names(),
+                "services": aws.inner.services.operations(),
                 "endpoints": aws.inner.sagemaker.health().await,
             });
             return error::json_response(StatusCode::OK, Protocol::RestJson, &body);

@@ -3,6 +3,7 @@
 mod durable;
 mod expressions;
 mod items;
+mod memory;
 mod model;
 mod search;
 mod support;
