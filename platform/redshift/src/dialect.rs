@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::{
 use std::{collections::BTreeSet, ops::ControlFlow};
 
 /// Deeper nesting than any person writes; the parser and planner recurse.
-const NESTING_MAX: usize = 64;
+pub(crate) const NESTING_MAX: usize = 64;
 
 /// A chain of operators is a tree as deep as it is long, and everything after the parser walks it by recursion. A
 /// thread's stack holds several times as many.
@@ -48,14 +48,39 @@ pub(crate) enum Task {
     ShowDatabases,
 }
 
-/// Parses exactly one statement and refuses what is not read-only.
-pub(crate) fn parse(tokens: Vec<TokenWithSpan>) -> Result<Task, RedshiftError> {
+/// Refuses chains of operators that would be trees too deep.
+///
+/// # Errors
+/// There are more than [`OPERATORS_MAX`].
+pub(crate) fn check_operators(tokens: &[TokenWithSpan]) -> Result<(), RedshiftError> {
     let operators = tokens.iter().filter(|token| is_operator(&token.token)).count();
     if operators > OPERATORS_MAX {
         return Err(RedshiftError::Syntax(format!(
             "the statement has {operators} operators, the most accepted is {OPERATORS_MAX}: write long lists with IN"
         )));
     }
+    Ok(())
+}
+
+/// How many statements a text has, by its semicolons.
+pub(crate) fn count_statements(tokens: &[TokenWithSpan]) -> usize {
+    let tokens = tokens.iter().map(|token| &token.token);
+    let mut tokens = tokens
+        .filter(|token| !matches!(token, Token::Whitespace(_) | Token::EOF))
+        .peekable();
+    let mut count = 0;
+    while let Some(token) = tokens.next() {
+        let ends = tokens.peek().is_none_or(|next| **next == Token::SemiColon);
+        if *token != Token::SemiColon && ends {
+            count += 1;
+        }
+    }
+    count
+}
+
+/// Parses exactly one statement and refuses what is not read-only.
+pub(crate) fn parse(tokens: Vec<TokenWithSpan>) -> Result<Task, RedshiftError> {
+    check_operators(&tokens)?;
     let mut statements = Parser::new(&RedshiftSqlDialect {})
         .with_recursion_limit(NESTING_MAX)
         .with_tokens_with_locations(tokens)
@@ -67,7 +92,14 @@ pub(crate) fn parse(tokens: Vec<TokenWithSpan>) -> Result<Task, RedshiftError> {
     if statements.len() != 1 {
         return Err(RedshiftError::NotOne(statements.len()));
     }
-    let statement = statements.remove(0);
+    prepare(statements.remove(0))
+}
+
+/// Says what to do for a statement that reads, and puts it into the engine's words.
+///
+/// # Errors
+/// A statement that does not only read, or that the engine has no words for.
+pub(crate) fn prepare(statement: Statement) -> Result<Task, RedshiftError> {
     match statement {
         Statement::Query(_) => query(statement),
         Statement::Explain {
