@@ -2,6 +2,7 @@
 
 use crate::{
     catalog::{Column, Name},
+    dialect,
     error::RedshiftError,
     functions,
     parameters::{self, Tokens},
@@ -65,9 +66,10 @@ pub(crate) fn session(lake: &SessionContext) -> Result<SessionContext, RedshiftE
         .with_config(config)
         .with_runtime_env(runtime.build_arc()?)
         .with_physical_optimizer_rule(Arc::new(PauseInJoins))
+        .with_analyzer_rules(dialect::analyzer_rules())
         .build();
     let context = SessionContext::new_with_state(state);
-    functions::register(&context);
+    functions::register(&context)?;
     Ok(context)
 }
 
@@ -90,7 +92,7 @@ pub(crate) async fn run(
     values: Vec<String>,
     limits: &Limits,
 ) -> Result<QueryResult, RedshiftError> {
-    let plan = plan(&context, statement, &values).await?;
+    let plan = analyzed(&context, plan(&context, statement, &values).await?)?;
     let columns = columns(&plan, labels, &|_| None);
     let mut stream = context.execute_logical_plan(plan).await?.execute_stream().await?;
     let mut batches = Vec::new();
@@ -128,11 +130,9 @@ pub(crate) fn analyzed(context: &SessionContext, plan: LogicalPlan) -> Result<Lo
         .execute_and_check(plan, state.config_options(), |_, _| {})?)
 }
 
-pub(crate) async fn plan(
-    context: &SessionContext,
-    statement: Statement,
-    values: &[String],
-) -> Result<LogicalPlan, RedshiftError> {
+pub(crate) async fn plan(context: &SessionContext, statement: Statement, values: &[String]) -> Result<LogicalPlan, RedshiftError> {
+    let mut statement = statement;
+    dialect::resolve(context, &mut statement).await?;
     let plan = context
         .state()
         .statement_to_plan(EngineStatement::Statement(Box::new(statement)))

@@ -20,7 +20,6 @@ mod stored;
 mod tables;
 mod types;
 mod warehouse;
-mod zone;
 
 pub use engine::Limits;
 pub use error::RedshiftError;
