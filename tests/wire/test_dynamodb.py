@@ -393,6 +393,33 @@ def test_items_are_gone_soon_after_their_time(dynamodb):
     dynamodb.delete_item(TableName="concert", Key=key("ttl-test", "2"))
 
 
+def test_what_was_answered_survives_a_kill(start, client, tmp_path):
+    server = start(home=tmp_path)
+    dynamodb = client("dynamodb", url=server.url)
+    for n in range(20):
+        dynamodb.put_item(TableName="concert", Item={**key("kept", f"{n:02}"), "gsi1pk": {"S": "g"}, "gsi1sk": {"S": str(n)}})
+    server.kill()
+    server.restart()
+    dynamodb = client("dynamodb", url=server.url)
+    found = dynamodb.query(
+        TableName="concert",
+        IndexName="gsi1",
+        KeyConditionExpression="gsi1pk = :g",
+        ExpressionAttributeValues={":g": {"S": "g"}},
+    )
+    assert found["Count"] == 20
+    assert dynamodb.describe_table(TableName="concert")["Table"]["ItemCount"] == 20
+
+
+def test_a_store_in_memory_starts_empty(start, client):
+    server = start("--in-memory")
+    dynamodb = client("dynamodb", url=server.url)
+    assert dynamodb.list_tables()["TableNames"] == ["concert"]
+    dynamodb.put_item(TableName="concert", Item=key("gone", "1"))
+    server.restart()
+    assert client("dynamodb", url=server.url).scan(TableName="concert")["Count"] == 0
+
+
 def test_throttling_is_retried_and_corruption_noticed(client, table, with_fault):
     throttled = with_fault(client("dynamodb"), "throttle")
     refused(lambda: throttled.get_item(TableName=table, Key=key("a", "1")), "ThrottlingException")

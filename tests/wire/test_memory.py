@@ -173,6 +173,18 @@ def test_records_in_batches(memory, actor):
     assert memory.list_memory_records(memoryId=MEMORY, namespace=namespace)["memoryRecordSummaries"] == []
 
 
+def test_what_was_told_survives_a_kill(start, client, tmp_path):
+    server = start(home=tmp_path)
+    told = tell(client("bedrock-agentcore", url=server.url), "ada", "one", [said("USER", "I prefer clubs.")])
+    server.kill()
+    server.restart()
+    memory = client("bedrock-agentcore", url=server.url)
+    (event,) = memory.list_events(memoryId=MEMORY, actorId="ada", sessionId="one")["events"]
+    assert event == told
+    records = memory.list_memory_records(memoryId=MEMORY, namespace="/strategies/preferences-localprefs/actors/ada")
+    assert len(records["memoryRecordSummaries"]) == 1
+
+
 def test_other_memories_are_not_found(memory, actor):
     error = refused(lambda: memory.list_actors(memoryId="another-aaaaaaaaaa"), "ResourceNotFoundException")
     assert error["Error"]["Message"] == "Memory not found: another-aaaaaaaaaa"
