@@ -109,6 +109,8 @@ pub(crate) fn respond(mut speech: Speech, mut frames: impl Frames, request_id: U
         if is_whole.load(Ordering::Acquire) {
             Ok(Bytes::new())
         } else {
+            // The server writes out what it holds when the body pauses, and drops it when the body fails.
+            tokio::task::yield_now().await;
             Err(io::Error::other("the answer was broken off"))
         }
     });
