@@ -320,7 +320,8 @@ fn check_time(claim: &Claim, time: Timestamp, now: Timestamp) -> Result<(), Stri
 /// What is not signed can be changed on the way: the host, and every header that AWS gives a meaning to.
 fn check_signed_headers(request: &Received<'_>, claim: &Claim) -> Result<(), String> {
     let signed = |name: &str| claim.signed_headers.iter().any(|signed| signed == name);
-    if !signed("host") {
+    // Over HTTP/2 a client signs the pseudo-header in the host's place, as AWS's JavaScript client does to Bedrock.
+    if !signed("host") && !signed(":authority") {
         return Err("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.".to_owned());
     }
     let unsigned: Vec<&str> = request
@@ -352,7 +353,7 @@ fn canonical_request(request: &Received<'_>, claim: &Claim, payload_hash: &str) 
             .iter()
             .map(|value| collapse(&String::from_utf8_lossy(value.as_bytes())))
             .collect();
-        if name == "host"
+        if matches!(name.as_str(), "host" | ":authority")
             && values.is_empty()
             && let Some(authority) = request.uri.authority()
         {
@@ -520,6 +521,45 @@ mod tests {
             }
         }
         assert!(checked >= 40, "only {checked} cases were checked");
+    }
+
+    #[test]
+    fn a_request_over_http2_signs_its_authority() {
+        let credentials = Credentials {
+            access_key: "key".to_owned(),
+            secret_key: "secret".to_owned(),
+            session_token: None,
+            region: "us-east-1".to_owned(),
+        };
+        let scope = ["20260101", "us-east-1", "service", TERMINATOR].map(str::to_owned);
+        let canonical = format!(
+            "POST\n/\n\n:authority:127.0.0.1:4566\nx-amz-date:20260101T000000Z\n\n:authority;x-amz-date\n{}",
+            hex::encode(Sha256::digest(b"{}"))
+        );
+        let to_sign = format!(
+            "{ALGORITHM}\n20260101T000000Z\n{}\n{}",
+            scope.join("/"),
+            hex::encode(Sha256::digest(canonical.as_bytes()))
+        );
+        let signature = hex::encode(sign("secret", &scope, &to_sign));
+        let authorization = format!(
+            "{ALGORITHM} Credential=key/{}, SignedHeaders=:authority;x-amz-date, Signature={signature}",
+            scope.join("/")
+        );
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-date", http::HeaderValue::from_static("20260101T000000Z"));
+        headers.insert("authorization", authorization.parse().expect("a value"));
+        let now = "2026-01-01T00:00:00Z".parse().expect("a time");
+        for (uri, is_right) in [("http://127.0.0.1:4566/", true), ("http://elsewhere/", false)] {
+            let received = Received {
+                method: &Method::POST,
+                uri: &uri.parse().expect("an address"),
+                headers: &headers,
+                body: b"{}",
+            };
+            let answer = verify(&received, "service", Protocol::RestJson, &credentials, now);
+            assert_eq!(answer.is_ok(), is_right, "{uri}: {answer:?}");
+        }
     }
 
     #[test]

@@ -147,6 +147,51 @@ async fn whatever_is_changed_on_the_way_is_refused() {
     assert_eq!(answer.body["__type"], "MissingAuthenticationTokenException");
 }
 
+#[tokio::test]
+async fn a_presigned_address_is_let_in_for_its_time() {
+    let server = Server::start().await;
+    let ask = br#"{"messages": [{"role": "user", "content": [{"text": "who are you"}]}]}"#.to_vec();
+    let made = |signer: &Signer| server.presigned(signer, "local.planner-v1:0", "converse", ask.clone());
+    let answer = server.send(made(&Signer::bedrock())).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let old = Signer {
+        time: SystemTime::now() - Duration::from_secs(3600),
+        ..Signer::bedrock()
+    };
+    let mut other_body = made(&Signer::bedrock());
+    *other_body.body_mut() = Some(b"{}".to_vec().into());
+    let mut longer = made(&Signer::bedrock());
+    let query = longer
+        .url()
+        .query()
+        .expect("a query")
+        .replace("Expires=600", "Expires=60000");
+    longer.url_mut().set_query(Some(&query));
+    for (request, part) in [
+        (made(&old), "Signature expired"),
+        (other_body, "does not match the signature"),
+        (longer, "does not match the signature"),
+    ] {
+        let answer = server.send(request).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+        assert!(answer.message().contains(part), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn an_unsigned_payload_is_refused() {
+    let server = Server::start().await;
+    let mut request = server.redshift_request(&Signer::default(), DESCRIBE, body());
+    for hash in ["UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"] {
+        request.headers_mut().remove("authorization");
+        set(&mut request, "x-amz-content-sha256", hash);
+        let request = Signer::default().sign(request.try_clone().expect("a body in memory"));
+        let answer = server.send(request).await;
+        assert_eq!(answer.body["__type"], "InvalidSignatureException", "{hash}");
+        assert!(answer.message().contains("x-amz-content-sha256"), "{}", answer.body);
+    }
+}
+
 fn set(request: &mut reqwest::Request, name: &'static str, value: &str) {
     request.headers_mut().insert(name, value.parse().expect("a value"));
 }

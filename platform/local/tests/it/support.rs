@@ -2,7 +2,7 @@
 
 use aws_credential_types::Credentials;
 use aws_sigv4::{
-    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
+    http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign},
     sign::v4,
 };
 use concert_contract::{catalogue::Catalogue, money::Currency};
@@ -53,7 +53,11 @@ impl Signer {
         }
     }
 
-    fn sign(&self, mut request: Request) -> Request {
+    pub fn sign(&self, request: Request) -> Request {
+        self.sign_by(request, SigningSettings::default())
+    }
+
+    fn sign_by(&self, mut request: Request, settings: SigningSettings) -> Request {
         let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
         let identity = Credentials::new(self.access_key, self.secret_key, None, None, "test").into();
         let params = v4::SigningParams::builder()
@@ -61,7 +65,7 @@ impl Signer {
             .region(self.region)
             .name(self.service)
             .time(self.time)
-            .settings(SigningSettings::default())
+            .settings(settings)
             .build()
             .expect("parameters")
             .into();
@@ -84,7 +88,10 @@ impl Signer {
         )
         .expect("a request");
         let (instructions, _) = sign(signable, &params).expect("a signature").into_parts();
-        let (headers, _) = instructions.into_parts();
+        let (headers, pairs) = instructions.into_parts();
+        for (name, value) in pairs {
+            request.url_mut().query_pairs_mut().append_pair(name, &value);
+        }
         for header in headers {
             request
                 .headers_mut()
@@ -194,6 +201,17 @@ impl Server {
             .header("content-type", "application/json")
             .body(body);
         self.send(signer.sign(request.build().expect("a request"))).await
+    }
+
+    /// Signed by its address, for ten minutes.
+    pub fn presigned(&self, signer: &Signer, model: &str, operation: &str, body: Vec<u8>) -> Request {
+        let model = utf8_percent_encode(model, NON_ALPHANUMERIC);
+        let url = self.url(&format!("/model/{model}/{operation}"));
+        let request = self.client.post(url).body(body).build().expect("a request");
+        let mut settings = SigningSettings::default();
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(Duration::from_secs(600));
+        signer.sign_by(request, settings)
     }
 
     pub async fn send(&self, request: Request) -> Answer {
