@@ -122,7 +122,7 @@ def test_what_is_said_is_remembered_and_found(memory, actor):
     found = memory.retrieve_memory_records(
         memoryId=MEMORY,
         namespace=f"/strategies/preferences-localprefs/actors/{actor}",
-        searchCriteria={"searchQuery": "revenue of jazz clubs in euros", "topK": 2},
+        searchCriteria={"searchQuery": "Show me the revenue of my clubs", "topK": 2},
     )["memoryRecordSummaries"]
     assert [record["score"] for record in found] == sorted((record["score"] for record in found), reverse=True)
     assert "euros" in found[0]["content"]["text"]

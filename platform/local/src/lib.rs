@@ -64,6 +64,8 @@ pub use dynamodb::TABLE;
 pub use memory::MEMORY;
 pub use sagemaker::ENDPOINTS;
 
+/// What is read of a request that nothing here serves.
+const UNKNOWN_MAX_BYTES: usize = 1 << 20;
 /// An order of faults is small.
 const ORDER_MAX_BYTES: usize = 64 << 10;
 
@@ -220,9 +222,12 @@ async fn route(aws: &LocalAws, request: Request<Body>, request_id: Uuid) -> Resp
         Ok(target) => target,
         Err(unknown) => {
             tracing::info!(%request_id, message = unknown.error.message, "not served");
+            let (parts, body) = request.into_parts();
+            // A body that is left unread closes the connection, and with it the client's next request.
+            let _unread = aws.inner.bodies.read(&parts.headers, body, UNKNOWN_MAX_BYTES).await;
             return match unknown.info {
                 Some(info) => unknown.error.response(info),
-                None => foreign::response(&unknown.error, request.headers(), scope.as_deref(), request_id),
+                None => foreign::response(&unknown.error, &parts.headers, scope.as_deref(), request_id),
             };
         }
     };

@@ -119,11 +119,7 @@ fn answered_with(operation: &str, answer: Value) -> Answer {
     if !matches!(operation, "CreateEvent" | "BatchCreateMemoryRecords") {
         return Answer::Json(answer);
     }
-    Answer::Http(crate::error::json_response(
-        StatusCode::CREATED,
-        INFO.protocol,
-        &answer,
-    ))
+    Answer::Http(crate::error::json_response(StatusCode::CREATED, INFO.protocol, &answer))
 }
 
 fn unreadable(error: AwsError) -> AwsError {
@@ -150,9 +146,7 @@ fn aws_error(error: MemoryError) -> AwsError {
             }
         }
         MemoryError::NotFound(_) => AwsError::new(StatusCode::NOT_FOUND, "ResourceNotFoundException", message),
-        MemoryError::UnknownOperation(_) => {
-            AwsError::new(StatusCode::NOT_FOUND, "UnknownOperationException", message)
-        }
+        MemoryError::UnknownOperation(_) => AwsError::new(StatusCode::NOT_FOUND, "UnknownOperationException", message),
         MemoryError::Store(error) => internal(&error),
     }
 }

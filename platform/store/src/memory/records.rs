@@ -4,7 +4,7 @@
 use super::{
     Memory, MemoryError, RECORDS, commit,
     events::{Event, timestamp_ms},
-    extract::{self, SUMMARIES, Topic},
+    extract::{self, PREFERENCES, SUMMARIES, Topic},
     filter::MetadataFilter,
     key, prefix, prefix_end, put,
     rank::{Document, scores},
@@ -15,6 +15,7 @@ use crate::disk::{disk, from_json, read_json};
 use redb::{ReadableTable, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
+use std::borrow::Cow;
 use uuid::Uuid;
 
 const BATCH_MAX: usize = 100;
@@ -101,6 +102,23 @@ struct ChangedRecord {
 }
 
 impl Record {
+    /// What a search looks at: of a preference its words, not the names of its members nor the sentence that it came
+    /// from, which would count everything twice.
+    fn searched(&self) -> Cow<'_, str> {
+        if self.strategy != PREFERENCES.id {
+            return Cow::Borrowed(&self.text);
+        }
+        let json: Json = serde_json::from_str(&self.text).unwrap_or_default();
+        match (json["preference"].as_str(), json["categories"].as_array()) {
+            (Some(preference), categories) => {
+                let categories = categories.into_iter().flatten().filter_map(Json::as_str);
+                let words: Vec<&str> = std::iter::once(preference).chain(categories).collect();
+                Cow::Owned(words.join(" "))
+            }
+            _ => Cow::Borrowed(&self.text),
+        }
+    }
+
     fn to_json(&self) -> Json {
         let mut out = json!({
             "memoryRecordId": self.id,
@@ -322,10 +340,12 @@ impl Memory {
         let filters = criteria.metadata_filters.as_deref().unwrap_or_default();
         let records = self.sought(&request, criteria.memory_strategy_id.as_deref(), filters)?;
         let now = self.store.clock().now_ms();
+        let texts: Vec<Cow<'_, str>> = records.iter().map(Record::searched).collect();
         let documents: Vec<Document<'_>> = records
             .iter()
-            .map(|record| Document {
-                text: &record.text,
+            .zip(&texts)
+            .map(|(record, text)| Document {
+                text,
                 age_ms: now - record.updated_ms,
             })
             .collect();
