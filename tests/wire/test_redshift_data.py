@@ -1,7 +1,8 @@
 """Redshift Data: the life of a statement, its values, its parameters, its pages, and what is refused."""
 
+import csv
 import datetime
-import json
+import io
 
 import botocore.exceptions
 import pytest
@@ -153,8 +154,9 @@ def test_parameters_that_do_not_match_are_refused(redshift, sql, parameters, mes
         ("selec 1", "selec"),
         ("select * from concert_dw.nothing", 'relation "concert_dw.nothing" does not exist'),
         ("select 1; select 2", "one statement"),
-        ("drop table concert_dw.artists", "DROP TABLE is not accepted"),
-        ("insert into concert_dw.artists select * from concert_dw.artists", "INSERT is not accepted"),
+        ("drop table concert_dw.artists", "published by the platform and read-only"),
+        ("insert into concert_dw.artists select * from concert_dw.artists", "published by the platform and read-only"),
+        ("create table concert_dw.mine (a int)", "published by the platform and read-only"),
         ("select 1 / 0", "zero"),
         ("select 'x'::int", "x"),
         ("select total_attendance + name from concert_dw.concerts, concert_dw.artists", "cannot coerce"),
@@ -212,8 +214,10 @@ def test_a_client_token_makes_one_statement(redshift):
 
 
 def test_tables_are_listed_and_described(redshift):
-    assert redshift.list_databases(**CONNECTION)["Databases"] == ["dev"]
-    assert redshift.list_schemas(**CONNECTION)["Schemas"] == ["concert_dw"]
+    assert "dev" in redshift.list_databases(**CONNECTION)["Databases"]
+    schemas = redshift.list_schemas(**CONNECTION)["Schemas"]
+    assert {"concert_dw", "information_schema", "pg_catalog", "public"} <= set(schemas)
+    assert redshift.list_schemas(**CONNECTION, SchemaPattern="concert%")["Schemas"] == ["concert_dw"]
     tables = redshift.list_tables(**CONNECTION, SchemaPattern="concert_dw", TablePattern="concert%")["Tables"]
     assert {"name": "concerts", "schema": "concert_dw", "type": "TABLE"} in tables
     assert all(table["name"].startswith("concert") for table in tables)
@@ -242,70 +246,259 @@ def test_requests_that_cannot_be_are_refused(redshift):
         ({"Sql": "select 1", "Database": "dev", "ClusterIdentifier": "other"}, "doesn't exist in this region"),
         ({"Sql": "select 1", "WorkgroupName": "concert"}, "database"),
         ({**CONNECTION, "Sql": " "}, "empty"),
-        ({**CONNECTION, "Sql": "select 1", "ResultFormat": "CSV"}, "CSV"),
+        ({**CONNECTION, "Sql": "select 1", "ResultFormat": "XML"}, "enum value set"),
+        ({**CONNECTION, "Sql": "select 1", "DbUser": "ann", "SecretArn": "arn:aws:secret"}, "not both"),
+        ({**CONNECTION, "Sql": "select 1", "SessionKeepAliveSeconds": 86401}, "between 0 and 86400"),
+        ({**CONNECTION, "Sql": "select 1", "SessionId": "x" * 36}, "regex pattern"),
+        ({"Sql": "select 1", "WorkgroupName": "concert", "Database": "No Such"}, 'database "No Such" does not exist'),
         ({**CONNECTION, "Sql": "select 1", "WaitTimeSeconds": 31}, "between 1 and 30"),
     ]:
         call = lambda: redshift.execute_statement(**request)  # noqa: B023, E731
         assert part in refused(call, "ValidationException")
-    executed = redshift.execute_statement(Sql="select 1", WorkgroupName="concert", Database="other", WaitTimeSeconds=30)
-    assert executed["Status"] == "FAILED"
-    assert redshift.describe_statement(Id=executed["Id"])["Error"] == 'FATAL: database "other" does not exist'
 
 
-def test_an_operation_that_is_not_served_is_named(redshift):
-    call = lambda: redshift.batch_execute_statement(**CONNECTION, Sqls=["select 1"])  # noqa: E731
-    assert "ExecuteStatement" in refused(call, "UnknownOperationException")
+def batch(redshift, sqls, **more):
+    executed = redshift.batch_execute_statement(**{**CONNECTION, "Database": "wire", **more}, Sqls=sqls, WaitTimeSeconds=30)
+    return redshift.describe_statement(Id=executed["Id"])
 
 
-def test_answers_keep_to_the_services_model(client):
-    """Every member of every answer is one that the model names, of its type."""
-    redshift = client("redshift-data")
-    seen = []
+def records(redshift, id):
+    pages = redshift.get_paginator("get_statement_result").paginate(Id=id)
+    return [[next(iter(field.values())) for field in record] for page in pages for record in page["Records"]]
 
-    def check(http_response, parsed, model, **_):
-        if http_response.status_code == 200:
-            conforms(json.loads(http_response.content), model.output_shape, model.name)
-            seen.append(model.name)
 
-    redshift.meta.events.register("after-call.redshift-data.*", check)
-    executed = redshift.execute_statement(
-        **CONNECTION, Sql="select :a, 1, 1.5, null, true, 1.5::float8", Parameters=[{"name": "a", "value": "x"}], WaitTimeSeconds=30
+@pytest.fixture
+def other(redshift):
+    """Runs a statement in a database of its own and gives its rows, or how many it changed."""
+
+    def run(sql, parameters=None, **more):
+        request = {"WorkgroupName": "concert", "Database": "wire", "Sql": sql, "WaitTimeSeconds": 30, **more}
+        if more.get("SessionId"):
+            del request["WorkgroupName"], request["Database"]
+        if parameters:
+            request["Parameters"] = [{"name": name, "value": value} for name, value in parameters.items()]
+        executed = redshift.execute_statement(**request)
+        described = redshift.describe_statement(Id=executed["Id"])
+        assert described["Status"] == "FINISHED", described.get("Error")
+        return records(redshift, executed["Id"]) if described["HasResultSet"] else described["ResultRows"]
+
+    return run
+
+
+def test_a_batch_is_one_transaction(redshift, other):
+    other("create table if not exists batched (a int)")
+    other("delete from batched")
+    described = batch(
+        redshift,
+        ["insert into batched values (:a)", "insert into batched values (2), (3)", "select a from batched order by a"],
+        Parameters=[{"name": "a", "value": "1"}],
+        StatementName="a batch",
     )
-    redshift.describe_statement(Id=executed["Id"])
-    redshift.get_statement_result(Id=executed["Id"])
-    redshift.list_statements()
-    redshift.list_databases(**CONNECTION)
-    redshift.list_schemas(**CONNECTION)
-    redshift.list_tables(**CONNECTION)
-    redshift.describe_table(**CONNECTION, Table="concerts")
-    assert len(set(seen)) == 8
+    assert (described["Status"], described["HasResultSet"], described["ExecutionMode"]) == ("FINISHED", True, "TRANSACTION")
+    subs = described["SubStatements"]
+    assert [sub["Id"] for sub in subs] == [f"{described['Id']}:{n}" for n in (1, 2, 3)]
+    assert [(sub["Status"], sub["HasResultSet"], sub["ResultRows"]) for sub in subs] == [
+        ("FINISHED", False, 1),
+        ("FINISHED", False, 2),
+        ("FINISHED", True, 3),
+    ]
+    assert records(redshift, subs[2]["Id"]) == [[1], [2], [3]]
+    third = redshift.describe_statement(Id=subs[2]["Id"])
+    assert third["QueryString"] == "select a from batched order by a" and third["Status"] == "FINISHED"
+    listed = redshift.list_statements(StatementName="a batch")["Statements"][0]
+    assert listed["IsBatchStatement"] is True and len(listed["QueryStrings"]) == 3
+    refused(lambda: redshift.get_statement_result(Id=described["Id"]), "ValidationException")
+    refused(lambda: redshift.get_statement_result(Id=subs[0]["Id"]), "ResourceNotFoundException")
+    refused(lambda: redshift.describe_statement(Id=f"{described['Id']}:4"), "ResourceNotFoundException")
+
+    failed = batch(redshift, ["insert into batched values (9)", "select nothing", "insert into batched values (10)"])
+    assert failed["Status"] == "FAILED"
+    assert failed["Error"].startswith("Query #2 failed with ERROR: ")
+    assert [sub["Status"] for sub in failed["SubStatements"]] == ["FINISHED", "FAILED", "ABORTED"]
+    assert other("select count(*) from batched") == [[3]]
+
+    each = batch(
+        redshift,
+        ["insert into batched values (9)", "select nothing", "insert into batched values (10)"],
+        ExecutionMode="AUTO_COMMIT",
+    )
+    assert each["Status"] == "FAILED"
+    assert [sub["Status"] for sub in each["SubStatements"]] == ["FINISHED", "FAILED", "FINISHED"]
+    assert other("select count(*) from batched") == [[5]]
 
 
-def conforms(value, shape, path):
-    kind = shape.type_name
-    if kind == "structure":
-        assert isinstance(value, dict), path
-        unknown = set(value) - set(shape.members)
-        assert not unknown, f"{path}: {unknown}"
-        missing = set(shape.required_members) - set(value)
-        assert not missing, f"{path}: {missing}"
-        for name, member in value.items():
-            conforms(member, shape.members[name], f"{path}.{name}")
-        if getattr(shape, "is_tagged_union", False):
-            assert len(value) == 1, path
-    elif kind == "list":
-        assert isinstance(value, list), path
-        for i, member in enumerate(value):
-            conforms(member, shape.member, f"{path}.{i}")
-    elif kind == "string":
-        assert isinstance(value, str), path
-        if shape.enum:
-            assert value in shape.enum, f"{path}: {value}"
-    elif kind == "boolean":
-        assert isinstance(value, bool), path
-    elif kind in ("integer", "long"):
-        assert isinstance(value, int) and not isinstance(value, bool), path
-    elif kind in ("double", "float", "timestamp"):
-        assert isinstance(value, (int, float)), path
-    else:
-        raise AssertionError(f"{path}: no rule for {kind}")
+def test_batches_that_cannot_be_are_refused(redshift):
+    for request, part in [
+        ({"Sqls": []}, "greater than or equal to 1"),
+        ({"Sqls": ["select 1"] * 41}, "less than or equal to 40"),
+        ({"Sqls": ["select 1", " "]}, "empty"),
+        ({"Sqls": ["select 1"], "Parameters": [{"name": "a", "value": "1"}]}, "Unused parameters: [a]"),
+        ({"Sqls": ["select 1", "select :b"]}, "Undefined parameters: [b]"),
+        ({"Sqls": ["select 1"], "ExecutionMode": "NEITHER"}, "enum value set"),
+    ]:
+        call = lambda: redshift.batch_execute_statement(**CONNECTION, **request)  # noqa: B023, E731
+        assert part in refused(call, "ValidationException")
+
+
+def test_results_come_as_csv_where_that_is_asked_for(redshift):
+    executed = redshift.execute_statement(
+        **CONNECTION,
+        Sql=f"select n, 'a \"b\", c' as t, '' as e, null as x from ({NUMBERS}) where n < 1500 order by n",
+        ResultFormat="CSV",
+        WaitTimeSeconds=30,
+    )
+    assert redshift.describe_statement(Id=executed["Id"])["ResultFormat"] == "CSV"
+    pages = list(redshift.get_paginator("get_statement_result_v2").paginate(Id=executed["Id"]))
+    text = "".join(record["CSVRecords"] for page in pages for record in page["Records"])
+    found = list(csv.reader(io.StringIO(text)))
+    assert found[0] == ["n", "t", "e", "x"]
+    assert found[1:] == [[str(n), 'a "b", c', "", ""] for n in range(1500)]
+    assert len(pages) == 2 and pages[0]["ResultFormat"] == "CSV" and pages[0]["TotalNumRows"] == 1500
+    assert [column["label"] for column in pages[0]["ColumnMetadata"]] == ["n", "t", "e", "x"]
+    assert "GetStatementResultV2" in refused(lambda: redshift.get_statement_result(Id=executed["Id"]), "ValidationException")
+    json_one = redshift.execute_statement(**CONNECTION, Sql="select 1", WaitTimeSeconds=30)
+    refused(lambda: redshift.get_statement_result_v2(Id=json_one["Id"]), "ValidationException")
+
+
+def test_a_session_keeps_its_transaction_and_its_tables(redshift, other):
+    begun = redshift.execute_statement(
+        WorkgroupName="concert", Database="wire", Sql="create temp table mine (a int)", SessionKeepAliveSeconds=60, WaitTimeSeconds=30
+    )
+    session = begun["SessionId"]
+    other("insert into mine values (1), (2)", SessionId=session)
+    assert other("select sum(a) from mine", SessionId=session) == [[3]]
+    other("create table if not exists kept (a int)")
+    before = other("select count(*) from kept")
+    other("begin", SessionId=session)
+    other("insert into kept values (1)", SessionId=session)
+    assert other("select count(*) from kept") == before
+    other("rollback", SessionId=session)
+    assert other("select count(*) from kept") == before
+    listed = redshift.list_sessions(SessionId=session)["Sessions"]
+    assert [(one["SessionId"], one["Status"], one["Database"]) for one in listed] == [(session, "AVAILABLE", "wire")]
+    assert session in [one["SessionId"] for one in redshift.list_sessions(Database="wire")["Sessions"]]
+    slow = redshift.execute_statement(Sql=endless(), SessionId=session)
+    busy = redshift.list_sessions(SessionId=session)["Sessions"][0]
+    assert (busy["Status"], busy["CurrentStatementId"]) == ("BUSY", slow["Id"])
+    message = refused(lambda: redshift.execute_statement(Sql="select 1", SessionId=session), "ValidationException")
+    assert "busy" in message
+    redshift.cancel_statement(Id=slow["Id"])
+    assert other("select sum(a) from mine", SessionId=session) == [[3]]
+    call = lambda: redshift.execute_statement(Sql="select 1", SessionId=session, Database="dev")  # noqa: E731
+    assert "own connection" in refused(call, "ValidationException")
+    # Not kept any longer than this statement.
+    other("select 1", SessionId=session, SessionKeepAliveSeconds=0)
+    assert redshift.list_sessions(SessionId=session)["Sessions"][0]["Status"] == "CLOSED"
+    assert session in [one["SessionId"] for one in redshift.list_sessions(Status="CLOSED")["Sessions"]]
+    assert "closed" in refused(lambda: redshift.execute_statement(Sql="select 1", SessionId=session), "ValidationException")
+    missing = "00000000-0000-0000-0000-000000000000"
+    refused(lambda: redshift.execute_statement(Sql="select 1", SessionId=missing), "ResourceNotFoundException")
+    refused(lambda: redshift.list_sessions(SessionId=missing), "ResourceNotFoundException")
+    refused(lambda: redshift.list_sessions(SessionId=session, Status="BUSY"), "ValidationException")
+
+
+def endless():
+    crowd = ", ".join(f"n n{i}" for i in range(4))
+    return f"with n as ({NUMBERS}) select count(*) from {crowd} where n0.n + n1.n + n2.n + n3.n = 7"
+
+
+def test_statements_are_listed_by_state_name_and_place(redshift, other):
+    redshift.execute_statement(**CONNECTION, Sql="select 1", StatementName="listed one", WaitTimeSeconds=30)
+    redshift.execute_statement(**CONNECTION, Sql="select nothing", StatementName="listed two", WaitTimeSeconds=30)
+    other("select 3", StatementName="listed three")
+    names = lambda **filters: {  # noqa: E731
+        one["StatementName"] for one in redshift.list_statements(StatementName="listed", **filters)["Statements"]
+    }
+    assert names() == {"listed one", "listed three"}
+    assert names(Status="ALL") == {"listed one", "listed two", "listed three"}
+    assert names(Status="FAILED") == {"listed two"}
+    assert names(WorkgroupName="concert", Database="wire") == {"listed three"}
+    assert names(RoleLevel=False) == {"listed one", "listed three"}
+    pages = redshift.get_paginator("list_statements").paginate(
+        StatementName="listed", Status="ALL", PaginationConfig={"PageSize": 2}
+    )
+    assert [len(page["Statements"]) for page in pages] == [2, 1]
+    call = lambda: redshift.list_statements(WorkgroupName="concert", ClusterIdentifier="concert")  # noqa: E731
+    refused(call, "ValidationException")
+    refused(lambda: redshift.list_statements(MaxResults=101), "ValidationException")
+
+
+def test_a_table_is_described_as_it_was_declared(redshift, other):
+    other("drop table if exists declared cascade")
+    other("create table declared (id int identity(1, 1), city varchar(30) default 'Oslo' not null, code char(2), price decimal(8,2))")
+    other("create view declared_view as select city, code from declared")
+    place = {"WorkgroupName": "concert", "Database": "wire", "Schema": "public"}
+    columns = redshift.describe_table(**place, Table="declared")["ColumnList"]
+    assert [(c["name"], c["typeName"], c["precision"], c["scale"], c["nullable"]) for c in columns] == [
+        ("id", "int4", 10, 0, 0),
+        ("city", "varchar", 30, 0, 0),
+        ("code", "bpchar", 2, 0, 1),
+        ("price", "numeric", 8, 2, 1),
+    ]
+    assert columns[1]["columnDefault"] == "'Oslo'" and columns[0]["tableName"] == "declared"
+    pages = list(redshift.get_paginator("describe_table").paginate(**place, Table="declared", PaginationConfig={"PageSize": 3}))
+    assert [len(page["ColumnList"]) for page in pages] == [3, 1]
+    listed = redshift.list_tables(WorkgroupName="concert", Database="wire", SchemaPattern="public", TablePattern="declared%")["Tables"]
+    assert listed == [
+        {"name": "declared", "schema": "public", "type": "TABLE"},
+        {"name": "declared_view", "schema": "public", "type": "VIEW"},
+    ]
+    assert "wire" in redshift.list_databases(**CONNECTION)["Databases"]
+    result = redshift.execute_statement(WorkgroupName="concert", Database="wire", Sql="select d.code as c from declared d", WaitTimeSeconds=30)
+    (column,) = redshift.get_statement_result(Id=result["Id"])["ColumnMetadata"]
+    assert (column["typeName"], column["precision"], column["tableName"]) == ("bpchar", 2, "declared")
+
+
+def test_files_of_a_bucket_are_copied_and_unloaded(start, client, tmp_path):
+    home = tmp_path / "home"
+    bucket = home / "s3" / "tour"
+    bucket.mkdir(parents=True)
+    (bucket / "shows.csv").write_text('id,city,day\n1,"Oslo, N",2020-02-29\n2,Rome,soon\n3,Bonn,2021-01-01\n')
+    redshift = client("redshift-data", url=start(home=home).url)
+
+    def run(sql):
+        place = {"WorkgroupName": "concert", "Database": "tour"}
+        executed = redshift.execute_statement(**place, Sql=sql, WaitTimeSeconds=30)
+        described = redshift.describe_statement(Id=executed["Id"])
+        if described["Status"] == "FAILED":
+            return described["Error"]
+        return records(redshift, executed["Id"]) if described["HasResultSet"] else described["ResultRows"]
+
+    run("create table shows (id int, city varchar(20), day date)")
+    load = "copy shows from 's3://tour/shows.csv' iam_role default csv ignoreheader 1"
+    assert "Check 'stl_load_errors'" in run(load)
+    assert run("select colname, line_number, trim(raw_field_value) from stl_load_errors") == [["day", 3, "soon"]]
+    assert run(load + " maxerror 5") == 2
+    assert run("select city from shows order by id") == [["Oslo, N"], ["Bonn"]]
+    unload = "unload ('select id, city from shows order by id') to 's3://tour/out/part_' iam_role default csv header parallel off"
+    assert run(unload) == 2
+    assert (bucket / "out" / "part_000").read_text() == 'id,city\n1,"Oslo, N"\n3,Bonn\n'
+    assert "not empty" in run(unload)
+    assert run(unload + " allowoverwrite") == 2
+    assert "The specified S3 prefix 'nothing' does not exist" in run("copy shows from 's3://tour/nothing' iam_role default")
+
+
+def test_a_home_keeps_statements_results_and_tables(start, client, tmp_path):
+    server = start(home=tmp_path)
+    redshift = client("redshift-data", url=server.url)
+    place = {"WorkgroupName": "concert", "Database": "kept"}
+    run = lambda sql, **more: redshift.execute_statement(**place, Sql=sql, WaitTimeSeconds=30, **more)["Id"]  # noqa: E731
+    run("create table t (a int)")
+    run("insert into t values (1), (2)")
+    done = run(f"select n from ({NUMBERS}) order by n", ClientToken="the-same")
+    token = redshift.get_statement_result(Id=done)["NextToken"]
+    session = redshift.execute_statement(**place, Sql="begin", SessionKeepAliveSeconds=600, WaitTimeSeconds=30)["SessionId"]
+    redshift.execute_statement(Sql="insert into t values (3)", SessionId=session, WaitTimeSeconds=30)
+    slow = redshift.execute_statement(**place, Sql=endless())["Id"]
+    server.kill()
+    server.restart()
+    redshift = client("redshift-data", url=server.url)
+    described = redshift.describe_statement(Id=done)
+    assert (described["Status"], described["ResultRows"]) == ("FINISHED", 3000)
+    assert redshift.get_statement_result(Id=done, NextToken=token)["Records"][0] == [{"longValue": 1000}]
+    # The same request is still the same statement.
+    assert run(f"select n from ({NUMBERS}) order by n", ClientToken="the-same") == done
+    stopped = redshift.describe_statement(Id=slow)
+    assert stopped["Status"] == "FAILED" and "the server stopped" in stopped["Error"]
+    assert records(redshift, run("select sum(a) from t")) == [[3]]
+    assert redshift.list_sessions(SessionId=session)["Sessions"][0]["Status"] == "CLOSED"

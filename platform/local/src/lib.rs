@@ -139,9 +139,10 @@ impl LocalAws {
     /// # Errors
     /// State that is kept in the home cannot be opened.
     pub fn new(options: LocalAwsOptions) -> Result<LocalAws, StartError> {
+        let redshift = RedshiftData::new(options.lake.clone(), options.home.as_deref())?;
         let warehouse = Warehouse::new(options.lake);
         let bedrock = Bedrock::new(
-            warehouse.clone(),
+            warehouse,
             options.catalogue,
             options.today,
             options.model_server.as_ref(),
@@ -150,7 +151,7 @@ impl LocalAws {
         let sagemaker = Arc::new(SageMaker::new(&options.endpoints).map_err(StartError::Setting)?);
         let store = state::open(options.home.as_deref())?;
         let services = Services::new(vec![
-            Arc::new(RedshiftData::new(warehouse)),
+            Arc::new(redshift),
             Arc::new(bedrock),
             Arc::clone(&sagemaker) as Arc<dyn Service>,
             Arc::new(DynamoDb::new(store.clone())?),

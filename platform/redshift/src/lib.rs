@@ -21,6 +21,7 @@ mod tables;
 mod types;
 mod warehouse;
 
+pub use arrow::array::RecordBatch;
 pub use engine::Limits;
 pub use error::RedshiftError;
 pub use result::{ColumnInfo, QueryResult, Value};
