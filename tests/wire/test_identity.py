@@ -39,6 +39,16 @@ def test_a_request_without_a_signature_is_refused(endpoint, service):
     assert caught.value.response["Error"]["Code"] == "MissingAuthenticationTokenException"
 
 
+def test_an_api_key_is_refused_by_its_name(endpoint, monkeypatch):
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "a-key")
+    once = botocore.config.Config(retries={"total_max_attempts": 1}, proxies={})
+    client = boto3.client("bedrock-runtime", endpoint_url=endpoint, region_name="us-east-1", config=once)
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        call(client, "bedrock-runtime")
+    assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert "API keys are not accepted" in caught.value.response["Error"]["Message"]
+
+
 @pytest.mark.parametrize("service", ["redshift-data", "bedrock-runtime"])
 def test_the_right_identity_is_let_in(client, service):
     answer = call(client(service), service)

@@ -41,7 +41,7 @@ use quotas::Quotas;
 use redshift_data::RedshiftData;
 use sagemaker::SageMaker;
 use serde_json::json;
-use service::{Answer, Call, Service, Services, Target, query_pairs};
+use service::{Answer, Call, Service, Services, Target};
 use sigv4::{Credentials, Received};
 use std::{
     collections::BTreeMap,
@@ -291,7 +291,6 @@ async fn answer(
     let call = Call {
         operation,
         labels: target.labels,
-        query: query_pairs(parts.uri.query()),
         headers: parts.headers,
         body: held.bytes.clone(),
         request_id,

@@ -25,8 +25,13 @@ use tokio::{
 
 /// Connections beyond these wait in the system's queue until one ends.
 const CONNECTIONS_MAX: usize = 4096;
-/// A head that is not whole after this ends the connection, and so does an idle connection.
-const HEAD_MAX: Duration = Duration::from_secs(60);
+/// What the services may have open beside the connections: tables' files, model servers.
+const OTHER_FILES: usize = 512;
+/// Where the system allows no more files than it does by habit.
+const CONNECTIONS_MIN: usize = 256;
+/// A head that is not whole after this ends the connection, and so does an idle connection: later than the clients in
+/// common use let one go (90 s), so that none meets a closing one.
+const HEAD_MAX: Duration = Duration::from_secs(120);
 /// Heads, and what is written and not yet sent, of one connection.
 const BUFFER_MAX_BYTES: usize = 64 << 10;
 /// A client that takes nothing for so long is given up.
@@ -36,10 +41,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until the future is dropped; its connections end with it.
 pub(crate) async fn serve(listener: TcpListener, router: Router) -> io::Result<()> {
+    let most = connections_max();
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+            accepted = listener.accept(), if connections.len() < most => match accepted {
                 Ok((stream, address)) => {
                     // Small frames leave when they are written: a model's words must not wait for acknowledgements.
                     // Where that cannot be set they are only later.
@@ -53,6 +59,21 @@ pub(crate) async fn serve(listener: TcpListener, router: Router) -> io::Result<(
                 }
             },
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
+        }
+    }
+}
+
+/// As many as the system's bound of open files allows, once it is raised as far as this process may.
+fn connections_max() -> usize {
+    let wanted = CONNECTIONS_MAX + OTHER_FILES;
+    match rlimit::increase_nofile_limit(wanted as u64) {
+        Ok(files) => usize::try_from(files)
+            .unwrap_or(wanted)
+            .saturating_sub(OTHER_FILES)
+            .clamp(CONNECTIONS_MIN, CONNECTIONS_MAX),
+        Err(error) => {
+            tracing::debug!(%error, "the bound of open files stays as it is");
+            CONNECTIONS_MIN
         }
     }
 }

@@ -23,8 +23,8 @@
 //!    A rest-json service leaves `target_prefix` empty and gives each operation its method and path, as the model
 //!    writes them: `Operation::rest("CreateEvent", "POST", "/memories/{memoryId}/events")`.
 //! 2. Implement [`Service`]: `info` gives that description; `call` matches on `call.operation`, which is always one of
-//!    those listed. `call.parse::<Input>()` reads the body, `call.label("memoryId")` a part of the path,
-//!    `call.query("maxResults")` a value of the query. Give `Ok(json.into())`, or `Ok(Answer::Http(response))` where
+//!    those listed. `call.parse::<Input>()` reads the body, `call.label("memoryId")` a part of the path.
+//!    Give `Ok(json.into())`, or `Ok(Answer::Http(response))` where
 //!    the answer is no JSON or needs a header of its own.
 //! 3. Add it to the list in [`crate::LocalAws::new`].
 
@@ -95,8 +95,6 @@ pub(crate) struct Call {
     pub operation: &'static str,
     /// The path's labels, decoded.
     pub labels: Vec<(&'static str, String)>,
-    /// The query's pairs in their order, decoded.
-    pub query: Vec<(String, String)>,
     pub headers: HeaderMap,
     pub body: Bytes,
     pub request_id: Uuid,
@@ -109,14 +107,6 @@ impl Call {
             .iter()
             .find(|(label, _)| *label == name)
             .map_or("", |(_, value)| value)
-    }
-
-    /// The first value of that name in the query.
-    pub fn query(&self, name: &str) -> Option<&str> {
-        self.query
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

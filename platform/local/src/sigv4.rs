@@ -176,6 +176,13 @@ fn claim(request: &Received<'_>, protocol: Protocol) -> Result<Claim, AwsError> 
             ))
         });
     };
+    if authorization.starts_with("Bearer ") {
+        return Err(AwsError::identity(
+            protocol,
+            "AccessDeniedException",
+            "Authentication failed: API keys are not accepted here. Sign the request with the access key and the secret key.",
+        ));
+    }
     let Some(fields) = authorization.strip_prefix(ALGORITHM) else {
         return Err(incomplete(format!(
             "Authorization header requires the algorithm {ALGORITHM}."

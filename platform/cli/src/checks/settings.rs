@@ -43,7 +43,7 @@ enum Kind {
     Megabytes,
 }
 
-const SETTINGS: [(&str, Kind); 33] = [
+const SETTINGS: [(&str, Kind); 36] = [
     ("CONCERT_REGION", Kind::Region),
     ("CONCERT_AWS_ENDPOINT", Kind::Endpoint),
     ("CONCERT_WORKGROUP", Kind::Name("-")),
@@ -77,6 +77,9 @@ const SETTINGS: [(&str, Kind); 33] = [
     ("CONCERT_HOME", Kind::Text),
     ("CONCERT_LAKE", Kind::Text),
     ("CONCERT_MEMORY_MB", Kind::Megabytes),
+    ("CONCERT_MODEL_SERVER", Kind::Endpoint),
+    ("CONCERT_MODEL_SERVER_KEY", Kind::Text),
+    ("CONCERT_MODEL_SERVER_MODEL", Kind::Text),
 ];
 
 /// Looks at the settings among these names and values.
