@@ -5,7 +5,8 @@ use super::{
     filter::MetadataFilter,
     key, prefix, prefix_end, put,
     request::{
-        Order, check_actor, check_branch, check_session, invalid, is_metadata_char, page, page_size, read, with_next,
+        Order, check_actor, check_branch, check_session, from_token, invalid, is_metadata_char, page, page_size, read,
+        with_next,
     },
     seconds,
 };
@@ -220,6 +221,27 @@ fn session_events(
     Ok(out)
 }
 
+/// The newest events of a session that come before one, at most so many.
+fn last_events(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    session: &[&str],
+    before: Option<&str>,
+    most: usize,
+) -> Result<Vec<Event>, MemoryError> {
+    let begin = prefix(session);
+    let end = before.map_or_else(|| prefix_end(&begin), |id| format!("{begin}{id}"));
+    if end <= begin {
+        return Ok(Vec::new());
+    }
+    table
+        .range(begin.as_str()..end.as_str())
+        .map_err(disk)?
+        .rev()
+        .take(most)
+        .map(|entry| Ok(from_json(entry.map_err(disk)?.1.value())?))
+        .collect()
+}
+
 /// The last parts of all keys of a table that begin so, with their values.
 fn listed<T: serde::de::DeserializeOwned>(
     table: &impl ReadableTable<&'static str, &'static [u8]>,
@@ -308,7 +330,12 @@ impl Memory {
         let token = request.client_token.as_deref();
         self.once("CreateEvent", &memory, token, body, |write| {
             let actor = request.actor_id.as_str();
-            let known = session_events(&write.open_table(EVENTS).map_err(disk)?, &memory, actor, &session)?;
+            // Only a branch has to be held against what is there.
+            let known = if branch == branches::MAIN {
+                Vec::new()
+            } else {
+                session_events(&write.open_table(EVENTS).map_err(disk)?, &memory, actor, &session)?
+            };
             let root_event_id = branches::check(&known, &branch, root)?;
             let random = Uuid::new_v4().simple().to_string();
             let event = Event {
@@ -357,6 +384,8 @@ impl Memory {
     pub(super) fn get_event(&self, request: &Json) -> Result<Json, MemoryError> {
         let request: EventRequest = read(request)?;
         self.known(&request.memory_id)?;
+        check_actor(&request.actor_id)?;
+        check_session(&request.session_id)?;
         let name = key(&[
             &request.memory_id,
             &request.actor_id,
@@ -371,6 +400,8 @@ impl Memory {
     pub(super) fn delete_event(&self, request: &Json) -> Result<Json, MemoryError> {
         let request: EventRequest = read(request)?;
         self.known(&request.memory_id)?;
+        check_actor(&request.actor_id)?;
+        check_session(&request.session_id)?;
         let name = key(&[
             &request.memory_id,
             &request.actor_id,
@@ -397,6 +428,8 @@ impl Memory {
             request.actor_id.as_deref().unwrap_or_default(),
             request.session_id.as_deref().unwrap_or_default(),
         );
+        check_actor(actor)?;
+        check_session(session)?;
         let read = self.store.read()?;
         let sessions = read.open_table(SESSIONS).map_err(disk)?;
         let known: Option<Session> = read_json(&sessions, &key(&[&request.memory_id, actor, session]))?;
@@ -406,8 +439,19 @@ impl Memory {
             )));
         }
         let table = read.open_table(EVENTS).map_err(disk)?;
-        let mut events = session_events(&table, &request.memory_id, actor, session)?;
         let filter = request.filter.unwrap_or_default();
+        let mut events = if filter.branch.is_none() && filter.event_metadata.is_none() {
+            // A page and one more: enough to know whether another follows.
+            let before = from_token(&request.next_token)?;
+            last_events(
+                &table,
+                &[&request.memory_id, actor, session],
+                before.as_deref(),
+                size + 1,
+            )?
+        } else {
+            session_events(&table, &request.memory_id, actor, session)?
+        };
         if let Some(wanted) = &filter.branch {
             check_branch(&wanted.name)?;
             let roots = branches::roots(&events);
@@ -444,6 +488,7 @@ impl Memory {
         self.known(&request.memory_id)?;
         let size = page_size(request.max_results)?;
         let actor = request.actor_id.as_deref().unwrap_or_default();
+        check_actor(actor)?;
         let read = self.store.read()?;
         let table = read.open_table(SESSIONS).map_err(disk)?;
         let mut sessions: Vec<(String, Session)> = listed(&table, &[&request.memory_id, actor])?;

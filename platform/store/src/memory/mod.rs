@@ -28,12 +28,14 @@ const EVENTS: Named = TableDefinition::new("memory.events");
 const SESSIONS: Named = TableDefinition::new("memory.sessions");
 /// Records by memory and record id.
 const RECORDS: Named = TableDefinition::new("memory.records");
+/// Record ids by memory, namespace and what the record is about.
+const SUBJECTS: Named = TableDefinition::new("memory.subjects");
 /// Answers by memory and client token.
 const TOKENS: Named = TableDefinition::new("memory.tokens");
 
 /// Makes the tables of the file.
 pub(crate) fn prepare(write: &WriteTransaction) -> Result<(), StoreError> {
-    for table in [EVENTS, SESSIONS, RECORDS, TOKENS] {
+    for table in [EVENTS, SESSIONS, RECORDS, SUBJECTS, TOKENS] {
         write.open_table(table).map_err(disk)?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 //! found by words.
 
 use super::{
-    Memory, MemoryError, RECORDS, commit,
+    Memory, MemoryError, RECORDS, SUBJECTS, commit,
     events::{Event, timestamp_ms},
     extract::{self, PREFERENCES, SUMMARIES, Topic},
     filter::MetadataFilter,
@@ -37,8 +37,6 @@ struct Record {
     created_ms: i64,
     updated_ms: i64,
     metadata: Map<String, Json>,
-    /// What an extracted record is about.
-    subject: Option<String>,
     /// What a summary was made of.
     topics: Vec<Topic>,
 }
@@ -220,48 +218,46 @@ impl Memory {
             return Ok(());
         }
         let now = self.store.clock().now_ms();
-        let known = all(&write.open_table(RECORDS).map_err(disk)?, memory)?;
-        let mut changed: Vec<Record> = Vec::new();
-        let mut keep = |strategy: &str, namespace: String, subject: &str, change: &mut dyn FnMut(&mut Record)| {
-            let is_it = |record: &&Record| {
-                record.strategy == strategy
-                    && record.subject.as_deref() == Some(subject)
-                    && record.namespaces.first() == Some(&namespace)
+        let keep = |strategy: &str, namespace: &str, subject: &str, change: &mut dyn FnMut(&mut Record)| {
+            let place = key(&[memory, namespace, subject]);
+            let known: Option<String> = read_json(&write.open_table(SUBJECTS).map_err(disk)?, &place)?;
+            let record: Option<Record> = match &known {
+                Some(id) => read_json(&write.open_table(RECORDS).map_err(disk)?, &key(&[memory, id]))?,
+                None => None,
             };
-            let found = changed.iter().find(is_it).or_else(|| known.iter().find(is_it)).cloned();
-            let mut record = found.unwrap_or_else(|| Record {
+            // One that was deleted is made anew.
+            let mut record = record.unwrap_or_else(|| Record {
                 id: new_id(),
                 text: String::new(),
                 strategy: strategy.to_owned(),
-                namespaces: vec![namespace.clone()],
+                namespaces: vec![namespace.to_owned()],
                 created_ms: now,
                 updated_ms: now,
                 metadata: Map::new(),
-                subject: Some(subject.to_owned()),
                 topics: Vec::new(),
             });
             record.updated_ms = now;
             change(&mut record);
-            changed.retain(|other| other.id != record.id);
-            changed.push(record);
+            if record.text.is_empty() {
+                return Ok::<(), MemoryError>(());
+            }
+            put(write, SUBJECTS, &place, &record.id)?;
+            put(write, RECORDS, &key(&[memory, &record.id]), &record)
         };
         for message in messages.iter().filter(|message| message.is_user) {
             for finding in extract::findings(message.text) {
                 let namespace = finding.strategy.namespace(&event.actor, &event.session);
-                keep(finding.strategy.id, namespace, &finding.subject, &mut |record| {
+                keep(finding.strategy.id, &namespace, &finding.subject, &mut |record| {
                     record.text.clone_from(&finding.text);
-                });
+                })?;
             }
         }
         if messages.iter().any(|message| message.is_user || message.is_assistant) {
             let namespace = SUMMARIES.namespace(&event.actor, &event.session);
-            keep(SUMMARIES.id, namespace, "session", &mut |record| {
+            keep(SUMMARIES.id, &namespace, "session", &mut |record| {
                 extract::carry_on(&mut record.topics, &messages);
                 record.text = extract::summary(&record.topics);
-            });
-        }
-        for record in changed.iter().filter(|record| !record.text.is_empty()) {
-            put(write, RECORDS, &key(&[memory, &record.id]), record)?;
+            })?;
         }
         Ok(())
     }
@@ -488,7 +484,6 @@ fn create(json: &Json) -> Result<Record, MemoryError> {
         created_ms: at,
         updated_ms: at,
         metadata,
-        subject: None,
         topics: Vec::new(),
     })
 }
