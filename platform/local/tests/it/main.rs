@@ -264,7 +264,7 @@ async fn bad_bodies_are_refused_by_name() {
     let answer = server.redshift(&signer, "RedshiftData.DropEverything", body()).await;
     assert_eq!(answer.body["__type"], "UnknownOperationException");
     assert!(answer.message().contains("ExecuteStatement"), "{}", answer.body);
-    let answer = server.redshift(&signer, "DynamoDB_20120810.GetItem", body()).await;
+    let answer = server.redshift(&signer, "Kinesis_20131202.ListStreams", body()).await;
     assert_eq!(answer.body["__type"], "UnknownOperationException");
     let answer = server
         .send(server.client.get(server.url("/nothing")).build().expect("a request"))
