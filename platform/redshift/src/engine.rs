@@ -92,7 +92,7 @@ pub(crate) async fn run(
     values: Vec<String>,
     limits: &Limits,
 ) -> Result<QueryResult, RedshiftError> {
-    let plan = analyzed(&context, plan(&context, statement, &values).await?)?;
+    let plan = plan(&context, statement, &values).await?;
     let columns = columns(&plan, labels, &|_| None);
     let mut stream = context.execute_logical_plan(plan).await?.execute_stream().await?;
     let mut batches = Vec::new();
@@ -130,7 +130,11 @@ pub(crate) fn analyzed(context: &SessionContext, plan: LogicalPlan) -> Result<Lo
         .execute_and_check(plan, state.config_options(), |_, _| {})?)
 }
 
-pub(crate) async fn plan(context: &SessionContext, statement: Statement, values: &[String]) -> Result<LogicalPlan, RedshiftError> {
+pub(crate) async fn plan(
+    context: &SessionContext,
+    statement: Statement,
+    values: &[String],
+) -> Result<LogicalPlan, RedshiftError> {
     let mut statement = statement;
     dialect::resolve(context, &mut statement).await?;
     let plan = context
@@ -145,7 +149,7 @@ pub(crate) async fn plan(context: &SessionContext, statement: Statement, values:
         .with_allow_statements(false);
     read_only.verify_plan(&plan)?;
     if values.is_empty() {
-        return Ok(plan);
+        return analyzed(context, plan);
     }
     // A parameter is a literal of unknown type, as in Redshift: beside an integer it is read as one.
     let types = plan.get_parameter_types()?;
@@ -157,7 +161,7 @@ pub(crate) async fn plan(context: &SessionContext, statement: Statement, values:
             _ => Ok(ScalarValue::Utf8(Some(text.clone()))),
         })
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(plan.with_param_values(ParamValues::from(bound))?)
+    analyzed(context, plan.with_param_values(ParamValues::from(bound))?)
 }
 
 fn typed(text: &str, data_type: &DataType) -> Result<ScalarValue, RedshiftError> {

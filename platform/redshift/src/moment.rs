@@ -24,9 +24,12 @@ pub(crate) fn days(date: Date) -> i32 {
 
 /// Microseconds since 1970.
 pub(crate) fn micros(at: DateTime) -> Result<i64, RedshiftError> {
-    at.to_zoned(TimeZone::UTC)
-        .map(|zoned| zoned.timestamp().as_microsecond())
-        .map_err(|_| RedshiftError::Data(format!("timestamp out of range: \"{at}\"")))
+    // By the calendar, whose years go further than those of instants.
+    let since = at.date().since(Date::constant(1970, 1, 1));
+    match since {
+        Ok(span) => Ok(i64::from(span.get_days()) * 86_400_000_000 + since_midnight(at.time())),
+        Err(_) => Err(RedshiftError::Data(format!("timestamp out of range: \"{at}\""))),
+    }
 }
 
 /// A day: `2008-01-31`, `20080131`, `31-Jan-2008`, `Jan 31, 2008`, `1/31/2008`; a time after it is left out.

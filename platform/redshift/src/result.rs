@@ -1,7 +1,11 @@
 //! Rows with Redshift's types: what the Data API sends and what the product's tables are made of.
 
-use crate::catalog::{Column, Name};
-use crate::error::RedshiftError;
+use crate::{
+    catalog::{Column, Name},
+    error::RedshiftError,
+    functions::{TYPE_KEY, decode_type},
+    types::SqlType,
+};
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch},
     compute::{CastOptions, cast_with_options},
@@ -12,7 +16,10 @@ use arrow::{
     util::display::{ArrayFormatter, FormatOptions},
 };
 use concert_contract::table::{self, Cell, ColumnType, Decimal, Table};
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{
+    Timestamp,
+    civil::{Date, DateTime},
+};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
 
@@ -99,6 +106,14 @@ impl ColumnInfo {
             DataType::Timestamp(_, Some(_)) => ("timestamptz", 35, 6),
             DataType::Time32(_) | DataType::Time64(_) => ("time", 15, 6),
             _ => ("varchar", VARCHAR_MAX, 0),
+        };
+        // A cast says which text it made.
+        let (type_name, precision, scale) = match text_type(field) {
+            Some(text) => {
+                let (precision, scale) = text.precision_and_scale();
+                (text.short_name(), precision, scale)
+            }
+            None => (type_name, precision, scale),
         };
         ColumnInfo {
             label: field.name().clone(),
@@ -196,6 +211,11 @@ pub(crate) fn normalise(batch: &RecordBatch, columns: &[ColumnInfo]) -> Result<R
             };
             cast_with_options(array, &target, &options).map_err(|error| value_error(column, &error))?
         };
+        let array = if column.type_name == "bpchar" {
+            padded(&array, column.precision)
+        } else {
+            array
+        };
         arrays.push(array);
     }
     let fields: Vec<Field> = arrays
@@ -206,6 +226,26 @@ pub(crate) fn normalise(batch: &RecordBatch, columns: &[ColumnInfo]) -> Result<R
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
         .map_err(|error| RedshiftError::Statement(error.into()))
+}
+
+/// A CHAR as it is shown: with blanks up to its length.
+fn padded(array: &ArrayRef, length: i32) -> ArrayRef {
+    let Some(texts) = array.as_string_opt::<i32>() else {
+        return Arc::clone(array);
+    };
+    let length = usize::try_from(length).unwrap_or(0);
+    let texts = texts.iter().map(|text| {
+        text.map(|text| {
+            let blanks = length.saturating_sub(text.len());
+            format!("{text}{}", " ".repeat(blanks))
+        })
+    });
+    Arc::new(texts.collect::<arrow::array::StringArray>())
+}
+
+/// The type of a text that a cast made, if the field tells.
+fn text_type(field: &Field) -> Option<SqlType> {
+    decode_type(field.metadata().get(TYPE_KEY)?).filter(|_| canonical(field.data_type()) == DataType::Utf8)
 }
 
 /// Values in Redshift's writing.
@@ -355,6 +395,15 @@ fn date(days: i32) -> Option<Date> {
         .ok()
 }
 
+/// What a clock shows so many microseconds after 1970 began: by the calendar, whose last day no instant has.
+fn clock(micros: i64) -> Option<DateTime> {
+    const DAY: i64 = 86_400_000_000;
+    let day = date(i32::try_from(micros.div_euclid(DAY)).ok()?)?;
+    day.to_datetime(jiff::civil::Time::midnight())
+        .checked_add(jiff::Span::new().microseconds(micros.rem_euclid(DAY)))
+        .ok()
+}
+
 fn value(array: &ArrayRef, row: usize) -> Value {
     if array.is_null(row) {
         return Value::Null;
@@ -373,13 +422,10 @@ fn value(array: &ArrayRef, row: usize) -> Value {
         }
         DataType::Timestamp(_, zone) => {
             let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
-            Value::Text(match Timestamp::from_microsecond(micros) {
-                Ok(instant) => {
-                    let civil = instant.to_zoned(TimeZone::UTC).datetime();
-                    let suffix = if zone.is_some() { "+00" } else { "" };
-                    format!("{} {}{suffix}", civil.date(), civil.time())
-                }
-                Err(_) => format!("{micros} us"),
+            let suffix = if zone.is_some() { "+00" } else { "" };
+            Value::Text(match clock(micros) {
+                Some(at) => format!("{} {}{suffix}", at.date(), at.time()),
+                None => format!("{micros} us"),
             })
         }
         _ => Value::Text(array.as_string::<i32>().value(row).to_owned()),

@@ -90,7 +90,10 @@ fn is_cast(expr: &Expr) -> bool {
 
 fn label(expr: &Expr) -> String {
     match expr {
-        Expr::Identifier(ident) => ident.value.to_lowercase(),
+        Expr::Identifier(ident) => match ident.value.to_lowercase().as_str() {
+            "sysdate" if ident.quote_style.is_none() => "timestamp".to_owned(),
+            name => name.to_owned(),
+        },
         Expr::CompoundIdentifier(parts) => parts.last().map(|ident| ident.value.to_lowercase()).unwrap_or_default(),
         Expr::Nested(inner) => label(inner),
         Expr::Cast { expr, data_type, .. } => cast_label(expr, &data_type.to_string()),
@@ -104,11 +107,14 @@ fn label(expr: &Expr) -> String {
             // Some functions are other names of what Redshift calls them inside.
             match name.as_str() {
                 "nvl" => "coalesce".to_owned(),
-                "decode" => "case".to_owned(),
+                "isnull" => "coalesce".to_owned(),
+                "decode" | "nvl2" => "case".to_owned(),
+                "current_date" => "date".to_owned(),
                 "datediff" => "date_diff".to_owned(),
                 "dateadd" => "date_add".to_owned(),
                 "date_part" => "pgdate_part".to_owned(),
                 "char_length" | "character_length" | "textlen" => "length".to_owned(),
+                "substr" => "substring".to_owned(),
                 _ => name,
             }
         }

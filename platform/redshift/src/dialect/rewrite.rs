@@ -1,14 +1,15 @@
 //! The statement's tree in the words of the engine: one walk that changes queries and expressions in place.
 
 use super::{
-    build::{call, number, text},
+    build::{as_text, call, number, text},
     calls::{cast_to, current_time, rewrite_function},
-    kind,
+    kind, last,
+    tokens::{EMPTY_SET, GROUPING_SETS},
 };
 use crate::{error::RedshiftError, types::SqlType};
 use datafusion::sql::sqlparser::ast::{
-    self, DateTimeField, Expr, LimitClause, Query, SetExpr, SetOperator, Statement, TopQuantity, UnaryOperator,
-    VisitMut, VisitorMut,
+    self, DateTimeField, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, LimitClause, Query,
+    SetExpr, SetOperator, Statement, TopQuantity, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -37,6 +38,11 @@ impl VisitorMut for Rewrite {
             Err(error) => return ControlFlow::Break(error),
         }
         set_operators(&mut query.body);
+        if let SetExpr::Select(select) = query.body.as_mut()
+            && let GroupByExpr::Expressions(groups, _) = &mut select.group_by
+        {
+            groups.iter_mut().for_each(grouping);
+        }
         ControlFlow::Continue(())
     }
 
@@ -74,7 +80,12 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, RedshiftError> {
             ..
         } => Some(converted((**expr).clone(), data_type)?),
         Expr::TypedString(typed) => {
-            let value = typed.value.value.clone();
+            let mut value = typed.value.value.clone();
+            if let Value::SingleQuotedString(text) = &mut value
+                && text.trim().eq_ignore_ascii_case("epoch")
+            {
+                "1970-01-01".clone_into(text);
+            }
             Some(converted(Expr::value(value), &typed.data_type)?)
         }
         Expr::AtTimeZone { timestamp, time_zone } => {
@@ -93,10 +104,22 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, RedshiftError> {
             let call = call("similar_to", args);
             Some(if *negated { not(call) } else { call })
         }
+        Expr::Like {
+            pattern, escape_char, ..
+        }
+        | Expr::ILike {
+            pattern, escape_char, ..
+        } => {
+            if let Some(escape) = escape_char.take() {
+                **pattern = escaped(pattern, &escape.value)?;
+            }
+            None
+        }
         // SYSDATE is written without brackets.
         Expr::Identifier(ident) if ident.quote_style.is_none() => match ident.value.to_lowercase().as_str() {
             "sysdate" => Some(current_time()),
             "current_schema" => Some(call("current_schema", Vec::new())),
+            "current_user" | "session_user" | "user" => Some(call("current_user", Vec::new())),
             _ => None,
         },
         // Redshift reads an interval of one text; `interval '1' day` is the same.
@@ -114,6 +137,62 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, RedshiftError> {
         } => Some(call("abs", vec![(**expr).clone()])),
         _ => None,
     })
+}
+
+/// A pattern whose escape character is the backslash, which the engine knows.
+fn escaped(pattern: &Expr, escape: &Value) -> Result<Expr, RedshiftError> {
+    let (Some(pattern), Value::SingleQuotedString(escape)) = (as_text(pattern), escape) else {
+        return Err(RedshiftError::NotSupported(
+            "LIKE with ESCAPE takes a literal pattern and a literal character".to_owned(),
+        ));
+    };
+    let escape = escape.chars().next();
+    let mut out = String::new();
+    let mut chars = pattern.chars();
+    while let Some(next) = chars.next() {
+        if Some(next) == escape {
+            match chars.next() {
+                Some(literal) => out.extend(['\\', literal]),
+                None => {
+                    return Err(RedshiftError::Data(
+                        "LIKE pattern must not end with escape character".to_owned(),
+                    ));
+                }
+            }
+        } else if next == '\\' {
+            out.push_str("\\\\");
+        } else {
+            out.push(next);
+        }
+    }
+    Ok(text(&out))
+}
+
+/// ROLLUP, CUBE and GROUPING SETS come as functions.
+fn grouping(expr: &mut Expr) {
+    let Expr::Function(function) = &*expr else { return };
+    let name = last(&function.name).map(str::to_lowercase);
+    let FunctionArguments::List(list) = &function.args else {
+        return;
+    };
+    let mut sets = Vec::with_capacity(list.args.len());
+    for arg in &list.args {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg else {
+            return;
+        };
+        sets.push(match arg {
+            Expr::Tuple(parts) => parts.clone(),
+            Expr::Nested(part) => vec![(**part).clone()],
+            Expr::Function(none) if last(&none.name) == Some(EMPTY_SET) => Vec::new(),
+            other => vec![other.clone()],
+        });
+    }
+    match name.as_deref() {
+        Some("rollup") => *expr = Expr::Rollup(sets),
+        Some("cube") => *expr = Expr::Cube(sets),
+        Some(GROUPING_SETS) => *expr = Expr::GroupingSets(sets),
+        _ => {}
+    }
 }
 
 fn not(expr: Expr) -> Expr {

@@ -9,12 +9,36 @@ use datafusion::sql::sqlparser::{
 /// "The maximum length for an identifier is 127 bytes"; Redshift cuts longer ones.
 const IDENTIFIER_MAX_BYTES: usize = 127;
 
+/// What `GROUPING SETS` and an empty set in it are called until the tree is rewritten: the parser's Redshift has neither.
+pub(super) const GROUPING_SETS: &str = "grouping_sets";
+pub(super) const EMPTY_SET: &str = "grouping_nothing";
+
 /// `APPROXIMATE` before an aggregate is left out, since the exact answer is one of those allowed; the part in
 /// `EXTRACT(yr FROM d)` gets its full name; names that are too long are cut.
 pub(crate) fn respell(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    // How many brackets are open since GROUPING SETS.
+    let mut sets: Option<usize> = None;
     for at in 0..tokens.len() {
         let mut token = tokens[at].clone();
+        match (&token.token, &mut sets) {
+            (Token::LParen, Some(open)) => {
+                if *open > 0 && following(&tokens, at) == Some(&Token::RParen) {
+                    out.push(TokenWithSpan {
+                        token: Token::make_word(EMPTY_SET, None),
+                        span: token.span,
+                    });
+                }
+                *open += 1;
+            }
+            (Token::RParen, Some(open)) => {
+                *open = open.saturating_sub(1);
+                if *open == 0 {
+                    sets = None;
+                }
+            }
+            _ => {}
+        }
         if let Some(name) = bare(&token.token) {
             if name.eq_ignore_ascii_case("approximate")
                 && following(&tokens, at).is_some_and(|next| {
@@ -23,6 +47,19 @@ pub(crate) fn respell(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                     })
                 })
             {
+                continue;
+            }
+            if name.eq_ignore_ascii_case("grouping")
+                && following(&tokens, at)
+                    .and_then(bare)
+                    .is_some_and(|next| next.eq_ignore_ascii_case("sets"))
+            {
+                token.token = Token::make_word(GROUPING_SETS, None);
+                sets = Some(0);
+                out.push(token);
+                continue;
+            }
+            if sets == Some(0) && name.eq_ignore_ascii_case("sets") {
                 continue;
             }
             if let Some(known) = extracted(&out, name) {

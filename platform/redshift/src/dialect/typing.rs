@@ -78,7 +78,7 @@ fn typed(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             widen_counts(&mut function);
             Transformed::yes(Expr::WindowFunction(function))
         }
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() || is_distinct(op) => {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
             let (left, right) = compared(*left, *right, schema);
             Transformed::yes(Expr::BinaryExpr(BinaryExpr {
                 left: Box::new(left),
@@ -103,8 +103,12 @@ fn typed(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     }
 }
 
-fn is_distinct(op: Operator) -> bool {
-    matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom)
+fn compares(op: Operator) -> bool {
+    use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
+    matches!(
+        op,
+        Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom
+    )
 }
 
 fn widen_counts(function: &mut WindowFunction) {

@@ -161,6 +161,8 @@ fn write_moment(at: i64, pattern: &str) -> String {
         };
         let written = &rest[..part.len()];
         rest = &rest[part.len()..];
+        // FM is for the part that follows it.
+        let fill = std::mem::replace(&mut fill, true);
         let number = |value: i64, width: usize| {
             if fill {
                 format!("{value:0width$}")
@@ -554,11 +556,12 @@ fn roman(number: u32) -> Option<String> {
 
 fn to_date(args: &Args) -> Result<ArrayRef> {
     let (texts, patterns) = (args.texts(0)?, args.texts(1)?);
+    let strict = args.len() > 2 && args.texts(2)?.iter().flatten().any(|flag| flag == "true");
     let days: Result<Date32Array> = texts
         .iter()
         .zip(&patterns)
         .map(|pair| match pair {
-            (Some(text), Some(pattern)) => match Format::of(pattern).date(text) {
+            (Some(text), Some(pattern)) => match read_day(pattern, text, strict) {
                 Some(days) => Ok(Some(days)),
                 None => exec_err!("Invalid data: \"{text}\" is not a date of the format {pattern}"),
             },
@@ -566,6 +569,45 @@ fn to_date(args: &Args) -> Result<ArrayRef> {
         })
         .collect();
     Ok(Arc::new(days?))
+}
+
+/// Days since 1970. Where that is not forbidden, a day that its month does not have counts on into the next one.
+fn read_day(pattern: &str, text: &str, strict: bool) -> Option<i32> {
+    if let Some(days) = Format::of(pattern).date(text) {
+        return Some(days);
+    }
+    if strict {
+        return None;
+    }
+    let (mut year, mut month, mut day) = (None, 1, 1);
+    let mut text = text.trim();
+    let mut rest = pattern;
+    while let Some(next) = rest.chars().next() {
+        let width = ["YYYY", "MM", "DD"]
+            .iter()
+            .find(|part| is_prefix(rest, part))
+            .map(|part| part.len());
+        let Some(width) = width else {
+            text = text.strip_prefix(|c: char| !c.is_ascii_digit())?;
+            rest = &rest[next.len_utf8()..];
+            continue;
+        };
+        let digits = text.bytes().take(width).take_while(u8::is_ascii_digit).count();
+        let number: i64 = text[..digits].parse().ok()?;
+        text = &text[digits..];
+        match next.to_ascii_uppercase() {
+            'Y' => year = Some(number),
+            'M' => month = number,
+            _ => day = number,
+        }
+        rest = &rest[width..];
+    }
+    if !text.is_empty() {
+        return None;
+    }
+    let months = year?.checked_mul(12)?.checked_add(month - 1)?;
+    let first = calendar::days(months.div_euclid(12), months.rem_euclid(12) + 1, 1);
+    i32::try_from(first + day - 1).ok()
 }
 
 fn to_timestamp(args: &Args) -> Result<ArrayRef> {

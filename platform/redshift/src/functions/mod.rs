@@ -13,7 +13,8 @@ mod simple;
 mod system;
 mod texts;
 
-pub(crate) use cast::{CAST, encode_type};
+pub(crate) use cast::{CAST, TYPE_KEY, decode_type, encode_type};
+pub(crate) use system::SessionUser;
 
 use crate::{dialect::Operators, error::RedshiftError};
 use arithmetic::Arithmetic;
@@ -64,16 +65,22 @@ pub(crate) fn register(context: &SessionContext) -> Result<(), RedshiftError> {
         system::all(),
         texts::all(),
     ];
+    let state = context.state_ref();
+    let mut state = state.write();
     for function in functions.into_iter().flatten().map(Simple::udf) {
-        context.register_udf(function);
+        // The engine's own goes with its aliases: under one of them it would come back when a session is copied.
+        state.deregister_udf(function.name())?;
+        state.register_udf(Arc::new(function))?;
     }
     for (_, function) in OPERATORS.iter() {
-        context.register_udf(function.as_ref().clone());
+        state.register_udf(Arc::clone(function))?;
     }
-    context.register_udf(cast_function().as_ref().clone());
-    aggregate::register(context);
-    let state = context.state_ref();
+    state.register_udf(cast_function())?;
+    for function in aggregate::all() {
+        state.deregister_udaf(function.name())?;
+        state.register_udaf(Arc::new(function))?;
+    }
     let planner: Arc<dyn ExprPlanner> = Arc::new(Operators);
-    state.write().register_expr_planner(planner)?;
+    state.register_expr_planner(planner)?;
     Ok(())
 }

@@ -51,6 +51,10 @@ impl State {
         config.options_mut().catalog.default_catalog.clone_from(&database);
         config.options_mut().catalog.default_schema = PATH.to_owned();
         config.options_mut().catalog.information_schema = false;
+        config
+            .options_mut()
+            .extensions
+            .insert(crate::functions::SessionUser(self.user.clone()));
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(database, Arc::new(Names(Arc::clone(&scope))));
         let state = SessionStateBuilder::new_from_existing(base)

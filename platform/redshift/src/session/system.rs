@@ -126,7 +126,7 @@ const ALL_SCHEMAS: &[(&str, char)] = &[
     ("schema_option", 'T'),
 ];
 
-const PG_TABLES: [Def; 21] = [
+const PG_TABLES: [Def; 33] = [
     ("svv_tables", SVV_TABLES),
     ("svv_columns", SVV_COLUMNS),
     ("svv_all_tables", ALL_TABLES),
@@ -284,6 +284,152 @@ const PG_TABLES: [Def; 21] = [
             ("error_message", 'T'),
         ],
     ),
+    // What lies outside of a database, and what statements are doing: nothing, here.
+    (
+        "svv_external_schemas",
+        &[
+            ("esoid", 'I'),
+            ("eskind", 'I'),
+            ("schemaname", 'T'),
+            ("esowner", 'I'),
+            ("databasename", 'T'),
+            ("esoptions", 'T'),
+        ],
+    ),
+    (
+        "svv_external_databases",
+        &[
+            ("eskind", 'I'),
+            ("esoptions", 'T'),
+            ("databasename", 'T'),
+            ("location", 'T'),
+            ("parameters", 'T'),
+        ],
+    ),
+    (
+        "svv_external_tables",
+        &[
+            ("redshift_database_name", 'T'),
+            ("schemaname", 'T'),
+            ("tablename", 'T'),
+            ("tabletype", 'T'),
+            ("location", 'T'),
+            ("input_format", 'T'),
+            ("output_format", 'T'),
+            ("serialization_lib", 'T'),
+            ("serde_parameters", 'T'),
+            ("compressed", 'I'),
+            ("parameters", 'T'),
+        ],
+    ),
+    (
+        "svv_external_columns",
+        &[
+            ("redshift_database_name", 'T'),
+            ("schemaname", 'T'),
+            ("tablename", 'T'),
+            ("columnname", 'T'),
+            ("external_type", 'T'),
+            ("columnnum", 'I'),
+            ("part_key", 'I'),
+            ("is_nullable", 'T'),
+        ],
+    ),
+    (
+        "svv_external_partitions",
+        &[
+            ("schemaname", 'T'),
+            ("tablename", 'T'),
+            ("values", 'T'),
+            ("location", 'T'),
+            ("input_format", 'T'),
+            ("output_format", 'T'),
+            ("serialization_lib", 'T'),
+            ("serde_parameters", 'T'),
+            ("compressed", 'I'),
+            ("parameters", 'T'),
+        ],
+    ),
+    (
+        "stl_query",
+        &[
+            ("userid", 'I'),
+            ("query", 'I'),
+            ("label", 'T'),
+            ("xid", 'B'),
+            ("pid", 'I'),
+            ("database", 'T'),
+            ("querytxt", 'T'),
+            ("starttime", 'P'),
+            ("endtime", 'P'),
+            ("aborted", 'I'),
+            ("insert_pristine", 'I'),
+        ],
+    ),
+    (
+        "svl_qlog",
+        &[
+            ("userid", 'I'),
+            ("query", 'I'),
+            ("xid", 'B'),
+            ("pid", 'I'),
+            ("starttime", 'P'),
+            ("endtime", 'P'),
+            ("elapsed", 'B'),
+            ("aborted", 'I'),
+            ("label", 'T'),
+            ("substring", 'T'),
+        ],
+    ),
+    (
+        "stv_recents",
+        &[
+            ("userid", 'I'),
+            ("status", 'T'),
+            ("starttime", 'P'),
+            ("duration", 'I'),
+            ("user_name", 'T'),
+            ("db_name", 'T'),
+            ("query", 'T'),
+            ("pid", 'I'),
+        ],
+    ),
+    (
+        "stv_inflight",
+        &[
+            ("userid", 'I'),
+            ("slice", 'I'),
+            ("query", 'I'),
+            ("label", 'T'),
+            ("xid", 'B'),
+            ("pid", 'I'),
+            ("starttime", 'P'),
+            ("text", 'T'),
+            ("suspended", 'I'),
+        ],
+    ),
+    (
+        "stv_sessions",
+        &[
+            ("starttime", 'P'),
+            ("process", 'I'),
+            ("user_name", 'T'),
+            ("db_name", 'T'),
+            ("timeout_sec", 'I'),
+        ],
+    ),
+    (
+        "stv_locks",
+        &[
+            ("table_id", 'I'),
+            ("last_commit", 'P'),
+            ("last_update", 'P'),
+            ("lock_owner", 'B'),
+            ("lock_owner_pid", 'B'),
+            ("lock_status", 'T'),
+        ],
+    ),
+    ("pg_group", &[("groname", 'T'), ("grosysid", 'I'), ("grolist", 'T')]),
 ];
 
 fn definition(schema: &str, name: &str) -> Option<&'static Def> {

@@ -1,7 +1,9 @@
 mod compiled;
+mod copies;
 mod guarded;
 mod naive;
 mod queries;
 mod session;
+mod statements;
 mod tickit;
 mod worlds;

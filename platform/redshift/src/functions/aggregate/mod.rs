@@ -3,12 +3,14 @@
 mod exact;
 mod sorted;
 
-use datafusion::{logical_expr::AggregateUDF, prelude::SessionContext};
+use datafusion::logical_expr::AggregateUDF;
 
-pub(super) fn register(context: &SessionContext) {
-    context.register_udaf(AggregateUDF::from(exact::Exact::sum()));
-    context.register_udaf(AggregateUDF::from(exact::Exact::average()));
-    context.register_udaf(AggregateUDF::from(sorted::Sorted::listagg()));
-    context.register_udaf(AggregateUDF::from(sorted::Sorted::percentile_cont()));
-    context.register_udaf(AggregateUDF::from(sorted::Sorted::percentile_disc()));
+pub(super) fn all() -> Vec<AggregateUDF> {
+    vec![
+        AggregateUDF::from(exact::Exact::sum()),
+        AggregateUDF::from(exact::Exact::average()),
+        AggregateUDF::from(sorted::Sorted::listagg()),
+        AggregateUDF::from(sorted::Sorted::percentile_cont()),
+        AggregateUDF::from(sorted::Sorted::percentile_disc()),
+    ]
 }
