@@ -157,6 +157,21 @@ pub(crate) fn next_number(write: &WriteTransaction, counter: &str) -> Result<u64
     Ok(next)
 }
 
+/// How often what is out of date is looked for, where every write would otherwise have to read it all.
+const SWEEP_EVERY_MS: u64 = 60_000;
+
+/// Whether a sweep is due by the clock; then the next one is a while off. A clock that was set back makes it due too.
+pub(crate) fn sweep_is_due(write: &WriteTransaction, sweep: &str, now_ms: i64) -> Result<bool, StoreError> {
+    let now = u64::try_from(now_ms).unwrap_or(0);
+    let mut meta = write.open_table(META).map_err(disk)?;
+    let last = meta.get(sweep).map_err(disk)?.map(|value| value.value());
+    let due = last.is_none_or(|last| now < last || now - last >= SWEEP_EVERY_MS);
+    if due {
+        meta.insert(sweep, now).map_err(disk)?;
+    }
+    Ok(due)
+}
+
 /// A stored JSON document by its name.
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(
     table: &impl ReadableTable<&'static str, &'static [u8]>,

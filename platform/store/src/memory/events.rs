@@ -10,7 +10,7 @@ use super::{
     },
     seconds,
 };
-use crate::disk::{disk, from_json, read_json};
+use crate::disk::{disk, from_json, read_json, sweep_is_due};
 use redb::{ReadableTable, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
@@ -18,8 +18,8 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-/// How long a client's token is remembered.
-const TOKEN_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long a client's token is remembered. Clients repeat within minutes; an hour keeps the sweep small.
+const TOKEN_MS: i64 = 60 * 60 * 1000;
 const PAYLOADS_MAX: usize = 100;
 const TEXT_MAX_CHARS: usize = 100_000;
 const METADATA_MAX: usize = 15;
@@ -283,14 +283,17 @@ impl Memory {
         let hash = Sha256::digest(asked.to_string());
         let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         let name = key(&[memory, operation, token]);
+        let sweep = sweep_is_due(&write, "memory.tokens", now)?;
         let known: Option<Remembered> = {
             let mut tokens = write.open_table(TOKENS).map_err(disk)?;
-            tokens
-                .retain(|_, value| from_json::<Remembered>(value).is_ok_and(|known| known.until_ms > now))
-                .map_err(disk)?;
+            if sweep {
+                tokens
+                    .retain(|_, value| from_json::<Remembered>(value).is_ok_and(|known| known.until_ms > now))
+                    .map_err(disk)?;
+            }
             read_json(&tokens, &name)?
         };
-        if let Some(known) = known {
+        if let Some(known) = known.filter(|known| known.until_ms > now) {
             return if known.hash == hash {
                 Ok(known.answer)
             } else {

@@ -5,7 +5,7 @@ use super::{
     items::{Action, Refusal, Write, WriteRequest, parse_projection},
 };
 use crate::{
-    disk::disk,
+    disk::{disk, sweep_is_due},
     dynamodb::{
         Dynamo,
         engine::{Snapshot, TOKENS, Writer},
@@ -149,17 +149,23 @@ fn claim_token(
     fingerprint: &[u8; HASH_BYTES],
     now_ms: i64,
 ) -> Result<bool, DynamoError> {
+    let is_current = |value: &[u8]| {
+        value
+            .get(HASH_BYTES..)
+            .and_then(|bytes| bytes.try_into().ok())
+            .is_some_and(|bytes| i64::from_le_bytes(bytes) > now_ms)
+    };
+    let sweep = sweep_is_due(write, "dynamodb.tokens", now_ms)?;
     let mut tokens = write.open_table(TOKENS).map_err(disk)?;
-    tokens
-        .retain(|_, value| {
-            value
-                .get(HASH_BYTES..)
-                .and_then(|bytes| bytes.try_into().ok())
-                .is_some_and(|bytes| i64::from_le_bytes(bytes) > now_ms)
-        })
-        .map_err(disk)?;
-    if let Some(known) = tokens.get(token.as_bytes()).map_err(disk)? {
-        return if known.value().starts_with(fingerprint) {
+    if sweep {
+        tokens.retain(|_, value| is_current(value)).map_err(disk)?;
+    }
+    let known = tokens
+        .get(token.as_bytes())
+        .map_err(disk)?
+        .map(|value| value.value().to_vec());
+    if let Some(known) = known.filter(|known| is_current(known)) {
+        return if known.starts_with(fingerprint) {
             Ok(true)
         } else {
             Err(DynamoError::IdempotentParameterMismatch)
