@@ -38,6 +38,8 @@ LOOSE_SHAPES = {"PositiveLongObject", "BatchWriteItemRequestMap", "BatchGetReque
 
 # (service, operation) of every good answer that was compared.
 seen = set()
+# (service, operation) of those that a service lists only to say what to do instead.
+not_served = set()
 
 
 class ShapeError(AssertionError):
@@ -284,6 +286,8 @@ def _error(http_response, model, place):
     message = body.get("message", body.get("Message"))
     _fail_unless(isinstance(message, str) and message.strip(), place, f"{code} must have a message", body)
     shape = next((shape for shape in model.error_shapes if shape.name == code), None)
+    if code == "UnknownOperationException":
+        not_served.add((model.service_model.service_name, model.name))
     if shape is None:
         _fail_unless(code in COMMON_ERRORS, place, "an error that the operation does not have", code)
         unknown = set(body) - {"message", "Message"}

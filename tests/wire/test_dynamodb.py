@@ -440,3 +440,11 @@ def test_what_is_not_served_is_said(dynamodb):
         lambda: dynamodb.scan(TableName="concert", AttributesToGet=["pk"]), "ValidationException"
     )
     assert "ProjectionExpression" in error["Error"]["Message"]
+
+
+def test_times_to_live_are_switched_on_and_off(dynamodb, table):
+    for is_on, status in [(True, "ENABLED"), (False, "DISABLED")]:
+        given = {"Enabled": is_on, "AttributeName": "gone_at"}
+        answer = dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=given)
+        assert answer["TimeToLiveSpecification"] == given
+        assert dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]["TimeToLiveStatus"] == status

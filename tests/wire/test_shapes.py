@@ -138,5 +138,5 @@ def test_every_operation_that_is_served_was_seen_to_answer_well(endpoint, reques
         known = set(session.get_service_model(service).operation_names)
         assert set(operations) <= known, f"{service} serves what AWS does not have"
     served = {(service, operation) for service, operations in services.items() for operation in operations}
-    missing = sorted(served - shapes.seen)
+    missing = sorted(served - shapes.seen - shapes.not_served)
     assert not missing, f"no test has seen these answer well: {missing}"
