@@ -85,8 +85,10 @@ impl RedshiftData {
         let own = Arc::clone(statement);
         let max_bytes = self.cluster.limits().result_max_bytes as u64;
         let task = tokio::spawn(async move {
-            let Ok(_permit) = running.acquire_owned().await else {
-                return;
+            // A session's statements come one after the other, and may be what others wait for: they need no turn.
+            let _turn = match place.id {
+                Some(_) => None,
+                None => running.acquire_owned().await.ok(),
             };
             own.advance(|progress| progress.status = Status::Picked);
             own.advance(|progress| progress.status = Status::Started);

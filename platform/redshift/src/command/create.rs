@@ -9,7 +9,9 @@ use crate::{
     error::RedshiftError,
     types::SqlType,
 };
-use datafusion::sql::sqlparser::{ast::Query, keywords::Keyword, tokenizer::Token};
+use datafusion::sql::sqlparser::{
+    ast::Query, dialect::RedshiftSqlDialect, keywords::Keyword, parser::Parser, tokenizer::Token,
+};
 
 /// The encodings that a column can be declared with.
 const ENCODINGS: [&str; 13] = [
@@ -246,7 +248,7 @@ impl Reader<'_> {
                 column.not_null = true;
             } else if self.parser.parse_keyword(Keyword::NULL) {
             } else if self.word("default") {
-                column.default = Some(self.expr()?.to_string());
+                column.default = Some(self.default_expr()?);
             } else if self.take(&["generated", "by", "default", "as", "identity"]) {
                 column.identity = Some(self.identity(true)?);
             } else if self.word("identity") {
@@ -282,6 +284,56 @@ impl Reader<'_> {
             column.not_null = true;
         }
         Ok((column, parts))
+    }
+
+    /// A default ends where the column's next attribute begins; read with what follows, `'x' NOT NULL` would be a question.
+    fn default_expr(&mut self) -> Result<String> {
+        const ENDS: [&str; 12] = [
+            "not",
+            "null",
+            "encode",
+            "distkey",
+            "sortkey",
+            "primary",
+            "unique",
+            "references",
+            "identity",
+            "generated",
+            "collate",
+            "default",
+        ];
+        let mut tokens = Vec::new();
+        let mut depth = 0_usize;
+        loop {
+            let next = self.parser.peek_token();
+            let ends = match &next.token {
+                Token::EOF | Token::SemiColon => true,
+                Token::Comma | Token::RParen => depth == 0,
+                Token::Word(word) => {
+                    let word = word.value.to_ascii_lowercase();
+                    depth == 0 && !tokens.is_empty() && ENDS.contains(&word.as_str())
+                }
+                _ => false,
+            };
+            if ends {
+                break;
+            }
+            match next.token {
+                Token::LParen => depth += 1,
+                Token::RParen => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            tokens.push(self.parser.next_token());
+        }
+        let mut parser = Parser::new(&RedshiftSqlDialect {})
+            .with_recursion_limit(crate::dialect::NESTING_MAX)
+            .with_tokens_with_locations(tokens);
+        let expr = parser.parse_expr().map_err(|error| syntax(&error))?;
+        if parser.peek_token().token == Token::EOF {
+            Ok(expr.to_string())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     fn identity(&mut self, by_default: bool) -> Result<Identity> {

@@ -565,7 +565,7 @@ fn gather(table: &mut Table, folder: &Path) -> Result<(), RedshiftError> {
     Ok(())
 }
 
-fn target_and_alias(table: &TableFactor) -> Result<(Target, Ident), RedshiftError> {
+pub(super) fn target_and_alias(table: &TableFactor) -> Result<(Target, Ident), RedshiftError> {
     let TableFactor::Table { name, alias, .. } = table else {
         return Err(RedshiftError::Syntax(format!(
             "{table} is no table that can be changed"

@@ -490,13 +490,16 @@ impl State {
             )));
         }
         if self.work.is_none() {
-            let mut work = self.begin().await?;
-            if writes(&command) {
+            self.work = Some(self.begin().await?);
+        }
+        if writes(&command) && !self.is_temporary(&command)? {
+            let (database, fresh) = (Arc::clone(&self.database), !self.explicit);
+            let work = self.work()?;
+            work.lock(LOCK_WAIT).await?;
+            if fresh {
                 // The newest state, and nobody between it and the commit.
-                work.lock(&self.database, LOCK_WAIT).await?;
-                work.renew(self.database.head());
+                work.renew(database.head());
             }
-            self.work = Some(work);
         }
         let commits = matches!(command, Command::Truncate(_));
         let result = self.run(command, &tokens.values, query_id, sink).await;
@@ -523,13 +526,26 @@ impl State {
 
     async fn begin(&self) -> Result<Work, RedshiftError> {
         let published = self.cluster.published(&self.database.name).await?;
-        Ok(Work::begin(self.database.head(), self.temporary.clone(), published))
+        Ok(Work::begin(&self.database, self.temporary.clone(), published))
     }
 
     fn commit(&mut self, work: Work) -> Result<(), RedshiftError> {
-        let temporary = work.commit(&self.database)?;
-        self.temporary = temporary;
+        self.temporary = work.commit()?;
         Ok(())
+    }
+
+    /// Whether a command changes only what is this session's own, so that nobody need wait for it.
+    fn is_temporary(&self, command: &Command) -> Result<bool, RedshiftError> {
+        let target = match command {
+            Command::CreateTable(create) => return Ok(create.temporary),
+            Command::Insert(insert) => insert.target.clone(),
+            Command::Copy(copy) => copy.target.clone(),
+            Command::Truncate(target) => target.clone(),
+            Command::Update(update) => dml::target_and_alias(&update.table.relation)?.0,
+            Command::Merge(merge) => dml::target_and_alias(&merge.target)?.0,
+            _ => return Ok(false),
+        };
+        Ok(matches!(self.scope()?.find(&target), Some(scope::Found::Temporary(..))))
     }
 
     fn work(&mut self) -> Result<&mut Work, RedshiftError> {

@@ -5,35 +5,61 @@ use crate::{
     error::RedshiftError,
 };
 use datafusion::catalog::SchemaProvider;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 pub(super) struct Work {
+    database: Arc<Database>,
     base: Arc<Catalog>,
     pub catalog: Catalog,
     pub temporary: BTreeMap<String, Arc<Relation>>,
     pub published: Option<Arc<dyn SchemaProvider>>,
     lock: Option<WriteLock>,
+    committed: bool,
+}
+
+impl Drop for Work {
+    /// Removes the files of what was not committed. What lies between, such as the first of two changes of one table, is
+    /// found at the next start.
+    fn drop(&mut self) {
+        if self.committed {
+            return;
+        }
+        let kept: BTreeSet<&str> = self.base.files().map(|file| file.name.as_str()).collect();
+        let folder = self.database.data_folder();
+        for file in self.catalog.files() {
+            if !kept.contains(file.name.as_str()) {
+                let _ = std::fs::remove_file(folder.join(&file.name));
+            }
+        }
+    }
 }
 
 impl Work {
     pub fn begin(
-        head: Arc<Catalog>,
+        database: &Arc<Database>,
         temporary: BTreeMap<String, Arc<Relation>>,
         published: Option<Arc<dyn SchemaProvider>>,
     ) -> Work {
+        let head = database.head();
         Work {
+            database: Arc::clone(database),
             catalog: (*head).clone(),
             base: head,
             temporary,
             published,
             lock: None,
+            committed: false,
         }
     }
 
     /// Takes the right to write, if it is not held yet.
-    pub async fn lock(&mut self, database: &Database, wait: Duration) -> Result<(), RedshiftError> {
+    pub async fn lock(&mut self, wait: Duration) -> Result<(), RedshiftError> {
         if self.lock.is_none() {
-            self.lock = Some(database.lock(wait).await?);
+            self.lock = Some(self.database.lock(wait).await?);
         }
         Ok(())
     }
@@ -48,7 +74,13 @@ impl Work {
     ///
     /// # Errors
     /// Another transaction has changed one of the same relations since this one began.
-    pub fn commit(self, database: &Database) -> Result<BTreeMap<String, Arc<Relation>>, RedshiftError> {
+    pub fn commit(mut self) -> Result<BTreeMap<String, Arc<Relation>>, RedshiftError> {
+        self.publish()?;
+        self.committed = true;
+        Ok(std::mem::take(&mut self.temporary))
+    }
+
+    fn publish(&mut self) -> Result<(), RedshiftError> {
         let changed = self.changed();
         let others = !(self.catalog.schemas == self.base.schemas
             && self.catalog.procedures == self.base.procedures
@@ -57,12 +89,12 @@ impl Work {
             && self.catalog.roles == self.base.roles
             && self.catalog.grants == self.base.grants);
         if changed.is_empty() && !others {
-            return Ok(self.temporary);
+            return Ok(());
         }
-        let head = database.head();
+        let head = self.database.head();
         if Arc::ptr_eq(&head, &self.base) {
-            database.commit(self.catalog)?;
-            return Ok(self.temporary);
+            self.database.commit(std::mem::take(&mut self.catalog))?;
+            return Ok(());
         }
         // Somebody committed between this transaction's snapshot and its first write.
         let mut next = (*head).clone();
@@ -97,16 +129,16 @@ impl Work {
                         .to_owned(),
                 ));
             }
-            next.schemas = self.catalog.schemas;
-            next.procedures = self.catalog.procedures;
-            next.users = self.catalog.users;
-            next.groups = self.catalog.groups;
-            next.roles = self.catalog.roles;
-            next.grants = self.catalog.grants;
+            next.schemas = std::mem::take(&mut self.catalog.schemas);
+            next.procedures = std::mem::take(&mut self.catalog.procedures);
+            next.users = std::mem::take(&mut self.catalog.users);
+            next.groups = std::mem::take(&mut self.catalog.groups);
+            next.roles = std::mem::take(&mut self.catalog.roles);
+            next.grants = std::mem::take(&mut self.catalog.grants);
         }
         next.next_oid = next.next_oid.max(self.catalog.next_oid);
-        database.commit(next)?;
-        Ok(self.temporary)
+        self.database.commit(next)?;
+        Ok(())
     }
 
     fn changed(&self) -> Vec<Name> {

@@ -145,6 +145,16 @@ async fn tables_are_made_changed_and_dropped() {
             ("alter table shows drop column city", "!key"),
             ("alter table shows rename to gigs", "ok"),
             ("select count(*) from shows", "!relation \"shows\" does not exist"),
+            (
+                "create table strict (a int default (1 + 1) not null, b varchar(3) default 'x' not null encode raw)",
+                "ok",
+            ),
+            ("insert into strict default values", "1"),
+            (
+                "insert into strict values (null, 'y')",
+                "!Cannot insert a NULL value into column a",
+            ),
+            ("select * from strict", "2,x"),
             ("create table copy_of (like gigs including defaults)", "ok"),
             (
                 "insert into copy_of (id, city) select id, city from gigs where id < 20",
