@@ -107,5 +107,11 @@ fn message(error: &DataFusionError) -> String {
         let name = name.strip_prefix(concat!("__path", ".")).unwrap_or(name);
         return format!("relation \"{name}\" does not exist");
     }
+    let unknown = text
+        .strip_prefix("Invalid function '")
+        .and_then(|rest| rest.split_once('\''));
+    if let Some((name, _)) = unknown {
+        return format!("function {name} does not exist");
+    }
     text.trim_end().to_owned()
 }

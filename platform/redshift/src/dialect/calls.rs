@@ -44,7 +44,7 @@ pub(super) fn rewrite_function(function: &mut Function) -> Result<Option<Expr>, 
 fn scalar(name: &str, mut args: Vec<Expr>) -> Result<Option<Expr>, RedshiftError> {
     let rewritten = match (name, args.len()) {
         ("getdate" | "sysdate", 0) => current_time(),
-        ("current_timestamp" | "now", 0) => call("now", args),
+        ("current_timestamp", 0) => cast_to(call("now", args), SqlType::TimestampTz),
         ("nvl" | "isnull", _) => call("coalesce", args),
         ("nvl2", 3) => {
             let mut args = args.into_iter();
@@ -136,9 +136,11 @@ fn aggregate(function: &mut Function, name: &str) -> Result<Option<Option<Expr>>
     match name {
         "listagg" => {
             sorted(function, "listagg", |function| {
-                if arguments(function).len() == 1 {
-                    arguments(function).push(argument(text("")));
-                }
+                change_arguments(function, |args| {
+                    if args.len() == 1 {
+                        args.push(argument(text("")));
+                    }
+                });
                 Ok(())
             })?;
             Ok(Some(None))
@@ -158,11 +160,12 @@ fn aggregate(function: &mut Function, name: &str) -> Result<Option<Option<Expr>>
             };
             let subject = args.pop().unwrap_or_else(null);
             function.name = ObjectName::from(vec![Ident::new("percentile_cont")]);
-            *arguments(function) = vec![
+            let given = vec![
                 argument(Expr::value(Value::Number("0.5".to_owned(), false))),
                 argument(text("asc nulls last")),
                 argument(subject),
             ];
+            change_arguments(function, |args| *args = given);
             Ok(Some(None))
         }
         "ratio_to_report" => {
@@ -264,22 +267,22 @@ fn sorted(
     if distinct {
         order.insert(0, "distinct".to_owned());
     }
-    let args = arguments(function);
-    args.push(argument(text(&order.join(","))));
-    args.append(&mut keys);
+    change_arguments(function, |args| {
+        args.push(argument(text(&order.join(","))));
+        args.append(&mut keys);
+    });
     Ok(())
 }
 
-/// The list of a call's arguments, made if there is none.
-fn arguments(function: &mut Function) -> &mut Vec<FunctionArg> {
+/// A call's arguments, to be changed; what is no list becomes an empty one.
+fn change_arguments(function: &mut Function, change: impl FnOnce(&mut Vec<FunctionArg>)) {
     if !matches!(function.args, FunctionArguments::List(_))
         && let Expr::Function(empty) = call("", Vec::new())
     {
         function.args = empty.args;
     }
-    match &mut function.args {
-        FunctionArguments::List(list) => &mut list.args,
-        _ => unreachable!("it was just made a list"),
+    if let FunctionArguments::List(list) = &mut function.args {
+        change(&mut list.args);
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 use crate::{error::RedshiftError, types::SqlType};
 use datafusion::sql::sqlparser::ast::{
     self, DateTimeField, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, LimitClause, Query,
-    SetExpr, SetOperator, Statement, TopQuantity, UnaryOperator, Value, VisitMut, VisitorMut,
+    SetExpr, SetOperator, Statement, TableFactor, TopQuantity, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -44,6 +44,15 @@ impl VisitorMut for Rewrite {
             groups.iter_mut().for_each(grouping);
         }
         ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<RedshiftError> {
+        match table {
+            TableFactor::Pivot { .. } | TableFactor::Unpivot { .. } => ControlFlow::Break(RedshiftError::NotSupported(
+                "PIVOT and UNPIVOT are not there: write SUM(CASE WHEN x = 1 THEN y END) for each column".to_owned(),
+            )),
+            _ => ControlFlow::Continue(()),
+        }
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<RedshiftError> {

@@ -70,8 +70,11 @@ pub(crate) fn respell(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         {
             token.token = Token::make_word(known, None);
         }
-        if let Token::Word(word) = &mut token.token {
-            cut(word);
+        match &mut token.token {
+            Token::Word(word) => cut(word),
+            // The tokenizer has read the escapes of `E'a\nb'`; what is left is a text.
+            Token::EscapedStringLiteral(text) => token.token = Token::SingleQuotedString(std::mem::take(text)),
+            _ => {}
         }
         out.push(token);
     }

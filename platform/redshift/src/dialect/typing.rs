@@ -73,6 +73,23 @@ fn typed(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             let value = ScalarValue::Decimal128(Some(i128::from(value)), 20, 0);
             Transformed::yes(Expr::Literal(value, metadata))
         }
+        // `1e3` is 1000, not one thousand-fold unit.
+        Expr::Literal(ScalarValue::Decimal128(Some(value), precision, scale), metadata) if scale < 0 => {
+            let power = 10_i128.checked_pow(u32::from(scale.unsigned_abs()));
+            match power.and_then(|power| value.checked_mul(power)) {
+                Some(value) => {
+                    let precision = precision.saturating_add(scale.unsigned_abs()).min(38);
+                    Transformed::yes(Expr::Literal(
+                        ScalarValue::Decimal128(Some(value), precision, 0),
+                        metadata,
+                    ))
+                }
+                None => Transformed::no(Expr::Literal(
+                    ScalarValue::Decimal128(Some(value), precision, scale),
+                    metadata,
+                )),
+            }
+        }
         // LAG, NTILE and the like take their counts as the planner made them.
         Expr::WindowFunction(mut function) => {
             widen_counts(&mut function);
