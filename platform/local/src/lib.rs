@@ -61,7 +61,7 @@ pub const WORKGROUP: &str = "concert";
 pub const MODEL: &str = "local.planner";
 pub use bedrock::ModelServer;
 pub use dynamodb::TABLE;
-pub use memory::MEMORY;
+pub use memory::{MEMORY, memory_namespaces};
 pub use sagemaker::ENDPOINTS;
 
 /// What is read of a request that nothing here serves.

@@ -7,7 +7,7 @@ use crate::{
 };
 use concert_store::{
     Store,
-    memory::{Memory, MemoryError},
+    memory::{FACTS, Memory, MemoryError, PREFERENCES},
 };
 use futures::{FutureExt as _, future::BoxFuture};
 use http::StatusCode;
@@ -15,6 +15,11 @@ use serde_json::{Map, Value, json};
 
 /// The only memory. docs/local-store.md says what it extracts.
 pub const MEMORY: &str = "concert-localmem01";
+
+/// The namespaces that hold what is known of a person: preferences, then facts. `{actorId}` stands for the person.
+pub fn memory_namespaces() -> [String; 2] {
+    [PREFERENCES, FACTS].map(|strategy| strategy.namespace("{actorId}", ""))
+}
 
 static INFO: ServiceInfo = ServiceInfo {
     name: "bedrock-agentcore",
