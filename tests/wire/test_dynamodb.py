@@ -432,8 +432,14 @@ def test_throttling_is_retried(client, dynamodb, table, with_fault, order_fault)
 
 
 def test_what_is_not_served_is_said(dynamodb):
-    error = refused(lambda: dynamodb.execute_statement(Statement="SELECT * FROM concert"), "UnknownOperationException")
-    assert "PartiQL" in error["Error"]["Message"]
+    statement = "SELECT * FROM concert"
+    for partiql in [
+        lambda: dynamodb.execute_statement(Statement=statement),
+        lambda: dynamodb.batch_execute_statement(Statements=[{"Statement": statement}]),
+        lambda: dynamodb.execute_transaction(TransactStatements=[{"Statement": statement}]),
+    ]:
+        error = refused(partiql, "UnknownOperationException")
+        assert "PartiQL" in error["Error"]["Message"]
     error = refused(lambda: dynamodb.list_backups(), "UnknownOperationException")
     assert "PutItem" in error["Error"]["Message"]
     error = refused(
