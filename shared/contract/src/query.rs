@@ -11,7 +11,7 @@ mod metric;
 mod period;
 
 pub use added::{Added, AddedColumn};
-pub use clause::{Exists, Filter, FilterClause, HavingClause, MetricFilter};
+pub use clause::{Exists, Filter, FilterClause, HavingClause, MetricFilter, Than};
 pub use error::{QueryError, QueryErrorCode};
 pub use metric::{QueryMetric, Statistic, Window};
 pub use period::{Days, Grain, Period};
@@ -28,6 +28,10 @@ fn version() -> u32 {
     QUERY_VERSION
 }
 
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
 /// What is asked for.
 ///
 /// An answer is made in this order: rows by `filters` and `period`; groups by `grain` and `dimensions`; metrics;
@@ -39,8 +43,16 @@ fn version() -> u32 {
 pub struct Query {
     #[serde(default = "version")]
     pub version: u32,
-    /// At least one.
+    /// At least one, unless `of` says whose rows are listed.
+    #[serde(default)]
     pub metrics: Vec<QueryMetric>,
+    /// Lists rows instead of measuring them: a metric, whose rows they are, with that metric's own conditions. The
+    /// answer has a row for each of them, with the values of `dimensions`. Only where there are no metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// Of listed rows that show the same values, one stands for all.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub distinct: bool,
     /// Names of dimensions to group by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dimensions: Vec<String>,
@@ -81,6 +93,8 @@ impl Default for Query {
         Query {
             version: QUERY_VERSION,
             metrics: Vec::new(),
+            of: None,
+            distinct: false,
             dimensions: Vec::new(),
             filters: Vec::new(),
             focus: Vec::new(),
@@ -205,7 +219,7 @@ impl Direction {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Order {
-    /// A metric, a dimension, the grain or an added column of the same query.
+    /// A metric, a dimension, the grain or an added column of the same query; of listed rows any dimension.
     pub by: String,
     pub direction: Direction,
 }

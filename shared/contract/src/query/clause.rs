@@ -3,7 +3,7 @@
 //! A comparison with an unknown value is neither true nor false, as in SQL: neither it nor its `not` lets a row pass.
 //! `exists`, and a condition on what a row has many of (a concert's purchases), is always one of the two.
 
-use super::{Operator, Period, Value};
+use super::{Operator, Period, Statistic, Value};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 /// One condition on a dimension.
@@ -29,7 +29,8 @@ pub struct MetricFilter {
     pub values: Vec<Value>,
 }
 
-/// A condition on rows: `{dimension, op, values}`, `{any: […]}`, `{all: […]}`, `{not: …}` or `{exists: …}`.
+/// A condition on rows: `{dimension, op, values}`, `{any: […]}`, `{all: […]}`, `{not: …}`, `{exists: …}` or
+/// `{than: …}`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged, deny_unknown_fields)]
@@ -49,6 +50,22 @@ pub enum FilterClause {
     Exists {
         exists: Box<Exists>,
     },
+    Than {
+        than: Than,
+    },
+}
+
+/// How a number of a row compares with a statistic of the same number over its whole table: dearer than the average.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Than {
+    /// A dimension that holds numbers: `unit_price`.
+    pub dimension: String,
+    /// `=`, `!=`, `>`, `>=`, `<` or `<=`.
+    pub op: Operator,
+    /// `average`, `minimum` or `maximum`.
+    pub statistic: Statistic,
 }
 
 /// A condition on the numbers of a row of the answer: `{metric, op, values}`, `{any: […]}`, `{all: […]}` or
@@ -130,7 +147,7 @@ impl FilterClause {
                 parts.iter().flat_map(FilterClause::singles).collect()
             }
             FilterClause::Not { not } => not.singles(),
-            FilterClause::Exists { .. } => Vec::new(),
+            FilterClause::Exists { .. } | FilterClause::Than { .. } => Vec::new(),
         }
     }
 }
@@ -167,25 +184,27 @@ struct RawFilter {
     all: Option<Vec<FilterClause>>,
     not: Option<Box<FilterClause>>,
     exists: Option<Box<Exists>>,
+    than: Option<Than>,
 }
 
 impl<'de> Deserialize<'de> for FilterClause {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = RawFilter::deserialize(deserializer)?;
         let is_single = raw.dimension.is_some() || raw.op.is_some() || raw.values.is_some();
-        let clause = match (raw.any, raw.all, raw.not, raw.exists) {
-            (None, None, None, None) => FilterClause::Is(Filter {
+        let clause = match (raw.any, raw.all, raw.not, raw.exists, raw.than) {
+            (None, None, None, None, None) => FilterClause::Is(Filter {
                 dimension: raw.dimension.ok_or_else(|| D::Error::missing_field("dimension"))?,
                 op: raw.op.ok_or_else(|| D::Error::missing_field("op"))?,
                 values: raw.values.unwrap_or_default(),
             }),
-            (Some(any), None, None, None) if !is_single => FilterClause::Any { any },
-            (None, Some(all), None, None) if !is_single => FilterClause::All { all },
-            (None, None, Some(not), None) if !is_single => FilterClause::Not { not },
-            (None, None, None, Some(exists)) if !is_single => FilterClause::Exists { exists },
+            (Some(any), None, None, None, None) if !is_single => FilterClause::Any { any },
+            (None, Some(all), None, None, None) if !is_single => FilterClause::All { all },
+            (None, None, Some(not), None, None) if !is_single => FilterClause::Not { not },
+            (None, None, None, Some(exists), None) if !is_single => FilterClause::Exists { exists },
+            (None, None, None, None, Some(than)) if !is_single => FilterClause::Than { than },
             _ => {
                 return Err(D::Error::custom(
-                    "a filter is one of dimension with op and values, any, all, not, exists",
+                    "a filter is one of dimension with op and values, any, all, not, exists, than",
                 ));
             }
         };
