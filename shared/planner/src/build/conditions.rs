@@ -1,0 +1,306 @@
+//! Conditions on figures: "more than 20 concerts", "sold out", "revenue over a million".
+
+use super::*;
+
+impl Assembly<'_, '_> {
+    pub(super) fn compares(&mut self) {
+        let builder = self.builder;
+        self.conditions();
+        for (at, link) in builder.links.iter().enumerate() {
+            let Some((op, values)) = link.readings.iter().find_map(|reading| match reading {
+                Reading::Compare(op, values) => Some((*op, values.clone())),
+                _ => None,
+            }) else {
+                continue;
+            };
+            let near = [builder.after(at), builder.before(at)];
+            let target = near
+                .into_iter()
+                .flatten()
+                .find(|index| self.roles.get(*index) == Some(&Role::Target))
+                .or_else(|| {
+                    // "more than 5 and less than 10 concerts"
+                    let and = builder
+                        .after(at)
+                        .filter(|index| builder.links.get(*index).and_then(Link::key) == Some(Key::And))?;
+                    let next = builder.after(and).filter(|index| builder.is_compare(*index))?;
+                    builder
+                        .after(next)
+                        .filter(|index| self.roles.get(*index) == Some(&Role::Target))
+                })
+                .or_else(|| {
+                    // With a "with" between: "a capacity of more than 500", "attendance was over 1000".
+                    (0..at)
+                        .rev()
+                        .find(|index| self.roles.get(*index) == Some(&Role::Target))
+                });
+            let Some(target) = target else {
+                // "more than five times"
+                if let Some(often) = near
+                    .into_iter()
+                    .flatten()
+                    .find(|i| builder.links.get(*i).and_then(Link::key) == Some(Key::Often))
+                    && let Some((index, metric)) = builder.counted()
+                    && self.draft.has_groups
+                {
+                    self.draft.query.having.push(HavingClause::Is(MetricFilter {
+                        metric: metric.name.clone(),
+                        op,
+                        values,
+                    }));
+                    if self.metrics.is_empty() {
+                        self.metrics.push((index, often));
+                    }
+                    self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
+                    self.tell(often, format!("metric {}", metric.label));
+                    continue;
+                }
+                // "revenue by artist over 1000": the figure that is asked for.
+                if let Some((metric, _)) = self.metrics.first().copied()
+                    && self.draft.has_groups
+                    && let Some(metric) = builder.metric(metric)
+                    && (metric.unit == Unit::Currency || !builder.says_money(link))
+                {
+                    self.draft.query.having.push(HavingClause::Is(MetricFilter {
+                        metric: metric.name.clone(),
+                        op,
+                        values,
+                    }));
+                    self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
+                }
+                continue;
+            };
+            let Some(of) = builder.links.get(target) else { continue };
+            if let Some(metric) = of.metric().and_then(|index| builder.metric(index)) {
+                if builder.says_money(link) && metric.unit != Unit::Currency {
+                    continue;
+                }
+                let single = builder
+                    .catalogue
+                    .dimensions
+                    .iter()
+                    .find(|d| d.of_metric.as_deref() == Some(metric.name.as_str()));
+                let grouped = !self.draft.query.dimensions.is_empty() || self.draft.query.grain.is_some();
+                let of_rows = grouped && self.holds_for_rows(at, of);
+                if of_rows && single.is_none() {
+                    continue;
+                }
+                match single {
+                    Some(single) if !grouped || of_rows => {
+                        self.draft.query.filters.push(FilterClause::Is(Filter {
+                            dimension: single.name.clone(),
+                            op,
+                            values,
+                        }));
+                        self.draft.has_scope = true;
+                    }
+                    _ => {
+                        self.draft.query.having.push(HavingClause::Is(MetricFilter {
+                            metric: metric.name.clone(),
+                            op,
+                            values,
+                        }));
+                        if let Some(index) = of.metric()
+                            && self.metrics.is_empty()
+                        {
+                            self.metrics.push((index, target));
+                        }
+                    }
+                }
+                self.tell(at, "condition".to_owned());
+                self.tell(target, format!("metric {}", metric.label));
+                self.draft.is_explicit = true;
+            } else if let Some(dimension) = builder.numeric_dimension(of).and_then(|index| builder.dimension(index)) {
+                self.draft.query.filters.push(FilterClause::Is(Filter {
+                    dimension: dimension.name.clone(),
+                    op,
+                    values,
+                }));
+                self.tell(at, "condition".to_owned());
+                self.tell(target, dimension.label.clone());
+                self.draft.has_scope = true;
+                self.draft.is_explicit = true;
+            }
+        }
+    }
+
+    /// "concerts with revenue over a million by year": the condition is one on each concert, not on each year.
+    pub(super) fn holds_for_rows(&self, at: usize, target: &Link) -> bool {
+        let builder = self.builder;
+        let counted = builder.counted().map(|(index, _)| index);
+        let is_entity = |link: &Link| {
+            link.dimension().is_some_and(|index| builder.is_entity(index))
+                || (link.metric().is_some() && link.metric() == counted)
+        };
+        // A number of different things is never one of a single row.
+        let counts = target
+            .metric()
+            .and_then(|index| builder.metric(index))
+            .is_some_and(|metric| {
+                metric
+                    .sources
+                    .iter()
+                    .all(|s| matches!(s.aggregate, Aggregate::Count | Aggregate::CountDistinct))
+            });
+        let names_entity = builder
+            .links
+            .iter()
+            .zip(&self.roles)
+            .take(at)
+            .any(|(link, role)| *role != Role::Target && is_entity(link));
+        let grouped_by_it = self.draft.query.dimensions.iter().any(|name| {
+            builder
+                .entity()
+                .and_then(|i| builder.dimension(i))
+                .is_some_and(|d| d.name == *name)
+        });
+        !grouped_by_it && !counts && names_entity
+    }
+
+    /// "sold out": said of single things, which are then listed; of anything else it has no place.
+    pub(super) fn conditions(&mut self) {
+        let builder = self.builder;
+        for (at, link) in builder.links.iter().enumerate() {
+            let Some((index, condition)) = link.readings.iter().find_map(|reading| match reading {
+                Reading::Condition(index, condition) => Some((*index, condition)),
+                _ => None,
+            }) else {
+                continue;
+            };
+            if let Some(metric) = builder.metric(index)
+                && builder.is_available(index)
+                && self.thing_with(at, metric, condition)
+            {
+                self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
+                continue;
+            }
+            let only_single = self.draft.query.dimensions.iter().all(|name| {
+                builder
+                    .entity()
+                    .and_then(|i| builder.dimension(i))
+                    .is_some_and(|d| d.name == *name)
+            });
+            let counted = builder.counted().map(|(index, _)| index);
+            let only_counted = self.metrics.iter().all(|(metric, _)| Some(*metric) == counted);
+            let negated = matches!(builder.key_before(at), Some(Key::Not));
+            let Some(metric) = builder.metric(index).filter(|_| {
+                only_single
+                    && only_counted
+                    && !negated
+                    && self.draft.query.grain.is_none()
+                    && builder.is_available(index)
+            }) else {
+                continue;
+            };
+            self.metrics.clear();
+            self.metrics.push((index, at));
+            self.draft.query.having.push(HavingClause::Is(MetricFilter {
+                metric: metric.name.clone(),
+                op: condition.op,
+                values: condition.values.clone(),
+            }));
+            self.draft.is_explicit = true;
+            self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
+        }
+    }
+
+    /// "venues that sold out a concert", "artists who never sold out": a condition on the single rows of things.
+    pub(super) fn thing_with(
+        &mut self,
+        at: usize,
+        metric: &Metric,
+        condition: &concert_contract::catalogue::Condition,
+    ) -> bool {
+        let builder = self.builder;
+        let having = MetricFilter {
+            metric: metric.name.clone(),
+            op: condition.op,
+            values: condition.values.clone(),
+        };
+        if let Some(region) = self.region.as_mut().filter(|region| at > region.from) {
+            region.having.push(having);
+            return true;
+        }
+        let thing = match self.draft.query.dimensions.as_slice() {
+            [name] => builder
+                .catalogue
+                .dimension(name)
+                .filter(|d| d.column.is_some() && d.key.is_some()),
+            _ => None,
+        };
+        let counted = builder.counted().map(|(index, metric)| (index, metric.name.clone()));
+        let negated = matches!(builder.key_before(at), Some(Key::Not));
+        let (Some(thing), Some((index, of)), Some(entity), false, None) = (
+            thing,
+            counted,
+            builder.entity().and_then(|index| builder.dimension(index)),
+            negated,
+            self.draft.query.grain,
+        ) else {
+            return false;
+        };
+        let is_plain = self.metrics.iter().all(|(metric, _)| *metric == index);
+        let ranks = builder.links.iter().any(Link::ranks);
+        if !is_plain || ranks {
+            return false;
+        }
+        self.draft.query.filters.push(crate::construct::exists(
+            concert_contract::query::Exists {
+                dimension: thing.name.clone(),
+                of,
+                per: vec![entity.name.clone()],
+                having: vec![having.into()],
+                ..Default::default()
+            },
+            false,
+        ));
+        self.draft.is_explicit = true;
+        self.draft.has_scope = true;
+        true
+    }
+
+    /// "how many concerts cost more than 50": a condition on a figure holds for single things, which are then listed.
+    pub(super) fn hold_for_single_things(&mut self) {
+        let builder = self.builder;
+        let query = &mut self.draft.query;
+        if query.having.is_empty() || !query.dimensions.is_empty() || query.grain.is_some() {
+            return;
+        }
+        // "how many artists have more than 20 concerts": the artists are those that the condition holds for.
+        let counted = builder.counted().map(|(index, _)| index);
+        let noun = self.metrics.iter().find_map(|(metric, at)| {
+            let is_counted = Some(*metric) == counted || self.roles.get(*at) == Some(&Role::Target);
+            let of = builder.metric(*metric)?;
+            let is_distinct = of.sources.iter().all(|s| s.aggregate == Aggregate::CountDistinct);
+            (!is_counted && is_distinct).then_some((*at, of.noun.as_ref()?))
+        });
+        let things = noun.and_then(|(_, [_, many])| builder.catalogue.dimensions.iter().find(|d| d.plural == *many));
+        if let (Some((at, _)), None) = (noun, things) {
+            let words = builder.links.get(at).map(|link| builder.words(link));
+            self.draft.beyond = words.map(|words| (words, Lack::Listing));
+            return;
+        }
+        if let Some(things) = things {
+            query.dimensions.push(things.name.clone());
+            query.metrics = metrics_of(&query.having);
+            query.metrics.dedup();
+            self.draft.has_groups = true;
+            return;
+        }
+        if let Some(entity) = builder.entity().and_then(|index| builder.dimension(index)) {
+            query.dimensions.push(entity.name.clone());
+            self.draft.has_groups = true;
+            // Of single things a count says nothing; the figure of the condition does.
+            let counted = builder.counted().map(|(_, metric)| metric.name.clone());
+            if query
+                .metrics
+                .iter()
+                .map(|metric| Some(&metric.metric))
+                .eq([counted.as_ref()])
+            {
+                query.metrics = metrics_of(&query.having);
+                query.metrics.dedup();
+            }
+        }
+    }
+}

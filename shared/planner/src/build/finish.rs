@@ -1,0 +1,213 @@
+//! The rest of a query: figures that nobody named, averages, the order of lists, and the words that were not used.
+
+use super::*;
+
+impl Assembly<'_, '_> {
+    pub(super) fn finish(&mut self) {
+        let builder = self.builder;
+        let entity = builder
+            .entity()
+            .and_then(|index| builder.dimension(index))
+            .map(|d| d.name.clone());
+        let lists_entity = self
+            .draft
+            .query
+            .dimensions
+            .iter()
+            .any(|name| Some(name) == entity.as_ref());
+        if let Some(at) = builder.links.iter().position(|link| link.key() == Some(Key::Often)) {
+            let counted = builder.counted();
+            if let Some((index, _)) = counted.filter(|_| self.metrics.is_empty()) {
+                self.metrics.push((index, at));
+                let label = builder.metric(index).map_or("", |m| m.label.as_str());
+                self.tell(at, format!("metric {label}"));
+                self.draft.is_explicit = true;
+                self.draft.has_metrics = true;
+            }
+        }
+        if self.metrics.is_empty() {
+            self.metrics.push((builder.default_metric(lists_entity), 0));
+        }
+        self.constructs();
+        self.draft.query.metrics = self
+            .metrics
+            .iter()
+            .filter_map(|(index, _)| builder.metric(*index))
+            .map(|metric| QueryMetric::from(&metric.name))
+            .collect();
+        // Things listed without a ranking come in their own order, which is that of time.
+        if lists_entity
+            && self.draft.query.order.is_empty()
+            && self.draft.query.having.is_empty()
+            && let Some(name) = entity
+        {
+            self.draft.query.order.push(Order {
+                by: name,
+                direction: Direction::Ascending,
+            });
+        }
+        self.hold_for_single_things();
+        self.shown_anyway();
+        self.draft.goes_on |= builder.links.iter().any(|link| link.key() == Some(Key::GoOn))
+            || builder.links.first().is_some_and(|link| link.key() == Some(Key::And));
+        self.change();
+        self.draft.beyond = self.draft.beyond.take().or_else(|| self.beyond());
+    }
+
+    /// "how did revenue change" asks for its course, unless groups are named.
+    pub(super) fn change(&mut self) {
+        let Some(at) = self.position(Key::Change) else { return };
+        let ranks = self.builder.links.iter().any(Link::ranks);
+        if ranks {
+            return;
+        }
+        if !self.draft.has_groups {
+            self.draft.query.grain = Some(self.trend_grain());
+            self.draft.has_groups = true;
+        }
+        let grain = self.draft.query.grain.map_or("group", Grain::name);
+        self.tell(at, format!("by {grain}"));
+    }
+
+    /// "average" before a figure: nothing new where that is an average anyway, else the average that the catalogue has
+    /// of the same amounts, else the mean of single values.
+    pub(super) fn averages(&mut self) {
+        let builder = self.builder;
+        for (at, link) in builder.links.iter().enumerate() {
+            if link.key() != Some(Key::Average) {
+                continue;
+            }
+            let behind = builder
+                .after(at)
+                .filter(|next| builder.links.get(*next).is_some_and(|l| l.metric().is_some()));
+            // "cheapest genre on average"
+            let ranked = builder
+                .links
+                .iter()
+                .position(|l| l.readings.iter().any(|r| matches!(r, Reading::Rank(..))));
+            let Some(figure_at) = behind.or(ranked) else { continue };
+            let index = builder.links.get(figure_at).and_then(|link| {
+                link.readings.iter().find_map(|reading| match reading {
+                    Reading::Metric(index) | Reading::Rank(index, _) => Some(*index),
+                    _ => None,
+                })
+            });
+            let Some((index, metric)) = index.and_then(|index| Some((index, builder.metric(index)?))) else {
+                continue;
+            };
+            if metric
+                .sources
+                .iter()
+                .all(|s| s.over.is_some() || s.aggregate == Aggregate::Average)
+            {
+                self.tell(at, format!("{} is one", metric.label));
+                continue;
+            }
+            let amounts = |metric: &Metric| metric.sources.iter().map(|s| s.of.clone()).collect::<Vec<_>>();
+            let sums = metric
+                .sources
+                .iter()
+                .all(|s| s.aggregate == Aggregate::Sum && s.over.is_none());
+            let sibling = builder.catalogue.metrics.iter().position(|other| {
+                other.sources.iter().all(|s| s.aggregate == Aggregate::Average)
+                    && amounts(other).first() == amounts(metric).first()
+            });
+            match sibling.filter(|_| sums) {
+                Some(sibling) => {
+                    for (named, _) in self.metrics.iter_mut().filter(|(named, _)| *named == index) {
+                        *named = sibling;
+                    }
+                    let label = builder.metric(sibling).map_or("", |m| m.label.as_str());
+                    self.tell(at, format!("metric {label}"));
+                }
+                None if sums && behind.is_some() => self.averaged = Some((at, Statistic::Average)),
+                None => {}
+            }
+        }
+    }
+
+    pub(super) fn position(&self, key: Key) -> Option<usize> {
+        self.builder.links.iter().position(|link| link.key() == Some(key))
+    }
+
+    pub(super) fn has_top(&self) -> bool {
+        self.draft
+            .constructs
+            .iter()
+            .any(|construct| matches!(construct, Construct::Top { .. }))
+    }
+
+    pub(super) fn says_absence(&self) -> bool {
+        self.draft.query.filters.iter().any(|clause| clause.single().is_none())
+    }
+
+    pub(super) fn orders_by(&self, name: &str) -> bool {
+        self.draft.query.order.iter().any(|order| order.by == name)
+    }
+
+    /// Whether things are listed that many rows belong to, such as artists, and not single rows.
+    pub(super) fn groups_things(&self) -> bool {
+        self.draft.query.dimensions.iter().any(|name| {
+            self.builder
+                .catalogue
+                .dimension(name)
+                .is_some_and(|dimension| dimension.column.is_some())
+        })
+    }
+
+    /// Every word that was not used is said back.
+    pub(super) fn leftovers(&mut self) {
+        let builder = self.builder;
+        let mut known = vec![false; builder.tokens.len()];
+        for (at, link) in builder.links.iter().enumerate() {
+            // Words of the sentence itself say nothing that could be lost.
+            let silent = matches!(
+                link.key(),
+                Some(
+                    Key::By
+                        | Key::SortBy
+                        | Key::Which
+                        | Key::List
+                        | Key::Count
+                        | Key::And
+                        | Key::With
+                        | Key::GoOn
+                        | Key::Only
+                        | Key::Every
+                        | Key::Will
+                        | Key::Preposition
+                        | Key::Filler
+                )
+            );
+            let silent = silent || builder.is_question_word(at);
+            if silent || self.used.get(at) == Some(&true) {
+                for slot in known.iter_mut().take(link.end()).skip(link.at) {
+                    *slot = true;
+                }
+            }
+        }
+        for (at, link) in builder.links.iter().enumerate() {
+            if (link.at..link.end()).any(|token| known.get(token) == Some(&false)) && self.used.get(at) != Some(&true) {
+                self.draft.misplaced.extend(link.at..link.end());
+            }
+        }
+        for link in builder
+            .links
+            .iter()
+            .filter(|link| link.length > 1 && link.key() == Some(Key::Filler))
+        {
+            self.draft.understood.push(Understood {
+                words: builder.words(link),
+                meaning: "as it is".to_owned(),
+            });
+        }
+        let is_linked = |at: &usize| builder.links.iter().any(|link| (link.at..link.end()).contains(at));
+        self.draft.unlinked = (0..builder.tokens.len()).filter(|at| !is_linked(at)).collect();
+        self.draft.unknown = known
+            .iter()
+            .enumerate()
+            .filter(|(_, known)| !**known)
+            .map(|(at, _)| at)
+            .collect();
+    }
+}

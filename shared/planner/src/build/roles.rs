@@ -1,0 +1,305 @@
+//! The role of each noun: a figure that is asked for, a group, the target of a comparison, an order, or context that
+//! says nothing new.
+
+use super::*;
+
+impl Builder<'_> {
+    pub(super) fn roles(&self) -> Vec<Role> {
+        let mut roles = vec![Role::None; self.links.len()];
+        for at in 0..self.links.len() {
+            if self.is_compare(at)
+                && let Some(target) = self.compare_target(at, &roles)
+                && let Some(role) = roles.get_mut(target)
+            {
+                *role = Role::Target;
+            }
+        }
+        for at in 0..self.links.len() {
+            if let Some(role) = self.said_twice(at, &roles)
+                && let Some(slot) = roles.get_mut(at)
+            {
+                *slot = role;
+                continue;
+            }
+            // "concerts where …", "artists who …": the word refers to the noun before it.
+            let refers = self.is_question_word(at) && (0..at).any(|earlier| self.is_noun(earlier));
+            if self.is_noun(at) && !refers && roles.get(at) == Some(&Role::None) {
+                let role = self.role(at, &roles);
+                if let Some(slot) = roles.get_mut(at) {
+                    *slot = role;
+                }
+            }
+        }
+        roles
+    }
+
+    /// "drew more than 3,000 people", "customers who bought tickets": a figure that is named by its verb as well, or by
+    /// the object of what is counted.
+    pub(super) fn said_twice(&self, at: usize, roles: &[Role]) -> Option<Role> {
+        let link = self.links.get(at)?;
+        let metric = link.metric().filter(|_| roles.get(at) == Some(&Role::None))?;
+        let compared = self
+            .after(at)
+            .filter(|next| self.is_compare(*next))
+            .and_then(|next| self.after(next));
+        let is_target = compared.is_some_and(|target| {
+            roles.get(target) == Some(&Role::Target) && self.links.get(target).and_then(Link::metric) == Some(metric)
+        });
+        if is_target {
+            return Some(Role::Context);
+        }
+        // "how many customers bought tickets"
+        let counted = (0..at).find(|index| self.links.get(*index).and_then(Link::key) == Some(Key::Count))?;
+        let subject = self
+            .after(counted)
+            .filter(|subject| self.before(at) == Some(*subject))?;
+        let of_subject = self.metric(self.links.get(subject)?.metric()?)?;
+        let is_distinct = of_subject
+            .sources
+            .iter()
+            .all(|s| s.aggregate == Aggregate::CountDistinct);
+        let is_object = self.metric(metric).is_some_and(|metric| metric.noun.is_some()) && !self.touches(subject, at);
+        (is_distinct && is_object).then_some(Role::Context)
+    }
+
+    /// The noun that a comparison is with: the next one, else the one before.
+    pub(super) fn compare_target(&self, at: usize, roles: &[Role]) -> Option<usize> {
+        let free = |index: &usize| roles.get(*index) == Some(&Role::None) && self.is_countable(*index);
+        let next = self.after(at).filter(free);
+        let before = || {
+            let mut index = self.before(at)?;
+            while matches!(self.links.get(index)?.key(), Some(Key::With | Key::RankBy(_))) {
+                index = self.before(index)?;
+            }
+            // "venues over 1000" says nothing of what is over: only a figure can be.
+            let link = self.links.get(index)?;
+            let is_figure =
+                self.numeric_dimension(link).is_some() || (link.metric().is_some() && link.dimension().is_none());
+            is_figure.then_some(index).filter(free)
+        };
+        next.or_else(before)
+    }
+
+    pub(super) fn role(&self, at: usize, roles: &[Role]) -> Role {
+        let Some(link) = self.links.get(at) else {
+            return Role::None;
+        };
+        let (metric, dimension) = (link.metric(), link.dimension());
+        let before = self.before(at);
+        let role_before = before.and_then(|index| roles.get(index)).copied().unwrap_or(Role::None);
+        let has_group = roles.contains(&Role::Group)
+            || self
+                .links
+                .iter()
+                .take(at)
+                .any(|l| matches!(l.key(), Some(Key::Grain(_))));
+        let is_every = before.is_some_and(|index| self.is_grouping_every(index));
+        let has_metric = roles.contains(&Role::Metric);
+        let ranks_before = self.links.iter().take(at).any(|l| {
+            matches!(
+                l.key(),
+                Some(Key::RankThings(_) | Key::RankBy(_) | Key::List | Key::Which)
+            )
+        });
+        let or_group = if dimension.is_some() { Role::Group } else { Role::Metric };
+        let or_metric = if metric.is_some() { Role::Metric } else { Role::Group };
+        if dimension.is_some() && self.names_neighbour(at) {
+            return Role::Context;
+        }
+        // "the total capacity" asks for a figure; a number of things groups only where that is said.
+        let is_number = metric.is_none() && self.numeric_dimension(link).is_some();
+        let key = before.and_then(|index| self.links.get(index)).and_then(Link::key);
+        if is_number
+            && !matches!(
+                key,
+                Some(Key::By | Key::SortBy | Key::RankBy(_) | Key::Which | Key::And | Key::List)
+            )
+            && !self.orders(link)
+        {
+            return Role::None;
+        }
+        let after_rank =
+            before.is_some_and(|index| self.reading(index, |r| matches!(r, Reading::Rank(..) | Reading::RankOf(..))));
+        if after_rank && self.orders(link) && roles.contains(&Role::Group) {
+            return Role::Order;
+        }
+        match key {
+            Some(Key::Every) if is_every => return or_group,
+            Some(Key::By | Key::RankBy(_)) if self.orders(link) => return Role::Order,
+            Some(Key::Versus) if metric.is_some() && dimension.is_none() => return Role::Metric,
+            Some(Key::Versus) if before.is_some_and(|index| self.before(index).is_some()) => return Role::None,
+            // "top 10 venues by concerts" ranks, "top genre per city" and "top artists by city" group.
+            Some(Key::By) if metric.is_some() && has_group && ranks_before && !has_metric && self.ranks_by(at) => {
+                return Role::Metric;
+            }
+            Some(Key::By) => return or_group,
+            Some(Key::SortBy) if self.is_grouped_before(at, dimension) => return Role::Order,
+            Some(Key::SortBy) => return if metric.is_some() { Role::Metric } else { Role::Order },
+            Some(Key::Count | Key::Often) => return or_metric,
+            Some(Key::RankBy(_)) => return or_metric,
+            Some(Key::Which) if before.is_some_and(|index| !self.is_gapless(index, at)) => {}
+            Some(Key::RankThings(_) | Key::InTime(_) | Key::Next | Key::Which) => return or_group,
+            Some(Key::Grain(_)) => return or_metric,
+            Some(Key::And) => {
+                let earlier = before.and_then(|index| self.before(index));
+                match earlier.and_then(|index| roles.get(index)) {
+                    Some(Role::Group) if dimension.is_some() => return Role::Group,
+                    Some(Role::Metric) if metric.is_some() => return Role::Metric,
+                    _ => {}
+                }
+                if earlier.is_some_and(|index| matches!(self.links.get(index).and_then(Link::key), Some(Key::Grain(_))))
+                {
+                    return or_group;
+                }
+            }
+            _ => {}
+        }
+        if before.is_some_and(|index| self.reading(index, |r| matches!(r, Reading::Rank(..) | Reading::Number(_)))) {
+            return or_group;
+        }
+        if metric.is_none() || dimension.is_none() {
+            return if metric.is_some() { Role::Metric } else { Role::Group };
+        }
+        // From here on the word is both: "concerts" are counted, or listed one by one.
+        match self.key_after(at) {
+            Some(Key::By) => {
+                let by = self.after(at).and_then(|index| self.after(index));
+                let by_figure = by
+                    .and_then(|index| self.links.get(index))
+                    .is_some_and(|l| l.metric().is_some() && l.dimension().is_none());
+                return if by_figure { Role::Group } else { Role::Metric };
+            }
+            Some(Key::SortBy) => return Role::Group,
+            Some(Key::With) if self.figure_follows(at) => return Role::Group,
+            _ => {}
+        }
+        if self.after(at).is_some_and(|index| self.is_compare(index)) {
+            // "artists with shows in more than 10 cities": the shows are those of the artists.
+            let is_entity = dimension.is_some_and(|index| self.is_entity(index));
+            return if is_entity && roles.contains(&Role::Group) && key == Some(Key::With) {
+                Role::Context
+            } else {
+                Role::Group
+            };
+        }
+        let listed = before.is_some_and(|index| {
+            matches!(
+                self.links.get(index).and_then(Link::key),
+                Some(Key::List | Key::Every | Key::Only)
+            )
+        });
+        if listed && role_before == Role::None {
+            return Role::Group;
+        }
+        let is_entity = dimension.is_some_and(|index| self.is_entity(index));
+        let others = roles
+            .iter()
+            .enumerate()
+            .any(|(index, role)| index != at && *role == Role::Metric)
+            || (0..self.links.len()).any(|index| {
+                index != at
+                    && self
+                        .links
+                        .get(index)
+                        .is_some_and(|l| l.metric().is_some() && l.dimension().is_none())
+            });
+        let ranked = self
+            .links
+            .iter()
+            .any(|l| l.readings.iter().any(|r| matches!(r, Reading::Rank(..))));
+        match (is_entity, others, ranked) {
+            // "concerts, attendance and revenue": one of several figures; "concert revenue" is one figure.
+            (true, true, _) if self.is_one_of_several(at) => Role::Metric,
+            (true, true, _) => Role::Context,
+            (_, false, true) => Role::Group,
+            (true, false, false) => Role::Metric,
+            (false, _, _) => Role::Group,
+        }
+    }
+
+    /// Whether a noun in the plural stands right before another figure, in a list that "and" closes.
+    pub(super) fn is_one_of_several(&self, at: usize) -> bool {
+        let Some(link) = self.links.get(at) else { return false };
+        let is_plural = self
+            .tokens
+            .get(link.end().saturating_sub(1))
+            .is_some_and(Token::is_plural);
+        let is_figure = |index: usize| self.links.get(index).is_some_and(|link| link.metric().is_some());
+        let lists = self.links.iter().enumerate().skip(at + 1).any(|(and, link)| {
+            link.key() == Some(Key::And)
+                && self.after(and).is_some_and(is_figure)
+                && self.before(and).is_some_and(is_figure)
+        });
+        let first =
+            (0..at).all(|index| self.is_light(index) || self.links.get(index).and_then(Link::key) == Some(Key::List));
+        is_plural
+            && lists
+            && first
+            && self
+                .after(at)
+                .is_some_and(|next| is_figure(next) && self.touches(at, next))
+    }
+
+    /// "every city" and "in all cities" group; "all concerts" are listed.
+    pub(super) fn is_grouping_every(&self, at: usize) -> bool {
+        self.links.get(at).is_some_and(|link| {
+            link.key() == Some(Key::Every)
+                && (self.word(link.at) == Some("every")
+                    || self.word(link.end().saturating_sub(1)) == Some("every")
+                    || link.length > 1 && self.word(link.at) != Some("all"))
+        })
+    }
+
+    /// Whether "by" before a noun leads to what ranks: a figure, or things in the plural, which are counted.
+    pub(super) fn ranks_by(&self, at: usize) -> bool {
+        let Some(link) = self.links.get(at) else { return false };
+        let says_by = self
+            .before(at)
+            .and_then(|index| self.links.get(index))
+            .is_some_and(|by| self.word(by.at) == Some("by"));
+        let is_plural = self
+            .tokens
+            .get(link.end().saturating_sub(1))
+            .is_some_and(Token::is_plural);
+        says_by && (link.dimension().is_none() || is_plural)
+    }
+
+    /// Whether a ranking is by this number of the things themselves: "largest arenas by capacity".
+    pub(super) fn orders(&self, link: &Link) -> bool {
+        link.metric().is_none() && self.numeric_dimension(link).is_some() && self.links.iter().any(Link::ranks)
+    }
+
+    /// Whether the same dimension was named before.
+    pub(super) fn is_grouped_before(&self, at: usize, dimension: Option<usize>) -> bool {
+        dimension.is_some() && self.links.iter().take(at).any(|link| link.dimension() == dimension)
+    }
+
+    /// Whether a noun only names the kind of the value beside it: "the city of Boston", "rock genre".
+    pub(super) fn names_neighbour(&self, at: usize) -> bool {
+        let Some(dimension) = self.links.get(at).and_then(Link::dimension) else {
+            return false;
+        };
+        let names = |index: Option<usize>| {
+            index.is_some_and(|index| {
+                self.reading(index, |r| match r {
+                    Reading::Value { dimension: of, .. } | Reading::Part { dimension: of, .. } => *of == dimension,
+                    _ => false,
+                })
+            })
+        };
+        let grouped = matches!(self.key_before(at), Some(Key::By | Key::Which | Key::Count));
+        !grouped
+            && (names(self.after(at).filter(|next| self.adjacent(at, *next)))
+                || names(self.before(at).filter(|b| self.adjacent(*b, at))))
+    }
+
+    /// Whether a figure or a ranking comes later in the question.
+    pub(super) fn figure_follows(&self, at: usize) -> bool {
+        (at + 1..self.links.len()).any(|index| {
+            self.is_compare(index)
+                || self.is_countable(index)
+                || self.reading(index, |r| matches!(r, Reading::Rank(..)))
+                || matches!(self.links.get(index).and_then(Link::key), Some(Key::RankBy(_)))
+        })
+    }
+}

@@ -1,0 +1,80 @@
+//! Leaves each link the readings that its neighbours allow: "between" compares or names a time, "by" groups or names
+//! who played, a word is a name or a word of the language.
+
+use super::*;
+
+impl Builder<'_> {
+    /// Leaves each link the readings that its neighbours allow.
+    pub(super) fn settle(&mut self) {
+        for at in 0..self.links.len() {
+            let Some(link) = self.links.get(at) else { continue };
+            let has_time = link.readings.iter().any(|reading| matches!(reading, Reading::Time(_)));
+            let has_compare = link
+                .readings
+                .iter()
+                .any(|reading| matches!(reading, Reading::Compare(..)));
+            if has_time && has_compare {
+                // "between 1950 and 2000 seats" compares, "between 1950 and 2000" is a time.
+                let compares = self.after(at).is_some_and(|next| self.is_countable(next));
+                if let Some(link) = self.links.get_mut(at) {
+                    link.readings.retain(|reading| match reading {
+                        Reading::Time(_) => !compares,
+                        Reading::Compare(..) => compares,
+                        _ => true,
+                    });
+                }
+            }
+            let is_ranked = self
+                .key_before(at)
+                .is_some_and(|key| matches!(key, Key::RankThings(_) | Key::InTime(_) | Key::Next));
+            if let Some(link) = self.links.get_mut(at)
+                && link.readings.len() > 1
+                && link
+                    .readings
+                    .iter()
+                    .any(|reading| matches!(reading, Reading::Number(_)))
+            {
+                link.readings
+                    .retain(|reading| matches!(reading, Reading::Number(_)) == is_ranked);
+            }
+            self.settle_name(at);
+            // "show 5" orders, "the show on Friday" is a concert.
+            let orders =
+                at == 0 && self.links.len() == 2 && self.reading(1, |reading| matches!(reading, Reading::Number(_)));
+            if orders && let Some(link) = self.links.get_mut(at) {
+                let says_list = |reading: &Reading| matches!(reading, Reading::Key(Key::List));
+                if link.readings.iter().any(says_list) {
+                    link.readings.retain(says_list);
+                }
+            }
+            // "by Fugazi" names an artist, it does not group.
+            let names = self.links.get(at).is_some_and(|link| link.key() == Some(Key::By))
+                && self
+                    .after(at)
+                    .and_then(|next| self.links.get(next))
+                    .is_some_and(|next| next.is_value() && next.dimension().is_none() && next.metric().is_none());
+            if names && let Some(link) = self.links.get_mut(at) {
+                link.readings = vec![Reading::Key(Key::Preposition)];
+            }
+        }
+    }
+
+    /// A word that is a name and a word of the language as well: which of the two.
+    pub(super) fn settle_name(&mut self, at: usize) {
+        let Some(link) = self.links.get(at) else { return };
+        let is_value = |r: &Reading| matches!(r, Reading::Value { .. } | Reading::Part { .. });
+        let values = link.readings.iter().filter(|r| is_value(r)).count();
+        if values == 0 || values == link.readings.len() {
+            return;
+        }
+        // Linking has let it pass as a name only where it is written as one.
+        let of_question = matches!(
+            self.key_before(at),
+            Some(Key::By | Key::SortBy | Key::Which | Key::Count)
+        );
+        let is_name = link.length > 1 || !of_question;
+        if let Some(link) = self.links.get_mut(at) {
+            link.readings.retain(|reading| is_value(reading) == is_name);
+        }
+    }
+}
