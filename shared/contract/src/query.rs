@@ -11,7 +11,7 @@ mod metric;
 mod period;
 
 pub use added::{Added, AddedColumn};
-pub use clause::{Exists, Filter, FilterClause, HavingClause, MetricFilter, Than};
+pub use clause::{Exists, Filter, FilterClause, HavingClause, MetricFilter, Than, Usual};
 pub use error::{QueryError, QueryErrorCode};
 pub use metric::{QueryMetric, Statistic, Window};
 pub use period::{Days, Grain, Period};

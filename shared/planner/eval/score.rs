@@ -154,6 +154,7 @@ fn normal(clause: &FilterClause, today: Date) -> FilterClause {
             exists.period = exists.period.take().map(|period| absolute(period, today));
             FilterClause::Exists { exists }
         }
+        FilterClause::Than { .. } => clause.clone(),
     }
 }
 

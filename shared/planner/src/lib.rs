@@ -10,6 +10,7 @@ mod follow;
 mod index;
 mod link;
 mod text;
+mod things;
 mod times;
 mod words;
 
@@ -64,6 +65,7 @@ pub struct Planner<'a> {
     catalogue: &'a Catalogue,
     values: &'a ValueIndex,
     lexicon: Lexicon,
+    things: things::Schema,
 }
 
 impl<'a> Planner<'a> {
@@ -72,11 +74,63 @@ impl<'a> Planner<'a> {
             catalogue,
             values,
             lexicon: Lexicon::new(catalogue, values),
+            things: things::Schema::new(catalogue),
         }
     }
 
     /// Plans a question. Any text gives a plan; none panics.
     pub fn plan(&self, question: &str, context: &PlanContext<'_>) -> Plan {
+        if !self.things.is_complete(self.catalogue) {
+            return self.plan_figures(question, context);
+        }
+        match self.plan_things(question, context) {
+            Some(plan) if plan.not_understood.is_empty() => plan,
+            Some(plan) => {
+                let other = self.plan_figures(question, context);
+                if other.query.is_some() && other.not_understood.len() < plan.not_understood.len() {
+                    other
+                } else {
+                    plan
+                }
+            }
+            None => self.plan_figures(question, context),
+        }
+    }
+
+    /// Plans a question that asks for things: rows, their columns, how many others belong to them.
+    fn plan_things(&self, question: &str, context: &PlanContext<'_>) -> Option<Plan> {
+        if is_sql(question) || context.previous.is_some() {
+            return None;
+        }
+        let tokens = text::tokens(question);
+        let reading = things::read(self.catalogue, self.values, &self.things, question, context.today)?;
+        let compile_context = CompileContext {
+            today: context.today,
+            state: context.state,
+            role: None,
+            max_rows: 1,
+            offset: 0,
+        };
+        compile(&reading.query, self.catalogue, &compile_context).ok()?;
+        let not_understood: Vec<String> = reading
+            .unknown
+            .iter()
+            .filter_map(|at| tokens.get(*at))
+            .map(|token| token.text.clone())
+            .collect();
+        let mut plan = Plan {
+            title: insight::title(&reading.query, self.catalogue),
+            understood: reading.understood,
+            not_understood,
+            ..Plan::default()
+        };
+        plan.confidence = sureness(reading.guesses, &plan.not_understood, true);
+        plan.query = Some(reading.query);
+        Some(plan)
+    }
+
+    /// Plans a question that asks for figures, by groups and over time.
+    fn plan_figures(&self, question: &str, context: &PlanContext<'_>) -> Plan {
         if is_sql(question) {
             return Plan {
                 message: Some(format!(
@@ -351,16 +405,20 @@ fn list(words: &[String]) -> String {
 
 /// How sure the plan is: every word that was guessed or left over takes its share.
 fn confidence(draft: &Draft, plan: &Plan) -> f64 {
+    sureness(draft.guesses, &plan.not_understood, draft.is_explicit)
+}
+
+fn sureness(guesses: usize, not_understood: &[String], is_explicit: bool) -> f64 {
     const GUESS: f64 = 0.15;
     const UNKNOWN: f64 = 0.2;
     const UNNAMED: f64 = 0.25;
     const LEAST: f64 = 0.05;
     // A word that was left out may be the one that matters.
     const MOST_WITH_UNKNOWN: f64 = 0.45;
-    let guesses = GUESS * draft.guesses as f64;
-    let unknown = UNKNOWN * plan.not_understood.len() as f64;
-    let unnamed = if draft.is_explicit { 0.0 } else { UNNAMED };
-    let most = if plan.not_understood.is_empty() {
+    let guesses = GUESS * guesses as f64;
+    let unknown = UNKNOWN * not_understood.len() as f64;
+    let unnamed = if is_explicit { 0.0 } else { UNNAMED };
+    let most = if not_understood.is_empty() {
         1.0
     } else {
         MOST_WITH_UNKNOWN

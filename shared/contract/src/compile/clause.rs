@@ -12,7 +12,7 @@ use crate::{
     catalogue::{Dimension, TimePart},
     query::{
         Exists, Filter, FilterClause, HavingClause, MetricFilter, Operator, QueryError, QueryErrorCode, QueryMetric,
-        Statistic, Than, Value,
+        Than, Usual, Value,
     },
     table::ColumnType,
 };
@@ -147,13 +147,6 @@ fn check_than(world: &World<'_>, than: &Than, path: &str) -> Result<(), QueryErr
             "Use one of: =, !=, >, >=, <, <=.",
         );
     }
-    if !matches!(than.statistic, Statistic::Average | Statistic::Minimum | Statistic::Maximum) {
-        return wrong(
-            format!("{path}.statistic"),
-            "Rows are compared with an average, a minimum or a maximum.".to_owned(),
-            "Use one of: average, minimum, maximum.",
-        );
-    }
     Ok(())
 }
 
@@ -235,7 +228,11 @@ fn than_sql(scope: &mut Scope<'_, '_>, than: &Than, path: &str) -> Result<String
     let world = scope.world;
     let dimension = world.dimension(&than.dimension, &format!("{path}.dimension"))?;
     let column = dimension.column.as_deref().and_then(ColumnRef::parse);
-    let (Some(column), Some(sql)) = (column, scope.dimension_sql(dimension)?) else {
+    let sql = match scope.place(dimension)? {
+        Some(Place::Column(_)) => scope.dimension_sql(dimension)?,
+        _ => None,
+    };
+    let (Some(column), Some(sql)) = (column, sql) else {
         return Err(Stop::Error(QueryError::new(
             QueryErrorCode::NoJoin,
             format!("{path}.dimension"),
@@ -248,9 +245,9 @@ fn than_sql(scope: &mut Scope<'_, '_>, than: &Than, path: &str) -> Result<String
     let mut inner = Scope::new(world, &column.table, None);
     let own = inner.column(&column, &[])?;
     let value = match than.statistic {
-        Statistic::Minimum => format!("MIN({own})"),
-        Statistic::Maximum => format!("MAX({own})"),
-        _ => format!("AVG(CAST({own} AS DOUBLE PRECISION))"),
+        Usual::Minimum => format!("MIN({own})"),
+        Usual::Maximum => format!("MAX({own})"),
+        Usual::Average => format!("AVG(CAST({own} AS DOUBLE PRECISION))"),
     };
     let from = inner.from()?.replace('\n', " ");
     scope.take_tables(&mut inner);

@@ -525,6 +525,9 @@ impl<'a> Compiler<'a> {
     // Money
 
     fn currency_rule(&self) -> CurrencyRule {
+        if self.query.of.is_some() {
+            return CurrencyRule::None;
+        }
         let money = self.metrics.iter().any(MetricUse::is_money);
         if !money || self.world.context.state.currencies.len() < 2 || self.pinned_currency().is_some() {
             return CurrencyRule::None;
@@ -669,6 +672,21 @@ impl<'a> Compiler<'a> {
             let path = format!("order[{index}].by");
             let dimension = self.world.dimension(&by.by, &path)?;
             self.world.check_dimension(dimension, &path)?;
+            let has_time = super::scope::time_for(self.world, &listed.base, self.time)?.is_some();
+            let place = super::scope::place(self.world, &listed.base, dimension, has_time)?;
+            if dimension.column.is_none() && dimension.part.is_none() && dimension.days_since.is_none()
+                || matches!(place, None | Some(super::scope::Place::Many { .. }))
+            {
+                return Err(QueryError::new(
+                    QueryErrorCode::BadOrder,
+                    path,
+                    format!(
+                        "{} is nothing that each of the listed rows has one of.",
+                        dimension.label
+                    ),
+                )
+                .suggest("Order by a dimension of the rows themselves, or of what they belong to."));
+            }
             groups.push(Group {
                 name: None,
                 what: GroupBy::Dimension(dimension),
@@ -863,7 +881,11 @@ fn check_listing(query: &Query) -> Result<(), QueryError> {
             );
         }
         if query.distinct {
-            return bad("distinct", "Only rows that are listed can be told apart.", "Leave it out.");
+            return bad(
+                "distinct",
+                "Only rows that are listed can be told apart.",
+                "Leave it out.",
+            );
         }
         return Ok(());
     }
@@ -875,7 +897,11 @@ fn check_listing(query: &Query) -> Result<(), QueryError> {
         );
     }
     if query.dimensions.is_empty() {
-        return bad("dimensions", "A list of rows needs something to show.", "Name a dimension.");
+        return bad(
+            "dimensions",
+            "A list of rows needs something to show.",
+            "Name a dimension.",
+        );
     }
     let figures = [
         ("grain", query.grain.is_some()),

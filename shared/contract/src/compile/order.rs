@@ -44,10 +44,9 @@ impl Compiler<'_> {
         };
         let numbers = self.number_names();
         for (index, by) in self.query.order.iter().enumerate() {
-            let known =
-                numbers.contains(&by.by)
-                    || hidden(&by.by).is_some()
-                    || self.groups.iter().any(|g| g.name.as_deref() == Some(by.by.as_str()));
+            let known = numbers.contains(&by.by)
+                || hidden(&by.by).is_some()
+                || self.groups.iter().any(|g| g.name.as_deref() == Some(by.by.as_str()));
             if known {
                 add(&by.by, by.direction);
                 continue;
@@ -121,7 +120,9 @@ impl Compiler<'_> {
                         .iter()
                         .any(|by| matches!(by, OrderBy::Name(taken, _) if taken == name)) => {}
                 Some(name) => order.push(OrderBy::Name(name.clone(), Direction::Ascending)),
-                None if order.iter().any(|by| matches!(by, OrderBy::Key(taken, _) if *taken == index)) => {}
+                None if order
+                    .iter()
+                    .any(|by| matches!(by, OrderBy::Key(taken, _) if *taken == index)) => {}
                 None => order.push(OrderBy::Key(index, Direction::Ascending)),
             }
         }

@@ -9,7 +9,7 @@ use crate::{
     format,
     query::{
         Added, Comparison, Direction, Exists, Filter, FilterClause, Grain, HavingClause, MetricFilter, Operator,
-        Period, Query, QueryMetric, Statistic, Than, Top, Value, Window,
+        Period, Query, QueryMetric, Statistic, Than, Top, Usual, Value, Window,
     },
 };
 use jiff::civil::Date;
@@ -331,9 +331,9 @@ pub(super) fn clause_phrase(clause: &FilterClause, words: &impl Words) -> String
 /// "with unit price above the average".
 fn than_phrase(than: &Than, words: &impl Words) -> String {
     let statistic = match than.statistic {
-        Statistic::Minimum => "minimum",
-        Statistic::Maximum => "maximum",
-        _ => "average",
+        Usual::Minimum => "minimum",
+        Usual::Maximum => "maximum",
+        Usual::Average => "average",
     };
     let way = match than.op {
         Operator::Greater => "above",
@@ -343,7 +343,10 @@ fn than_phrase(than: &Than, words: &impl Words) -> String {
         Operator::NotEqual => "other than",
         _ => "at",
     };
-    format!("with {} {way} the {statistic}", lower(&label_of(&than.dimension, words)))
+    format!(
+        "with {} {way} the {statistic}",
+        lower(&label_of(&than.dimension, words))
+    )
 }
 
 /// "concerts in Austin", "concerts of attendance rate at least 100 in 2025".

@@ -3,7 +3,7 @@
 //! A comparison with an unknown value is neither true nor false, as in SQL: neither it nor its `not` lets a row pass.
 //! `exists`, and a condition on what a row has many of (a concert's purchases), is always one of the two.
 
-use super::{Operator, Period, Statistic, Value};
+use super::{Operator, Period, Value};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 /// One condition on a dimension.
@@ -55,17 +55,24 @@ pub enum FilterClause {
     },
 }
 
-/// How a number of a row compares with a statistic of the same number over its whole table: dearer than the average.
+/// A number of a row against the average of it over its whole table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Than {
-    /// A dimension that holds numbers: `unit_price`.
     pub dimension: String,
-    /// `=`, `!=`, `>`, `>=`, `<` or `<=`.
     pub op: Operator,
-    /// `average`, `minimum` or `maximum`.
-    pub statistic: Statistic,
+    pub statistic: Usual,
+}
+
+/// What a number of a row is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Usual {
+    Average,
+    Minimum,
+    Maximum,
 }
 
 /// A condition on the numbers of a row of the answer: `{metric, op, values}`, `{any: […]}`, `{all: […]}` or

@@ -80,8 +80,14 @@ impl Thing<'_> {
                 let phrase: Vec<String> = lead.iter().cloned().chain([other.to_owned()]).collect();
                 found.extend([phrase.join(" "), names::plural_phrase(&phrase)]);
             }
-            // "makers" of car_makers.
-            found.extend([head.clone(), names::plural(head)]);
+            // "makers" of car_makers; "with" of affiliated_with is no noun.
+            let is_noun = !matches!(
+                head.as_str(),
+                "with" | "in" | "of" | "by" | "to" | "from" | "for" | "at" | "on" | "a"
+            );
+            if is_noun {
+                found.extend([head.clone(), names::plural(head)]);
+            }
         }
         found.dedup();
         found
@@ -127,6 +133,7 @@ pub(in crate::analysis) fn build(
     builder.parts_of_time();
     let numbers = std::mem::take(&mut builder.numbers);
     builder.draft.dimensions.extend(numbers);
+    builder.details();
     builder.counted_kinds();
     builder.shown();
 }
