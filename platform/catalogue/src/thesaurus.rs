@@ -182,7 +182,15 @@ impl Thesaurus {
 
     /// What codes in a column of this name stand for.
     pub fn codes(&self, words: &[String]) -> Option<&BTreeMap<String, Vec<String>>> {
-        self.codes.get(words.last()?)
+        let (last, rest) = words.split_last()?;
+        // "country_name" holds countries.
+        let of = rest.last().filter(|_| last == "name").unwrap_or(last);
+        self.codes.get(of)
+    }
+
+    /// Words that rank by a day of this name. The first word says what happened: a birth date is no date like others.
+    pub fn ranks_of_day(&self, words: &[String]) -> Option<&[Vec<String>; 2]> {
+        words.iter().find_map(|word| self.ranks.get(word))
     }
 }
 

@@ -53,6 +53,12 @@ pub(super) enum Word {
     In,
     Than,
     Share,
+    /// "when", "in which year".
+    When,
+    /// "year", where no attribute is one.
+    Year,
+    /// "most often".
+    Often(Direction),
     /// Words that ask for more than things can answer.
     Beyond,
     Verb,
@@ -247,6 +253,23 @@ const WORDS: &[(&str, Word)] = &[
     ("best", W::Top),
     ("bottom", W::Bottom),
     ("worst", W::Bottom),
+    ("when", W::When),
+    ("what year", W::When),
+    ("which year", W::When),
+    ("in what year", W::When),
+    ("in which year", W::When),
+    ("what date", W::When),
+    ("on what date", W::When),
+    ("on which date", W::When),
+    ("on which day", W::When),
+    ("year", W::Year),
+    ("years", W::Year),
+    ("most often", W::Often(Direction::Descending)),
+    ("most frequently", W::Often(Direction::Descending)),
+    ("the most times", W::Often(Direction::Descending)),
+    ("most times", W::Often(Direction::Descending)),
+    ("least often", W::Often(Direction::Ascending)),
+    ("least frequently", W::Often(Direction::Ascending)),
     ("most common", W::Common(Direction::Descending)),
     ("most popular", W::Common(Direction::Descending)),
     ("most frequent", W::Common(Direction::Descending)),
@@ -432,6 +455,8 @@ const WORDS: &[(&str, Word)] = &[
     ("weekday", W::Beyond),
     ("daily", W::Beyond),
     ("yearly", W::Beyond),
+    ("annual", W::Beyond),
+    ("annually", W::Beyond),
     ("running", W::Beyond),
     ("cumulative", W::Beyond),
     ("delete", W::Beyond),
@@ -446,7 +471,7 @@ const FILLERS: &str = "a an the all any please me us our their its his her there
     want need see know like let lets about also only just ever yet already so far currently at all it they them this \
     these those such as am being we some name called named along sure anyone anybody someone something anything one \
     ones respective respectively corresponding associated own hello hi thanks thank information details detail data \
-    who's table order result results record records row rows";
+    who's dollar dollars euro euros usd eur bucks table order result results record records row rows";
 
 /// Verbs that tie a thing to another one and say nothing that the other does not.
 const VERBS: &str = "work works working worked live lives living lived reside come comes belong belongs belonging \

@@ -62,7 +62,6 @@ pub(crate) fn read(
         schema,
         tokens,
         spans: &spans,
-        today,
         state: State::default(),
     }
     .read()?;

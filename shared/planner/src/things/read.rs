@@ -51,7 +51,6 @@ pub(super) struct Reader<'a> {
     pub schema: &'a Schema,
     pub tokens: &'a [Token],
     pub spans: &'a [Span],
-    pub today: Date,
     pub state: State,
 }
 
@@ -98,7 +97,7 @@ impl<'a> Reader<'a> {
         if self
             .spans
             .iter()
-            .any(|span| span.is(Word::Beyond) && !span.says_something() || span.is(Word::Share))
+            .any(|span| span.is(Word::Beyond) && !span.says_something())
         {
             return None;
         }
@@ -242,7 +241,14 @@ impl<'a> Reader<'a> {
                 }
             }
             (_, Some(first)) => self.best_thing(first),
-            _ => self.by_votes(),
+            _ => {
+                let by_votes = self.by_votes()?;
+                let asks_who = self.spans.first().is_some_and(|span| span.is(Word::Who));
+                match self.schema.person {
+                    Some(person) if asks_who && self.schema.reaches(by_votes, person) => Some(person),
+                    _ => Some(by_votes),
+                }
+            }
         }
     }
 
@@ -668,7 +674,28 @@ impl<'a> Reader<'a> {
                 && !a.column.ends_with("id")
         });
         let first = measures.next()?.0;
-        measures.next().is_none().then_some(first)
+        if measures.next().is_none() {
+            return Some(first);
+        }
+        // "between 10 and 20 dollars", where only one of them is money.
+        const MONEY: [&str; 12] = [
+            "price", "cost", "amount", "salary", "fee", "fare", "budget", "revenue", "total", "balance", "income",
+            "wage",
+        ];
+        let says_money = self.tokens.iter().any(|token| {
+            token.text.contains(['$', '€', '£'])
+                || matches!(
+                    token.stem.as_str(),
+                    "dollar" | "euro" | "pound" | "usd" | "eur" | "buck"
+                )
+        });
+        let mut amounts = (0..self.schema.attributes.len()).filter(|at| {
+            self.schema.attributes.get(*at).is_some_and(|a| {
+                a.thing == thing && a.kind == Kind::Number && a.column.split('_').any(|word| MONEY.contains(&word))
+            })
+        });
+        let amount = amounts.next().filter(|_| says_money)?;
+        amounts.next().is_none().then_some(amount)
     }
 
     // Verbs
@@ -849,7 +876,7 @@ impl<'a> Reader<'a> {
         } else if !span.ranks.is_empty() || !span.metric_ranks.is_empty() {
             self.superlative(at);
         } else if let Some(days) = span.days.filter(|_| !self.is_plain_number(at)) {
-            self.time(at, days);
+            self.time(at, self.whole_year(at, days));
         } else if let Some(number) = span.number {
             self.number(at, number);
         } else if self.is_noun(at) {
@@ -1028,6 +1055,12 @@ impl<'a> Reader<'a> {
                 self.state.is_or = true;
                 self.state.is_both = false;
             }
+            // "employees with their department names" are shown with them.
+            Word::With
+                if self
+                    .tokens
+                    .get(span.end())
+                    .is_some_and(|t| matches!(t.norm.as_str(), "their" | "its")) => {}
             Word::Who | Word::With => {
                 if !self.state.request.shown.is_empty() || !self.state.context.is_empty() {
                     self.state.is_selecting = false;
@@ -1049,9 +1082,110 @@ impl<'a> Reader<'a> {
                 return !span.says_something();
             }
             Word::Filler => return !span.says_something() && span.parts.is_empty() && span.number.is_none(),
-            Word::Share | Word::Beyond => return !span.says_something(),
+            Word::Share => {
+                self.state.request.is_share = true;
+                self.state.is_counting = false;
+                self.take(at, "share of all");
+            }
+            Word::Often(direction) => {
+                let verb = (0..at)
+                    .rev()
+                    .find(|index| self.span(*index).is_some_and(|s| s.is(Word::Verb)));
+                let target = self.state.request.thing;
+                let things: Vec<usize> = verb
+                    .map(|verb| self.things_of_verb(verb))
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter(|thing| *thing != target && self.schema.connector(target, *thing).is_some())
+                    .collect();
+                let only = match self.schema.referring(target).as_slice() {
+                    [only] => Some(*only),
+                    _ => None,
+                };
+                if let Some(thing) = things.first().copied().or(only) {
+                    self.take(at, format!("number of {}", self.noun(thing)));
+                    self.rank_by(By::Figure(Figure::Count(thing)), direction, None, at);
+                }
+            }
+            Word::When => {
+                if !span.attributes.is_empty() {
+                    return false;
+                }
+                self.when(at);
+            }
+            Word::Year => {
+                if span.says_something() {
+                    return false;
+                }
+                // A course over years is told by the time of the rows.
+                self.state.fails |= self.state.groups || self.is_asked(at);
+                self.take(at, "year");
+            }
+            Word::Beyond => return !span.says_something(),
         }
         true
+    }
+
+    /// "when was she hired", "in which year was it published": the day or year that the verb speaks of, else the usual.
+    fn when(&mut self, at: usize) {
+        let target = self.state.request.thing;
+        let is_time = |reader: &Self, a: &usize| matches!(reader.kind(*a), Kind::Day | Kind::Year);
+        let of_verb = (at + 1..self.spans.len()).find_map(|index| {
+            if !self.span(index)?.is(Word::Verb) {
+                return None;
+            }
+            let options: Vec<usize> = self
+                .attributes_of_verb(index)
+                .into_iter()
+                .filter(|a| is_time(self, a) && self.sees(target, *a))
+                .collect();
+            self.attribute(index, &options)
+        });
+        if let Some(attribute) = of_verb.or_else(|| self.schema.time_of(target)) {
+            self.take(at, format!("shows {}", self.name(attribute)));
+            self.show(attribute);
+            self.state.request.names_columns = true;
+        }
+    }
+
+    /// "who wrote Emma", "who directed it": whom the verb speaks of, where a column or a thing is named for them.
+    fn whom(&mut self) {
+        let asks = self.spans.first().is_some_and(|span| span.is(Word::Who));
+        let is_plain = self.state.request.shown.is_empty()
+            && self.state.request.figures.is_empty()
+            && self.state.request.groups.is_empty()
+            && self.state.request.order.is_none()
+            && !self.state.request.conditions.is_empty();
+        if !asks || !is_plain || Some(self.state.request.thing) == self.schema.person {
+            return;
+        }
+        let target = self.state.request.thing;
+        let Some(verb) = (0..self.spans.len()).find(|index| self.span(*index).is_some_and(|span| span.is(Word::Verb)))
+        else {
+            return;
+        };
+        let word = self.word_at(verb);
+        let texts: Vec<usize> = (0..self.schema.attributes.len())
+            .filter(|a| {
+                self.schema.attributes.get(*a).is_some_and(|attribute| {
+                    attribute.kind == Kind::Text
+                        && self.schema.reaches(target, attribute.thing)
+                        && attribute.column.split('_').any(|part| same_root(part, word))
+                })
+            })
+            .collect();
+        let things: Vec<usize> = self
+            .things_of_verb(verb)
+            .into_iter()
+            .filter(|thing| *thing != target && self.schema.reaches(target, *thing))
+            .collect();
+        if let Some(attribute) = self.attribute(verb, &texts) {
+            self.take(verb, format!("shows {}", self.name(attribute)));
+            self.show(attribute);
+        } else if let Some(thing) = things.first() {
+            self.take(verb, self.noun(*thing));
+            self.show_thing(*thing);
+        }
     }
 
     /// Whether an attribute follows at once, so that the word is said of it.
@@ -1133,13 +1267,16 @@ impl<'a> Reader<'a> {
     }
 
     fn rank_by(&mut self, by: By, direction: Direction, rows: Option<u32>, at: usize) {
-        let head = (0..self.spans.len())
-            .filter(|index| {
-                self.span(*index).is_some_and(|span| {
-                    span.things.contains(&self.state.request.thing) || !span.attributes.is_empty() && *index < at
-                })
-            })
+        let thing = self.state.request.thing;
+        let names = (0..self.spans.len())
+            .filter(|index| *index != at && self.span(*index).is_some_and(|span| span.things.contains(&thing)))
             .min_by_key(|index| index.abs_diff(at));
+        let shown = (0..at).find(|index| self.span(*index).is_some_and(|span| !span.attributes.is_empty()));
+        // "cities with the most customers" ranks cities, "names of the youngest student" the student.
+        let head = match by {
+            By::Figure(Figure::Count(of)) if of == thing => shown.or(names),
+            _ => names.or(shown),
+        };
         let is_plural = head.is_some_and(|head| self.is_plural(head))
             && !self
                 .spans
@@ -1497,6 +1634,16 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// "orders from 1997" are those of that year, though a course "from 1997" goes on.
+    fn whole_year(&self, at: usize, days: (Option<Date>, Option<Date>)) -> (Option<Date>, Option<Date>) {
+        match days {
+            (Some(from), None) if self.word_at(at) == "from" && from == from.first_of_year() => {
+                (Some(from), Some(from.last_of_year()))
+            }
+            other => other,
+        }
+    }
+
     fn number(&mut self, at: usize, number: f64) {
         let next = at + 1;
         if let Some(subject) = self.state.subject.take()
@@ -1611,6 +1758,31 @@ impl<'a> Reader<'a> {
             self.state.is_counting = false;
             self.take(at, format!("number of {label}"));
             self.state.request.figures.push(Figure::Count(thing));
+            self.state.request.names_thing = true;
+            self.state.context.push(thing);
+            return;
+        }
+        // "all authors and the number of their books"
+        let leads_to_figure = self.state.context.is_empty()
+            && self.state.request.shown.is_empty()
+            && thing != target
+            && self
+                .span(at + 1)
+                .is_some_and(|next| next.is(Word::And) || next.is(Word::With))
+            && (at + 1..self.spans.len())
+                .find(|index| {
+                    self.span(*index)
+                        .is_some_and(|s| !s.is_light() && !s.is(Word::And) && !s.is(Word::With))
+                })
+                .is_some_and(|next| {
+                    matches!(
+                        self.span(next).and_then(|s| s.word),
+                        Some(Word::HowMany | Word::Statistic(_) | Word::Total)
+                    )
+                });
+        if leads_to_figure {
+            self.take(at, format!("for each of the {label}"));
+            self.push_group(Group::Thing(thing));
             self.state.context.push(thing);
             return;
         }
@@ -1628,6 +1800,7 @@ impl<'a> Reader<'a> {
             })
         });
         if thing == target {
+            self.state.request.names_thing = true;
             self.take(at, label);
             self.state.context.push(thing);
             if self.state.negation.is_some() && self.before(at) == self.state.negation {
@@ -1791,12 +1964,13 @@ impl<'a> Reader<'a> {
             self.take(rank.span, format!("by {name}"));
             self.take(at, name);
             // "the highest salary", of nobody in particular, is the figure itself.
-            let named = (0..rank.span).any(|index| {
-                self.is_used(index)
-                    && self
-                        .span(index)
-                        .is_some_and(|s| !s.things.is_empty() || !s.attributes.is_empty())
-            });
+            let named = self.spans.first().is_some_and(|span| span.is(Word::Who))
+                || (0..rank.span).any(|index| {
+                    self.is_used(index)
+                        && self
+                            .span(index)
+                            .is_some_and(|s| !s.things.is_empty() || !s.attributes.is_empty())
+                });
             let follows = matches!(self.span(at + 1).and_then(|s| s.word), Some(Word::With | Word::Who));
             if !named && !follows && matches!(kind, Kind::Number | Kind::Year | Kind::Day) && rank.rows.is_none() {
                 let statistic = if rank.direction == Direction::Descending {
@@ -1838,8 +2012,15 @@ impl<'a> Reader<'a> {
         }
         if self.state.is_counting {
             self.state.is_counting = false;
-            self.take(at, format!("how many different {name}"));
-            self.state.request.figures.push(Figure::Different(attribute));
+            // "how many units were sold" adds up, "how many different prices" counts.
+            let figure = if kind == Kind::Number && !self.state.request.is_distinct {
+                self.take(at, format!("total {name}"));
+                Figure::Of(None, attribute)
+            } else {
+                self.take(at, format!("how many different {name}"));
+                Figure::Different(attribute)
+            };
+            self.state.request.figures.push(figure);
             return;
         }
         let is_next_value = self.is_subject(at, attribute);
@@ -1864,6 +2045,13 @@ impl<'a> Reader<'a> {
         }
         if self.state.is_selecting || self.is_asked(at) {
             self.take(at, format!("shows {name}"));
+            // "all employees and their titles"
+            let beside = self.state.request.shown.is_empty()
+                && self.state.context.last() == Some(&target)
+                && self.has_between(at, &["their", "its", "his", "her"]);
+            if beside {
+                self.show_thing(target);
+            }
             self.show(attribute);
             self.state.request.names_columns = true;
             return;
@@ -1889,6 +2077,24 @@ impl<'a> Reader<'a> {
             });
         }
         self.state.subject = Some(attribute);
+    }
+
+    /// Whether one of these words stands between the last thing and this span.
+    fn has_between(&self, at: usize, words: &[&str]) -> bool {
+        let Some(end) = self.span(at).map(|span| span.at) else {
+            return false;
+        };
+        let begin = (0..at)
+            .rev()
+            .find(|index| {
+                self.span(*index)
+                    .is_some_and(|span| self.is_thing(span) && !span.attributes.is_empty() || self.is_thing(span))
+            })
+            .and_then(|index| self.span(index))
+            .map_or(0, Span::end);
+        self.tokens
+            .get(begin..end)
+            .is_some_and(|between| between.iter().any(|token| words.contains(&token.norm.as_str())))
     }
 
     fn is_behind_have(&self, not: usize) -> bool {
@@ -2027,7 +2233,7 @@ impl<'a> Reader<'a> {
         if let Some((By::Attribute(usize::MAX), _)) = self.state.request.order {
             return None;
         }
-        let _ = self.today;
+        self.whom();
         Some(())
     }
 }

@@ -62,6 +62,10 @@ pub(super) struct Request {
     pub order: Option<(By, Direction)>,
     pub limit: Option<u32>,
     pub is_distinct: bool,
+    /// Whether the thing itself was named.
+    pub names_thing: bool,
+    /// Which share of all rows the conditions leave.
+    pub is_share: bool,
     /// Whether columns were named, so that no other is added.
     pub names_columns: bool,
 }

@@ -65,6 +65,8 @@ pub(super) enum Sense {
 pub(crate) struct Schema {
     pub(super) things: Vec<Thing>,
     pub(super) attributes: Vec<Attribute>,
+    /// The thing that "who" asks for.
+    pub(super) person: Option<usize>,
     phrases: HashMap<String, Vec<(Vec<String>, Sense)>>,
     /// The length of the shortest chain of joins from one thing up to another.
     up: BTreeMap<(usize, usize), usize>,
@@ -122,6 +124,9 @@ impl Schema {
             nouns.extend(count.noun.iter().flatten().cloned());
             nouns.extend(count.synonyms.iter().filter(|phrase| is_plain(phrase)).cloned());
             if let Some(entity) = entity.and_then(|at| catalogue.dimensions.get(at)) {
+                if schema.person.is_none() && entity.synonyms.iter().any(|word| word == "who") {
+                    schema.person = Some(thing);
+                }
                 nouns.extend([entity.label.clone(), entity.plural.clone()]);
             }
             for noun in nouns {

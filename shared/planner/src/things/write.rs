@@ -8,8 +8,8 @@ use super::{
 use concert_contract::{
     catalogue::{Aggregate, Catalogue},
     query::{
-        Exists, Filter, FilterClause, HavingClause, MetricFilter, Operator, Order, Query, QueryMetric, Statistic, Than,
-        Usual, Value,
+        Comparison, Direction, Exists, Filter, FilterClause, HavingClause, MetricFilter, Operator, Order, Query,
+        QueryMetric, Statistic, Than, Top, Usual, Value,
     },
 };
 
@@ -24,6 +24,15 @@ pub(super) struct Writer<'a> {
 impl Writer<'_> {
     /// None where the catalogue has no words for it.
     pub fn query(&self, request: &Request) -> Option<Query> {
+        if request.is_share {
+            return self.share(request);
+        }
+        if let (Some((By::Attribute(attribute), direction)), false) = (request.order, request.groups.is_empty())
+            && request.limit.is_some()
+            && request.figures.is_empty()
+        {
+            return self.first_of_each(request, attribute, direction);
+        }
         let by_figure = match request.order {
             Some((By::Figure(figure), _)) => Some(figure),
             _ => None,
@@ -43,7 +52,65 @@ impl Writer<'_> {
             query.order = vec![Order { by, direction }];
         }
         query.limit = request.limit;
+        // "the customer with the most orders in each country"
+        if let (Some((By::Figure(figure), direction)), false) = (request.order, request.groups.is_empty())
+            && let Some(limit) = request.limit
+        {
+            let per: Vec<String> = request
+                .groups
+                .iter()
+                .map(|group| self.group(*group))
+                .collect::<Option<_>>()?;
+            if query.dimensions.iter().all(|name| per.contains(name)) {
+                query.dimensions.insert(0, self.entity(request.thing)?);
+            }
+            query.limit = None;
+            query.order.clear();
+            query.top = Some(Top {
+                n: limit,
+                by: Some(self.metric(figure)?.name()),
+                per,
+                direction,
+            });
+        }
         Some(query)
+    }
+
+    /// The first rows by an attribute within each group: each row's own value is its only one, so that the greatest of
+    /// them is what it has.
+    fn first_of_each(&self, request: &Request, attribute: usize, direction: Direction) -> Option<Query> {
+        let statistic = if direction == Direction::Descending {
+            Statistic::Maximum
+        } else {
+            Statistic::Minimum
+        };
+        let figure = Figure::Of(Some(statistic), attribute);
+        let mut request = request.clone();
+        request.order = Some((By::Figure(figure), direction));
+        self.query(&request)
+    }
+
+    /// The share of the rows that meet the only condition, among all.
+    fn share(&self, request: &Request) -> Option<Query> {
+        let [Condition::Is { attribute, op, values }] = request.conditions.as_slice() else {
+            return None;
+        };
+        let is_group = matches!(op, Operator::Equal | Operator::In);
+        if !is_group || !self.schema.reaches(request.thing, self.thing_of(*attribute)?) {
+            return None;
+        }
+        let dimension = self.dimension(*attribute)?;
+        Some(Query {
+            metrics: vec![QueryMetric::from(self.count(request.thing)?)],
+            dimensions: vec![dimension.clone()],
+            focus: vec![FilterClause::Is(Filter {
+                dimension,
+                op: Operator::In,
+                values: values.iter().map(|value| self.flagged(*attribute, value)).collect(),
+            })],
+            compare: vec![Comparison::ShareOfTotal],
+            ..Query::default()
+        })
     }
 
     fn dimension(&self, attribute: usize) -> Option<String> {
@@ -73,7 +140,22 @@ impl Writer<'_> {
         } else {
             request.shown.clone()
         };
-        let mut is_distinct = request.is_distinct;
+        // Values that nothing is said to have are those that there are.
+        let lists_values = !request.names_thing
+            && request.order.is_none()
+            && !shown.is_empty()
+            && shown.iter().all(|attribute| {
+                self.schema.attributes.get(*attribute).is_some_and(|a| {
+                    a.kind != super::schema::Kind::Number
+                        && self
+                            .schema
+                            .things
+                            .get(a.thing)
+                            .is_some_and(|thing| thing.label != Some(*attribute))
+                })
+            })
+            && !request.shown.is_empty();
+        let mut is_distinct = request.is_distinct || lists_values;
         for attribute in &shown {
             let of = self.thing_of(*attribute)?;
             if !self.schema.reaches(base, of) {
@@ -290,14 +372,19 @@ impl Writer<'_> {
         };
         let of = self.schema.attributes.get(attribute)?;
         let place = format!("{}.{}", self.schema.things.get(of.thing)?.table, of.column);
+        // One that is made of other columns as well could be answered from those.
         let made_of = |aggregate: Option<Aggregate>| {
-            self.catalogue.metrics.iter().find(|metric| {
-                metric.sources.first().is_some_and(|source| {
-                    source.of == place
-                        && source.over.is_none()
-                        && aggregate.is_none_or(|aggregate| source.aggregate == aggregate)
+            self.catalogue
+                .metrics
+                .iter()
+                .filter(|metric| {
+                    metric.sources.first().is_some_and(|source| {
+                        source.of == place
+                            && source.over.is_none()
+                            && aggregate.is_none_or(|aggregate| source.aggregate == aggregate)
+                    })
                 })
-            })
+                .min_by_key(|metric| metric.sources.len())
         };
         if wanted != Aggregate::Count
             && let Some(metric) = made_of(Some(wanted))

@@ -136,9 +136,9 @@ impl<'b, 'a> Builder<'b, 'a> {
                 };
                 let name = self.name(&wanted);
                 self.dimension_words.own(&name);
-                let synonyms =
-                    self.dimension_words
-                        .claim([said.clone(), full.clone(), format!("{said} of {}", thing.many)]);
+                let mut wanted = vec![said.clone(), full.clone(), format!("{said} of {}", thing.many)];
+                wanted.extend(phrases_of(&column.name, &base));
+                let synonyms = self.dimension_words.claim(wanted);
                 self.draft.dimensions.push(DimensionEntry {
                     comments: vec![format!("What a {} is listed with; nothing is told by it.", thing.one)],
                     label: thesaurus().label(if is_key { &full } else { &said }),
@@ -347,7 +347,7 @@ impl<'b, 'a> Builder<'b, 'a> {
             column_type: type_name(column.column_type),
             column: Some(thing.place(&column.name)),
             via: self.via(&thing.table.name),
-            ranks: ranked(thesaurus().ranks(&thesaurus().words(&column.name))),
+            ranks: ranked(thesaurus().ranks_of_day(&thesaurus().words(&column.name))),
             name,
             ..DimensionEntry::default()
         });
