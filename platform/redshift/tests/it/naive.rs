@@ -982,8 +982,8 @@ impl<'a> Naive<'a> {
         groups.extend(keys);
         if query.of.is_some() {
             for by in &query.order {
-                let is_shown = groups.iter().any(|(name, _)| name.as_ref() == Some(&by.by))
-                    || query.dimensions.contains(&by.by);
+                let is_shown =
+                    groups.iter().any(|(name, _)| name.as_ref() == Some(&by.by)) || query.dimensions.contains(&by.by);
                 if let (false, Some(dimension)) = (is_shown, self.catalogue.dimension(&by.by)) {
                     groups.push((None, GroupOf::Dimension(dimension)));
                 }

@@ -116,10 +116,16 @@ fn clause(world: &World, dice: &mut Dice, depth: usize, may_exist: bool) -> Filt
             .map(|_| clause(world, dice, depth + 1, may_exist))
             .collect::<Vec<_>>()
     };
-    if dice.one_in(8) {
+    let numbers: Vec<&Dimension> = world
+        .catalogue
+        .dimensions
+        .iter()
+        .filter(|dimension| dimension.column.is_some() && dimension.column_type.is_number())
+        .collect();
+    if !numbers.is_empty() && dice.one_in(8) {
         return FilterClause::Than {
             than: Than {
-                dimension: dimension(world, dice).name.clone(),
+                dimension: dice.pick(&numbers).name.clone(),
                 op: *dice.pick(&[
                     Operator::Greater,
                     Operator::GreaterOrEqual,

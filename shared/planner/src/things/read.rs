@@ -39,6 +39,13 @@ const SPEAKS_OF: &[(&str, &[&str])] = &[
     ("spend", &["spent", "spend", "total", "amount"]),
     ("written", &["author"]),
     ("wrote", &["author"]),
+    ("teach", &["instructor", "teacher", "professor", "lecturer", "faculty"]),
+    ("teaches", &["instructor", "teacher", "professor", "lecturer", "faculty"]),
+    ("taught", &["instructor", "teacher", "professor", "lecturer", "faculty"]),
+    ("treated", &["physician", "doctor", "treatment"]),
+    ("treats", &["physician", "doctor", "treatment"]),
+    ("performed", &["performance", "artist", "singer", "performer"]),
+    ("enrolled", &["enrolment", "enrollment", "registration"]),
     ("took", &["course", "enrolment"]),
     ("flew", &["flight"]),
     ("married", &["wedding", "spouse"]),
@@ -376,6 +383,10 @@ impl<'a> Reader<'a> {
                 .map(|a| a.thing)
                 .collect();
             if of.is_empty() {
+                for (thing, votes) in votes.iter_mut().enumerate() {
+                    let nearest = span.things.iter().filter_map(|other| self.schema.steps_up(thing, *other)).min();
+                    *votes += nearest.map_or(0, |steps| 15_usize.saturating_sub(steps));
+                }
                 continue;
             }
             for (thing, votes) in votes.iter_mut().enumerate() {
@@ -953,7 +964,19 @@ impl<'a> Reader<'a> {
                             .is_some_and(|t| matches!(t.norm.as_str(), "each" | "every" | "per" | "grouped" | "group"))
                     })
                 });
-                if self.state.rank.is_some() && !is_name && !says_each {
+                let ranked_by = next
+                    .filter(|_| !says_each && self.state.request.limit.is_some())
+                    .map(|next| next.attributes.iter().copied().filter(|a| self.kind(*a) == Kind::Number).collect())
+                    .unwrap_or_default();
+                let ranked_by: Vec<usize> = ranked_by;
+                if let (Some((By::Attribute(_), direction)), Some(at_next)) = (self.state.request.order, self.next(at))
+                    && let Some(attribute) = self.attribute(at_next, &ranked_by)
+                {
+                    // "the smallest countries by surface area"
+                    self.take(at, "ranked by");
+                    self.take(at_next, self.name(attribute));
+                    self.state.request.order = Some((By::Attribute(attribute), direction));
+                } else if self.state.rank.is_some() && !is_name && !says_each {
                     // "top 5 products by revenue"
                     self.take(at, "ranked by");
                 } else if !is_name && (self.has_figures() || says_each) {
@@ -1118,7 +1141,10 @@ impl<'a> Reader<'a> {
                     return false;
                 }
                 // A course over years is told by the time of the rows.
-                self.state.fails |= self.state.groups || self.is_asked(at);
+                let is_grouped = self
+                    .before_words(at)
+                    .is_some_and(|before| self.span(before).is_some_and(|span| span.is(Word::By)));
+                self.state.fails |= is_grouped || self.is_asked(at);
                 self.take(at, "year");
             }
             Word::Beyond => return !span.says_something(),
@@ -1757,7 +1783,16 @@ impl<'a> Reader<'a> {
         if self.state.is_counting {
             self.state.is_counting = false;
             self.take(at, format!("number of {label}"));
-            self.state.request.figures.push(Figure::Count(thing));
+            // "how many different languages", where the rows are those of countries and languages.
+            let of_rows = span.attributes.iter().copied().find(|a| {
+                self.schema.attributes.get(*a).is_some_and(|a| a.thing == thing)
+                    && self.schema.things.get(thing).is_some_and(|thing| thing.label != Some(*a))
+            });
+            let figure = match of_rows.filter(|_| self.state.request.is_distinct) {
+                Some(attribute) => Figure::Different(attribute),
+                None => Figure::Count(thing),
+            };
+            self.state.request.figures.push(figure);
             self.state.request.names_thing = true;
             self.state.context.push(thing);
             return;
@@ -1828,6 +1863,10 @@ impl<'a> Reader<'a> {
                     .is_some_and(|b| self.span(b).is_some_and(|s| s.is(Word::And)))
             {
                 self.take(at, label);
+                // "students and their courses" are shown together.
+                if self.state.request.shown.is_empty() && self.state.context.last() == Some(&target) {
+                    self.show_thing(target);
+                }
                 self.show_thing(thing);
                 self.state.context.push(thing);
                 return;
@@ -1851,6 +1890,9 @@ impl<'a> Reader<'a> {
                 .is_some_and(|b| self.span(b).is_some_and(|s| s.is(Word::And)));
         if is_listed {
             self.take(at, label);
+            if self.state.request.shown.is_empty() && self.state.context.last() == Some(&target) {
+                self.show_thing(target);
+            }
             self.show_thing(thing);
             self.state.context.push(thing);
             return;

@@ -233,8 +233,17 @@ impl<'b, 'a> Builder<'b, 'a> {
             referring.retain(|r| !r.is_second);
             referring.sort_by_key(|r| {
                 let from = self.thing(&r.from.table);
+                // What only ties this to others says most of how they belong together.
+                let ties = from.is_some_and(|t| {
+                    t.key.columns.len() > 1
+                        && t.key
+                            .columns
+                            .iter()
+                            .all(|column| t.references.iter().any(|r| r.is_joined() && r.from.column == *column))
+                });
                 (
                     !from.is_some_and(|t| t.is_link),
+                    !ties,
                     from.map_or(0, |t| t.table.row_count),
                     r.from.clone(),
                 )
