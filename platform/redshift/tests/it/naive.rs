@@ -1191,6 +1191,12 @@ impl<'a> Naive<'a> {
                     let is_kept = query.of.is_some() && !query.order.iter().any(|order| order.by == *name);
                     !is_dimension || is_kept || position(name).is_none_or(|at| !row[at].is_null())
                 });
+            // What a list is ordered by without being shown has to be known as well.
+            let known = known
+                && (!is_ranking
+                    || groups.iter().zip(&group.values).all(|((name, of), value)| {
+                        !(name.is_none() && matches!(of, GroupOf::Dimension(_)) && value.is_null())
+                    }));
             let numbers = query.having.iter().all(|clause| {
                 having(clause, &|filter: &MetricFilter| {
                     let value = match position(&filter.metric) {

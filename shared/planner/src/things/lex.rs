@@ -59,6 +59,11 @@ pub(super) enum Word {
     Year,
     /// "most often".
     Often(Direction),
+    /// "most recently".
+    Recent(Direction),
+    /// "sort", where "by" follows.
+    Sort,
+    HowMuch,
     /// Words that ask for more than things can answer.
     Beyond,
     Verb,
@@ -322,6 +327,19 @@ const WORDS: &[(&str, Word)] = &[
     ("ranked by", W::SortBy),
     ("in order of", W::SortBy),
     ("in the order of", W::SortBy),
+    ("ascending alphabetical order", W::Sorted(Direction::Ascending)),
+    ("in ascending alphabetical order", W::Sorted(Direction::Ascending)),
+    ("ascending alphabetical order of", W::Sorted(Direction::Ascending)),
+    ("in ascending alphabetical order of", W::Sorted(Direction::Ascending)),
+    ("in lexicographical order", W::Sorted(Direction::Ascending)),
+    ("in reverse alphabetical order", W::Sorted(Direction::Descending)),
+    ("sort", W::Sort),
+    ("how much", W::HowMuch),
+    ("most recently", W::Recent(Direction::Descending)),
+    ("most recent", W::Recent(Direction::Descending)),
+    ("latest", W::Recent(Direction::Descending)),
+    ("newest", W::Recent(Direction::Descending)),
+    ("earliest", W::Recent(Direction::Ascending)),
     ("ascending", W::Sorted(Direction::Ascending)),
     ("in ascending order", W::Sorted(Direction::Ascending)),
     ("ascending order", W::Sorted(Direction::Ascending)),
@@ -427,6 +445,8 @@ const WORDS: &[(&str, Word)] = &[
     ("on", W::In),
     ("to", W::In),
     ("within", W::In),
+    ("among", W::In),
+    ("into", W::In),
     ("during", W::In),
     ("than", W::Than),
     ("percentage", W::Share),
@@ -471,7 +491,7 @@ const FILLERS: &str = "a an the all any please me us our their its his her there
     want need see know like let lets about also only just ever yet already so far currently at all it they them this \
     these those such as am being we some name called named along sure anyone anybody someone something anything one \
     ones respective respectively corresponding associated own hello hi thanks thank information details detail data \
-    who's dollar dollars euro euros usd eur bucks table order result results record records row rows";
+    who's through together either ever well each's dollar dollars euro euros usd eur bucks table order result results record records row rows";
 
 /// Verbs that tie a thing to another one and say nothing that the other does not.
 const VERBS: &str = "work works working worked live lives living lived reside come comes belong belongs belonging \
@@ -490,6 +510,8 @@ const VERBS: &str = "work works working worked live lives living lived reside co
     joined join joins done happened took occurred going served serve serves stayed stay died became become living \
     involved consist consists exist exists having recorded represented represent listed provide provides provided \
     released created founded opened built established established launched begun began begin started start ended end \
+    shared share shares won awarded aired showed shown went gone go goes flies operating operated through arriving \
+    departing leaving leave leaves landing opened requires required require won got getting receiving undergone aged \
     born shipped delivered completed worked supervised supervise supervises report reports reporting referred";
 
 pub(super) struct Lexer<'a> {
@@ -879,7 +901,12 @@ pub(super) fn same_root(one: &str, other: &str) -> bool {
         chars.into_iter().collect::<String>()
     };
     let (a, b) = (root(one), root(other));
-    if a == b {
+    let (short, long) = if one.len() < other.len() {
+        (one, other)
+    } else {
+        (other, one)
+    };
+    if a == b || short.len() >= SHORTEST_ROOT && matches!(long.strip_prefix(short), Some("d" | "s" | "ed" | "ing")) {
         return true;
     }
     // "prescription" and "prescribe": most of the longer root is shared.

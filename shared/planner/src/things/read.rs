@@ -40,7 +40,10 @@ const SPEAKS_OF: &[(&str, &[&str])] = &[
     ("written", &["author"]),
     ("wrote", &["author"]),
     ("teach", &["instructor", "teacher", "professor", "lecturer", "faculty"]),
-    ("teaches", &["instructor", "teacher", "professor", "lecturer", "faculty"]),
+    (
+        "teaches",
+        &["instructor", "teacher", "professor", "lecturer", "faculty"],
+    ),
     ("taught", &["instructor", "teacher", "professor", "lecturer", "faculty"]),
     ("treated", &["physician", "doctor", "treatment"]),
     ("treats", &["physician", "doctor", "treatment"]),
@@ -82,6 +85,8 @@ pub(super) struct State {
     is_counting: bool,
     groups: bool,
     sorts: bool,
+    is_sorting: bool,
+    asks_how_much: bool,
     is_list_by: bool,
     is_selecting: bool,
     is_both: bool,
@@ -122,7 +127,7 @@ impl<'a> Reader<'a> {
             at += 1;
         }
         self.end()?;
-        Some(self.state)
+        (!self.state.fails).then_some(self.state)
     }
 
     /// The spans that no reading has taken, and that say something.
@@ -246,6 +251,19 @@ impl<'a> Reader<'a> {
                 } else {
                     self.best_thing(first)
                 }
+            }
+            // "who owns the most dogs"
+            (_, Some(first)) if self.spans.first().is_some_and(|s| s.is(Word::Who)) && self.is_counted_noun(first) => {
+                let counted = self.best_thing(first)?;
+                let agent = (0..first)
+                    .filter(|at| self.span(*at).is_some_and(|span| span.is(Word::Verb)))
+                    .flat_map(|at| self.things_of_verb(at))
+                    .find(|thing| *thing != counted && self.schema.connector(*thing, counted).is_some());
+                let person = self
+                    .schema
+                    .person
+                    .filter(|person| *person != counted && self.schema.connector(*person, counted).is_some());
+                agent.or(person).or(Some(counted))
             }
             (_, Some(first)) => self.best_thing(first),
             _ => {
@@ -384,7 +402,11 @@ impl<'a> Reader<'a> {
                 .collect();
             if of.is_empty() {
                 for (thing, votes) in votes.iter_mut().enumerate() {
-                    let nearest = span.things.iter().filter_map(|other| self.schema.steps_up(thing, *other)).min();
+                    let nearest = span
+                        .things
+                        .iter()
+                        .filter_map(|other| self.schema.steps_up(thing, *other))
+                        .min();
                     *votes += nearest.map_or(0, |steps| 15_usize.saturating_sub(steps));
                 }
                 continue;
@@ -727,7 +749,8 @@ impl<'a> Reader<'a> {
                 let is_form = |word: &str| {
                     same_root(word, verb) || word.len() >= 3 && verb.starts_with(word) && attribute.kind != Kind::Text
                 };
-                in_name(&|word| speaks.contains(&word))
+                let is_id = attribute.column.ends_with("id");
+                in_name(&|word| speaks.contains(&word)) && !is_id
                     || attribute.kind != Kind::Text && attribute.kind != Kind::Number && in_name(&is_form)
                     || attribute.kind == Kind::Truth && in_name(&is_form)
             })
@@ -897,7 +920,14 @@ impl<'a> Reader<'a> {
         } else if !span.hits.is_empty() && (span.attributes.is_empty() || self.reads_as_value(at)) {
             self.hit(at);
         } else if !span.attributes.is_empty() {
-            self.attribute_at(at, &span.attributes);
+            let target = self.state.request.thing;
+            let near = |options: &[usize]| options.iter().any(|a| self.sees(target, *a));
+            let options = if !near(&span.attributes) && near(&span.parts) {
+                &span.parts
+            } else {
+                &span.attributes
+            };
+            self.attribute_at(at, options);
         } else if !span.parts.is_empty() {
             self.attribute_at(at, &span.parts);
         }
@@ -964,9 +994,28 @@ impl<'a> Reader<'a> {
                             .is_some_and(|t| matches!(t.norm.as_str(), "each" | "every" | "per" | "grouped" | "group"))
                     })
                 });
+                if self.state.is_sorting && !is_name {
+                    self.state.is_sorting = false;
+                    self.state.sorts = true;
+                    self.take(at, "in order of");
+                    return true;
+                }
+                // "budget by department" asks for the figure, though no word says which one of it.
+                let is_figure = !self.has_figures()
+                    && self.state.context.is_empty()
+                    && self.state.request.order.is_none()
+                    && !self.state.request.shown.is_empty()
+                    && self.state.request.shown.iter().all(|a| self.kind(*a) == Kind::Number);
+                self.state.fails |= is_figure && !is_name;
                 let ranked_by = next
                     .filter(|_| !says_each && self.state.request.limit.is_some())
-                    .map(|next| next.attributes.iter().copied().filter(|a| self.kind(*a) == Kind::Number).collect())
+                    .map(|next| {
+                        next.attributes
+                            .iter()
+                            .copied()
+                            .filter(|a| self.kind(*a) == Kind::Number)
+                            .collect()
+                    })
                     .unwrap_or_default();
                 let ranked_by: Vec<usize> = ranked_by;
                 if let (Some((By::Attribute(_), direction)), Some(at_next)) = (self.state.request.order, self.next(at))
@@ -990,6 +1039,28 @@ impl<'a> Reader<'a> {
                     self.state.sorts = true;
                     self.state.is_list_by = true;
                     self.take(at, "in order of");
+                }
+            }
+            Word::Sort => {
+                self.state.is_sorting = true;
+                self.take(at, "sorted");
+            }
+            Word::HowMuch => {
+                self.state.asks_how_much = true;
+                self.take(at, "how much");
+            }
+            Word::Recent(direction) => {
+                if !span.ranks.is_empty() && self.ranks_by_own(at) {
+                    let options: Vec<usize> = span.ranks.iter().map(|(a, _)| *a).collect();
+                    let target = self.state.request.thing;
+                    if options.iter().any(|a| self.sees(target, *a)) {
+                        return false;
+                    }
+                }
+                if let Some(attribute) = self.schema.time_of(self.state.request.thing) {
+                    let rows = self.rows_beside(at);
+                    self.take(at, format!("by {}", self.name(attribute)));
+                    self.rank_by(By::Attribute(attribute), direction, rows, at);
                 }
             }
             Word::SortBy => {
@@ -1033,6 +1104,15 @@ impl<'a> Reader<'a> {
             }
             Word::Common(direction) => {
                 let rows = self.rows_beside(at);
+                // "the most common hometown"
+                if let Some(next) = self.next(at)
+                    && let Some(span) = self.span(next)
+                    && span.things.is_empty()
+                    && let Some(attribute) = self.attribute(next, &span.attributes)
+                {
+                    self.take(next, format!("shows {}", self.name(attribute)));
+                    self.show(attribute);
+                }
                 self.take(at, "by how many there are");
                 let thing = self.state.request.thing;
                 self.rank_by(By::Figure(Figure::Count(thing)), direction, rows, at);
@@ -1125,7 +1205,15 @@ impl<'a> Reader<'a> {
                     [only] => Some(*only),
                     _ => None,
                 };
-                if let Some(thing) = things.first().copied().or(only) {
+                let behind = self
+                    .next(at)
+                    .filter(|next| self.span(*next).is_some_and(|span| self.is_thing(span)))
+                    .and_then(|next| self.best_thing(next))
+                    .filter(|thing| *thing != target && self.schema.connector(target, *thing).is_some());
+                if let Some(thing) = things.first().copied().or(behind).or(only) {
+                    if let (Some(_), Some(next)) = (behind, self.next(at)) {
+                        self.take(next, self.noun(thing));
+                    }
                     self.take(at, format!("number of {}", self.noun(thing)));
                     self.rank_by(By::Figure(Figure::Count(thing)), direction, None, at);
                 }
@@ -1171,6 +1259,38 @@ impl<'a> Reader<'a> {
             self.take(at, format!("shows {}", self.name(attribute)));
             self.show(attribute);
             self.state.request.names_columns = true;
+        }
+    }
+
+    /// "how much does it cost": the number that the verb speaks of.
+    fn how_much(&mut self) {
+        if !self.state.asks_how_much || !self.state.request.shown.is_empty() || !self.state.request.figures.is_empty() {
+            return;
+        }
+        let target = self.state.request.thing;
+        let found = (0..self.spans.len()).find_map(|index| {
+            let span = self.span(index)?;
+            let options: Vec<usize> = if span.is(Word::Verb) {
+                self.attributes_of_verb(index)
+            } else if self.is_used(index) {
+                return None;
+            } else {
+                span.attributes.iter().chain(&span.parts).copied().collect()
+            };
+            let options: Vec<usize> = options.into_iter().filter(|a| self.kind(*a) == Kind::Number).collect();
+            Some((index, self.attribute(index, &options)?))
+        });
+        match found {
+            Some((index, attribute)) => {
+                self.take(index, self.name(attribute));
+                if self.sees(target, attribute) && self.state.request.groups.is_empty() {
+                    self.show(attribute);
+                    self.state.request.names_columns = true;
+                } else {
+                    self.state.request.figures.push(Figure::Of(None, attribute));
+                }
+            }
+            None => self.state.fails = true,
         }
     }
 
@@ -1325,7 +1445,16 @@ impl<'a> Reader<'a> {
         }
         let rows = self.rows_beside(at).or(before.and_then(|rank| rank.rows));
         let best = self.attribute(at, &options);
-        let near = best.filter(|a| self.sees(self.state.request.thing, *a) || self.sees(self.scope_thing(), *a));
+        let target = self.state.request.thing;
+        let near = best.filter(|a| {
+            self.sees(target, *a)
+                || self.sees(self.scope_thing(), *a)
+                || self
+                    .schema
+                    .attributes
+                    .get(*a)
+                    .is_some_and(|a| self.schema.reaches(a.thing, target))
+        });
         if let Some(attribute) = near {
             let direction = span
                 .ranks
@@ -1671,6 +1800,25 @@ impl<'a> Reader<'a> {
     }
 
     fn number(&mut self, at: usize, number: f64) {
+        // "aged 32 or 33"
+        let joined = self.before_words(at).is_some_and(|b| {
+            self.span(b)
+                .is_some_and(|span| matches!(span.word, Some(Word::Or | Word::And)))
+        });
+        if joined
+            && let Some(Condition::Is {
+                op: op @ (Operator::Equal | Operator::In),
+                values,
+                attribute,
+            }) = self.state.request.conditions.last_mut()
+            && matches!(values.first(), Some(Value::Integer(_) | Value::Number(_)))
+        {
+            *op = Operator::In;
+            values.push(number_value(number));
+            let attribute = *attribute;
+            self.take(at, format!("or {number}, {}", self.name(attribute)));
+            return;
+        }
         let next = at + 1;
         if let Some(subject) = self.state.subject.take()
             && matches!(self.kind(subject), Kind::Number | Kind::Year)
@@ -1747,7 +1895,10 @@ impl<'a> Reader<'a> {
                 self.span(rank.span).and_then(|s| s.word),
                 Some(Word::Top | Word::Bottom)
             );
-            if !is_top && (thing != target || self.heads_with_attribute(at)) {
+            let qualifies = self
+                .span(at + 1)
+                .is_some_and(|next| next.at == span.end() && !next.attributes.is_empty() && next.word.is_none());
+            if !is_top && !qualifies && (thing != target || self.heads_with_attribute(at)) {
                 // "the most orders"
                 self.state.rank = None;
                 self.take(rank.span, "the most or the least");
@@ -1786,7 +1937,11 @@ impl<'a> Reader<'a> {
             // "how many different languages", where the rows are those of countries and languages.
             let of_rows = span.attributes.iter().copied().find(|a| {
                 self.schema.attributes.get(*a).is_some_and(|a| a.thing == thing)
-                    && self.schema.things.get(thing).is_some_and(|thing| thing.label != Some(*a))
+                    && self
+                        .schema
+                        .things
+                        .get(thing)
+                        .is_some_and(|thing| thing.label != Some(*a))
             });
             let figure = match of_rows.filter(|_| self.state.request.is_distinct) {
                 Some(attribute) => Figure::Different(attribute),
@@ -2006,6 +2161,7 @@ impl<'a> Reader<'a> {
             self.take(rank.span, format!("by {name}"));
             self.take(at, name);
             // "the highest salary", of nobody in particular, is the figure itself.
+            let asks_who = self.spans.first().is_some_and(|span| span.is(Word::Who));
             let named = self.spans.first().is_some_and(|span| span.is(Word::Who))
                 || (0..rank.span).any(|index| {
                     self.is_used(index)
@@ -2025,7 +2181,17 @@ impl<'a> Reader<'a> {
                     return;
                 }
             }
-            let by = if self.sees(target, attribute) {
+            // "the highest bonus" is that of one row, "the most points" are added up.
+            let says_most = matches!(
+                self.word_at(rank.span),
+                "most" | "fewest" | "least" | "top" | "best" | "worst"
+            );
+            let of_row = self
+                .schema
+                .attributes
+                .get(attribute)
+                .is_some_and(|a| self.schema.reaches(a.thing, target));
+            let by = if self.sees(target, attribute) || of_row && !says_most && !asks_who {
                 By::Attribute(attribute)
             } else {
                 By::Figure(Figure::Of(None, attribute))
@@ -2276,6 +2442,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         self.whom();
+        self.how_much();
         Some(())
     }
 }

@@ -265,7 +265,6 @@ impl Schema {
         {
             return;
         }
-        self.add(phrase, Sense::Attribute(attribute));
         let of_thing = |words: &[String]| {
             self.phrases
                 .get(words.first().map_or("", String::as_str))
@@ -275,14 +274,24 @@ impl Schema {
                         .any(|(stems, sense)| stems == words && *sense == Sense::Thing(thing))
                 })
         };
+        // "stadium names" and "names of the stadiums" name the thing as well: the words for both are read by themselves.
         for length in 1..stems.len() {
             let (front, rest) = stems.split_at(length);
             if of_thing(front) {
                 let rest = rest.to_vec();
                 self.add_stems(rest, Sense::Attribute(attribute));
-                break;
+                return;
+            }
+            if let [of, thing @ ..] = rest
+                && of == "of"
+                && of_thing(thing)
+            {
+                let front = front.to_vec();
+                self.add_stems(front, Sense::Attribute(attribute));
+                return;
             }
         }
+        self.add_stems(stems, Sense::Attribute(attribute));
     }
 
     fn read_metrics(&mut self, catalogue: &Catalogue) {
@@ -371,6 +380,21 @@ impl Schema {
         }
         for (word, attribute) in parts {
             self.add_stems(vec![word], Sense::PartOfAttribute(attribute));
+        }
+        // "air date" of the original air date.
+        let ends: Vec<(Vec<String>, usize)> = self
+            .phrases
+            .values()
+            .flatten()
+            .filter_map(|(phrase, sense)| match (phrase.as_slice(), sense) {
+                ([_, .., first, last], Sense::Attribute(attribute)) if first != "of" && last != "of" => {
+                    Some((vec![first.clone(), last.clone()], *attribute))
+                }
+                _ => None,
+            })
+            .collect();
+        for (phrase, attribute) in ends {
+            self.add_stems(phrase, Sense::PartOfAttribute(attribute));
         }
     }
 

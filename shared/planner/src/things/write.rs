@@ -15,6 +15,8 @@ use concert_contract::{
 
 /// Columns of a thing without a name, beside its key.
 const SHOWN_COLUMNS: usize = 5;
+/// And names of what it belongs to.
+const SHOWN_NAMES: usize = 3;
 
 pub(super) struct Writer<'a> {
     pub catalogue: &'a Catalogue,
@@ -163,6 +165,13 @@ impl Writer<'_> {
                 is_distinct = true;
             }
         }
+        // "the owner of the youngest dog" is found among the dogs.
+        if let Some((By::Attribute(attribute), _)) = request.order {
+            let of = self.thing_of(attribute)?;
+            if !self.schema.reaches(base, of) && self.schema.reaches(of, base) {
+                base = of;
+            }
+        }
         let mut query = Query {
             of: Some(self.count(base)?),
             distinct: is_distinct,
@@ -221,6 +230,14 @@ impl Writer<'_> {
             None => {
                 let mut shown: Vec<usize> = own.iter().copied().filter(is_key).collect();
                 shown.extend(own.iter().copied().filter(|at| !is_key(at)).take(SHOWN_COLUMNS));
+                // And what it belongs to: whose loan of which book.
+                let above =
+                    (0..self.schema.things.len()).filter(|other| self.schema.steps_up(thing, *other) == Some(1));
+                shown.extend(
+                    above
+                        .filter_map(|other| self.schema.things.get(other)?.label)
+                        .take(SHOWN_NAMES),
+                );
                 shown
             }
         }
