@@ -511,8 +511,8 @@ const VERBS: &str = "work works working worked live lives living lived reside co
     involved consist consists exist exists having recorded represented represent listed provide provides provided \
     released created founded opened built established established launched begun began begin started start ended end \
     shared share shares won awarded aired showed shown went gone go goes flies operating operated through arriving \
-    departing leaving leave leaves landing opened requires required require won got getting receiving undergone aged \
-    born shipped delivered completed worked supervised supervise supervises report reports reporting referred";
+    departing leaving leave leaves landing opened requires required require won got getting receiving undergone \
+    aged born shipped delivered completed worked supervised supervise supervises report reports reporting referred";
 
 pub(super) struct Lexer<'a> {
     pub catalogue: &'a Catalogue,

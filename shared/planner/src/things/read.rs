@@ -54,6 +54,7 @@ const SPEAKS_OF: &[(&str, &[&str])] = &[
     ("married", &["wedding", "spouse"]),
     ("tall", &["height"]),
     ("old", &["age"]),
+    ("aged", &["age"]),
     ("long", &["length", "duration"]),
 ];
 
@@ -241,7 +242,28 @@ impl<'a> Reader<'a> {
             self.span(*at)
                 .is_some_and(|span| (!span.things.is_empty() || !span.attributes.is_empty()) && !span.is(Word::Is))
         });
-        let first = nouns.first().copied();
+        // "the code and channel of the latest cartoon" is about cartoons.
+        let owner = head.and_then(|head| {
+            let is_owner = |at: &usize| {
+                let before = (head..*at).rev().find(|index| {
+                    self.span(*index).is_some_and(|span| {
+                        !span.is_light() && span.ranks.is_empty() && !matches!(span.word, Some(Word::Recent(_)))
+                    })
+                });
+                before.is_some_and(|before| self.span(before).is_some_and(|span| span.is(Word::Of)))
+                    && (head..*at).all(|index| {
+                        self.span(index).is_some_and(|span| {
+                            span.is_light()
+                                || span.says_something()
+                                || !span.ranks.is_empty()
+                                || matches!(span.word, Some(Word::And | Word::Of | Word::Recent(_)))
+                        })
+                    })
+            };
+            nouns.iter().copied().find(is_owner)
+        });
+        let is_attribute = head.is_some_and(|head| self.span(head).is_some_and(|span| span.things.is_empty()));
+        let first = owner.filter(|_| is_attribute).or(nouns.first().copied());
         match (head, first) {
             (Some(head), Some(first)) if head < first => {
                 // "cities with more than 3 customers" is about cities.
@@ -1173,7 +1195,13 @@ impl<'a> Reader<'a> {
                 return !span.says_something();
             }
             Word::Verb => {
-                if span.says_something() {
+                // "the cost of each treatment"
+                let is_noun = span
+                    .at
+                    .checked_sub(1)
+                    .and_then(|before| self.tokens.get(before))
+                    .is_some_and(|token| matches!(token.norm.as_str(), "the" | "a" | "an" | "their" | "its"));
+                if span.says_something() || is_noun && !span.parts.is_empty() {
                     return false;
                 }
                 if self.state.groups && self.state.request.groups.is_empty() {
@@ -1417,10 +1445,12 @@ impl<'a> Reader<'a> {
         let names = (0..self.spans.len())
             .filter(|index| *index != at && self.span(*index).is_some_and(|span| span.things.contains(&thing)))
             .min_by_key(|index| index.abs_diff(at));
-        let shown = (0..at).find(|index| self.span(*index).is_some_and(|span| !span.attributes.is_empty()));
+        let has_attribute = |index: &usize| self.span(*index).is_some_and(|span| !span.attributes.is_empty());
+        let shown = (0..at).find(has_attribute);
+        let any_shown = (0..self.spans.len()).find(|index| has_attribute(index) && self.is_used(*index));
         // "cities with the most customers" ranks cities, "names of the youngest student" the student.
         let head = match by {
-            By::Figure(Figure::Count(of)) if of == thing => shown.or(names),
+            By::Figure(Figure::Count(of)) if of == thing => shown.or(any_shown).or(names),
             _ => names.or(shown),
         };
         let is_plural = head.is_some_and(|head| self.is_plural(head))

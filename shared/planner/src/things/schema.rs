@@ -321,6 +321,17 @@ impl Schema {
             for phrase in metric.synonyms.iter().chain([&metric.label]) {
                 let words: Vec<&str> = phrase.split(' ').collect();
                 let bare = strip_statistic(&words);
+                // The least salary of a job is no salary.
+                let own = self.attributes.get(attribute).map_or("", |a| a.column.as_str());
+                let is_statistic = own.split('_').next().is_some_and(|word| {
+                    matches!(
+                        word,
+                        "min" | "max" | "avg" | "minimum" | "maximum" | "average" | "total" | "mean"
+                    )
+                });
+                if is_statistic {
+                    continue;
+                }
                 self.name_attribute(&bare.join(" "), attribute, thing);
             }
             for (phrase, direction) in &metric.ranks {
