@@ -57,6 +57,13 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft) -> Query {
         }
     }
     if draft.has_metrics {
+        // What was ranked stays ranked, by the new figure.
+        if let (Some(new_metric), true) = (new.metrics.first(), new.order.is_empty()) {
+            let old = previous.metric_names();
+            for order in query.order.iter_mut().filter(|order| old.contains(&order.by)) {
+                order.by = new_metric.name();
+            }
+        }
         query.metrics.clone_from(&new.metrics);
         query.having.clone_from(&new.having);
     }

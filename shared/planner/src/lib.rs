@@ -9,6 +9,7 @@ mod construct;
 mod follow;
 mod index;
 mod link;
+mod spell;
 mod text;
 mod times;
 mod words;
@@ -88,7 +89,8 @@ impl<'a> Planner<'a> {
                 ..Plan::default()
             };
         }
-        let tokens = text::tokens(question);
+        let mut tokens = text::tokens(question);
+        spell::correct(&mut tokens, &self.lexicon, self.values);
         let linker = Linker {
             catalogue: self.catalogue,
             values: self.values,

@@ -134,6 +134,10 @@ impl Linker<'_> {
             }
         }
         links.sort_by_key(|link| link.at);
+        for link in &mut links {
+            let words = tokens.get(link.at..link.end()).unwrap_or_default();
+            link.is_guess |= words.iter().any(|word| word.is_corrected);
+        }
         links
     }
 
@@ -193,6 +197,8 @@ impl Linker<'_> {
                     }
                     Meaning::Key(Key::Filler) => add(length, Reading::Key(Key::Filler), -2),
                     Meaning::Key(Key::Preposition) => add(length, Reading::Key(Key::Preposition), -1),
+                    // "average attendance rate" is an average of a rate, and not an average attendance of something.
+                    Meaning::Key(key @ Key::Beyond(_)) => add(length, Reading::Key(*key), 1),
                     Meaning::Key(key) => add(length, Reading::Key(*key), 2),
                     Meaning::Value {
                         dimension,
@@ -212,7 +218,10 @@ impl Linker<'_> {
                 }
             }
             for (entry, length) in self.values.exact(rest) {
-                if !self.may_be_name(tokens, at, length) && !self.stands_beside(tokens, at, length, &entry.dimension) {
+                if !self.may_be_name(tokens, at, length)
+                    && !self.stands_beside(tokens, at, length, &entry.dimension)
+                    && !self.describes(tokens, at, length)
+                {
                     continue;
                 }
                 let Some(dimension) = self.dimension_at(&entry.dimension) else {
@@ -277,6 +286,35 @@ impl Linker<'_> {
         behind || ahead
     }
 
+    /// Whether a word that names a dimension as well stands as an adjective before things: "country concerts", "the
+    /// country artists".
+    fn describes(&self, tokens: &[Token], at: usize, length: usize) -> bool {
+        let [word] = tokens.get(at..at + length).unwrap_or_default() else {
+            return false;
+        };
+        let is_thing = tokens.get(at + length..).is_some_and(|rest| {
+            self.lexicon.find(rest).any(|(meaning, _)| match meaning {
+                Meaning::Dimension(index) => self
+                    .catalogue
+                    .dimensions
+                    .get(*index)
+                    .is_some_and(|dimension| dimension.key.is_some()),
+                _ => false,
+            })
+        });
+        let names_dimension = self
+            .lexicon
+            .find(std::slice::from_ref(word))
+            .any(|(meaning, _)| matches!(meaning, Meaning::Dimension(_)));
+        let is_asked = at.checked_sub(1).and_then(|index| tokens.get(index)).is_some_and(|token| {
+            matches!(
+                token.norm.as_str(),
+                "by" | "per" | "each" | "every" | "which" | "what" | "and" | "of" | "this" | "that"
+            )
+        });
+        names_dimension && is_thing && !is_asked && !word.is_plural()
+    }
+
     /// The best way to cut the question into links: dynamic programming from its end.
     fn segment(&self, tokens: &[Token], candidates: &[(Link, i32)]) -> Vec<Link> {
         let mut best: Vec<(i32, Option<&Link>)> = vec![(0, None); tokens.len() + 1];
@@ -327,8 +365,6 @@ impl Linker<'_> {
             }
             if let Some((entry, _)) = self.values.similar(words)
                 && let Some(dimension) = self.dimension_at(&entry.dimension)
-                && let [.., _] = words
-                && !(length == 1 && words.first().is_some_and(|word| !self.lexicon.similar(word).is_empty()) && !named)
             {
                 let reading = Reading::Value {
                     dimension,
@@ -344,32 +380,7 @@ impl Linker<'_> {
                 });
             }
         }
-        let readings: Vec<Reading> = self
-            .lexicon
-            .similar(tokens.get(at)?)
-            .into_iter()
-            .filter_map(|meaning| match meaning {
-                Meaning::Metric(index) => Some(Reading::Metric(*index)),
-                Meaning::Dimension(index) => Some(Reading::Dimension(*index)),
-                Meaning::Value {
-                    dimension,
-                    value,
-                    weight,
-                } => Some(Reading::Value {
-                    dimension: *dimension,
-                    value: value.clone(),
-                    weight: *weight,
-                    how: Match::Spelling,
-                }),
-                Meaning::Rank(..) | Meaning::RankOf(..) | Meaning::Condition(..) | Meaning::Key(_) => None,
-            })
-            .collect();
-        (!readings.is_empty()).then_some(Link {
-            at,
-            length: 1,
-            readings,
-            is_guess: true,
-        })
+        None
     }
 
     fn parts(&self, found: &[&crate::index::Entry], words: &[Token]) -> Option<Vec<Reading>> {

@@ -14,6 +14,8 @@ pub(crate) struct Token {
     pub norm: String,
     /// `norm` in the singular.
     pub stem: String,
+    /// Taken for another word than the one that was written.
+    pub is_corrected: bool,
 }
 
 impl Token {
@@ -67,7 +69,12 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
         .map(|text| {
             let norm = fold(&text);
             let stem = stem(&norm);
-            Token { text, norm, stem }
+            Token {
+                text,
+                norm,
+                stem,
+                is_corrected: false,
+            }
         })
         .collect()
 }
@@ -204,7 +211,10 @@ pub(crate) fn number_at(tokens: &[Token], at: usize) -> Option<(f64, usize)> {
         let factor = match next.norm.as_str() {
             "hundred" => 100.0,
             "thousand" => 1000.0,
-            "million" => 1_000_000.0,
+            "million" | "mil" | "mio" | "mn" | "mm" => 1_000_000.0,
+            "billion" | "bn" => 1_000_000_000.0,
+            "dozen" => 12.0,
+            "k" => 1000.0,
             _ => {
                 let tens = (20.0..=90.0).contains(&value)
                     && value % 10.0 == 0.0
@@ -225,6 +235,12 @@ pub(crate) fn number_at(tokens: &[Token], at: usize) -> Option<(f64, usize)> {
         };
         value *= factor;
         length += 1;
+    }
+    // "75 percent"
+    match (word(length), word(length + 1)) {
+        (Some("percent" | "pct" | "%"), _) => length += 1,
+        (Some("per"), Some("cent")) => length += 2,
+        _ => {}
     }
     Some((value, length))
 }

@@ -116,6 +116,17 @@ pub(crate) fn time_at(tokens: &[Token], at: usize, today: Date) -> Option<(Time,
     Some((Time::Period(period), end - at))
 }
 
+/// Words that are read here and stand in no table of phrases.
+pub(crate) fn is_time_word(word: &str) -> bool {
+    const WORDS: &str = "january jan february feb march mar april apr may june jun july jul august aug september sep sept \
+        october oct november nov december dec monday mon tuesday tue tues wednesday wed thursday thu thur friday fri \
+        saturday sat sunday sun weekend weekends weekday weekdays spring summer autumn winter today tonight yesterday \
+        tomorrow ytd qtd mtd ago date early mid late sixties seventies eighties nineties half night nights evening \
+        evenings since pre till until thru through starting beginning earlier later this current past previous preceding \
+        coming following upcoming far end start before after";
+    WORDS.split_whitespace().any(|known| known == word)
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Edge {
     In,

@@ -87,6 +87,8 @@ pub(crate) enum Key {
     Also,
     /// "add": one more figure beside those of the turn before.
     Add,
+    /// "overview", "how did … do": the main figures side by side.
+    Overview,
     /// Asks for what a query cannot give.
     Beyond(Lack),
 }
@@ -168,6 +170,80 @@ use Key::*;
 
 /// Phrases and what they do; the longest match wins. Compared by stem.
 pub(crate) const KEYS: &[(&str, Key)] = &[
+    ("split of", Filler),
+    ("split", By),
+    ("splits", By),
+    ("the split of", Filler),
+    ("the breakdown of", Filler),
+    ("breakdown", By),
+    ("break out by", By),
+    ("broken out by", By),
+    ("broken down into", By),
+    ("down by", By),
+    ("down into", By),
+    ("out by", By),
+    ("break", Filler),
+    ("broken", Filler),
+    ("mix of", Filler),
+    ("mix by", By),
+    ("if you dont mind", Filler),
+    ("would you mind", Filler),
+    ("do you mind", Filler),
+    ("would it be possible to", Filler),
+    ("is it possible to", Filler),
+    ("is there a way to", Filler),
+    ("i was wondering", Filler),
+    ("im wondering", Filler),
+    ("wondering", Filler),
+    ("curious", Filler),
+    ("id like to know", Filler),
+    ("can i get", Filler),
+    ("good morning", Filler),
+    ("good afternoon", Filler),
+    ("good evening", Filler),
+    ("so far", Filler),
+    ("up to now", Filler),
+    ("until now", Filler),
+    ("to date", Filler),
+    ("at the moment", Filler),
+    ("right now", Filler),
+    ("as of today", Filler),
+    ("most successful", RankThings(Direction::Descending)),
+    ("least successful", RankThings(Direction::Ascending)),
+    ("top performing", RankThings(Direction::Descending)),
+    ("best performing", RankThings(Direction::Descending)),
+    ("worst performing", RankThings(Direction::Ascending)),
+    ("best performer", RankThings(Direction::Descending)),
+    ("poorest", RankThings(Direction::Ascending)),
+    ("most first", Sorted(Direction::Descending)),
+    ("highest first", Sorted(Direction::Descending)),
+    ("largest first", Sorted(Direction::Descending)),
+    ("biggest first", Sorted(Direction::Descending)),
+    ("best first", Sorted(Direction::Descending)),
+    ("lowest first", Sorted(Direction::Ascending)),
+    ("smallest first", Sorted(Direction::Ascending)),
+    ("fewest first", Sorted(Direction::Ascending)),
+    ("least first", Sorted(Direction::Ascending)),
+    ("worst first", Sorted(Direction::Ascending)),
+    ("high to low", Sorted(Direction::Descending)),
+    ("low to high", Sorted(Direction::Ascending)),
+    ("from high to low", Sorted(Direction::Descending)),
+    ("from low to high", Sorted(Direction::Ascending)),
+    ("average number of", Average),
+    ("the average number of", Average),
+    ("average amount of", Average),
+    ("%", Share),
+    ("pct", Share),
+    ("overview", Overview),
+    ("overview of", Overview),
+    ("summary", Overview),
+    ("summary of", Overview),
+    ("summarize", Overview),
+    ("summarise", Overview),
+    ("key figure", Overview),
+    ("key number", Overview),
+    ("kpi", Overview),
+    ("scorecard", Overview),
     ("by", By),
     ("per", By),
     ("each", By),
@@ -648,7 +724,14 @@ pub(crate) const FILLERS: &str = "a about am an are as be been being but can cou
     totals us want was we were whats will would you your info information data know is's there's any different \
     distinct go went going actually so here with too unique separate name names use used ones one altogether combined together chart graph plot \
     table were's interested differ differs kindly gimme okay ok terms term buck bucks \
-    quick quickly";
+    quick quickly very single im ive wanna wanted wants lemme hows whatre possible \
+    btw um uh hmm pull fetch grab currently yes yeah yep ya u ur";
+
+/// Words about time that a misspelt one may be taken for. Names of months that are near to other words ("merch" is no
+/// March) are not among them.
+pub(crate) const TIME_WORDS: &str = "january february september october november december monday tuesday wednesday \
+    thursday friday saturday sunday yesterday tomorrow today weekend weekday summer winter autumn quarter month year week \
+    since before after between until during";
 
 /// Comparisons in front of a number.
 pub(crate) const COMPARISONS: &[(&str, Operator)] = &[

@@ -57,8 +57,10 @@ impl Assembly<'_, '_> {
         };
         let whole_years = whole_year(first, builder.today).is_some() && whole_year(second, builder.today).is_some();
         let versus = builder.has_key(|key| key == Key::Versus);
+        // "monthly revenue 2025 vs 2024": each month beside that of the year before.
+        let is_course = whole_years && versus && builder.has_key(|key| matches!(key, Key::Grain(unit) if unit < Grain::Year));
         let sides_of_time = versus && !whole_years;
-        if !builder.asks_for_change() && !sides_of_time {
+        if !builder.asks_for_change() && !sides_of_time && !is_course {
             return false;
         }
         let told = |period: &Period| format!("period {}", concert_contract::insight::period_text(period));
@@ -78,6 +80,7 @@ impl Assembly<'_, '_> {
             _ => None,
         };
         let (main, construct) = match (pair(first, second, builder.today), relative) {
+            (Some((main, Comparison::PreviousPeriod)), _) if whole_years => (main, Construct::Against(Grain::Year)),
             (Some((main, comparison)), _) => (main, Construct::Compare(comparison)),
             (None, Some(unit)) => (first.clone(), Construct::Against(unit)),
             (None, None) => return false,
@@ -101,12 +104,23 @@ impl Assembly<'_, '_> {
         else {
             return false;
         };
-        let Some(key_at) = builder.before(at).filter(|index| {
-            builder
+        // "up on last year", "grown from last month"
+        let is_base = builder
+            .links
+            .get(at)
+            .and_then(|link| builder.word(link.at))
+            .is_some_and(|word| matches!(word, "on" | "from" | "over"))
+            && builder
                 .links
-                .get(*index)
-                .and_then(Link::key)
-                .is_some_and(|key| matches!(key, Key::Versus | Key::Than))
+                .get(at)
+                .and_then(|link| builder.word(link.at + 1))
+                .is_some_and(|word| word != "the");
+        let Some(key_at) = builder.before(at).filter(|index| {
+            builder.links.get(*index).and_then(Link::key).is_some_and(|key| match key {
+                Key::Versus | Key::Than => true,
+                Key::Grow(_) => is_base || builder.links.get(at).and_then(|l| builder.word(l.at.checked_sub(1)?)) == Some("from"),
+                _ => false,
+            })
         }) else {
             return false;
         };
@@ -180,7 +194,11 @@ impl Assembly<'_, '_> {
         self.one_of_two_years();
         // "how has revenue grown": its course, with the change of each stretch.
         let things = !self.draft.query.dimensions.is_empty();
-        if !things && self.draft.query.grain.is_none() && self.draft.query.period.is_none() {
+        if !things
+            && !self.is_compared()
+            && self.draft.query.grain.is_none()
+            && self.draft.query.period.is_none()
+        {
             self.draft.query.grain = Some(self.trend_grain());
             self.draft.has_groups = true;
         }
@@ -283,6 +301,10 @@ impl Assembly<'_, '_> {
             .find(|filter| filter.op == Operator::In && filter.values.len() > 1)
             .map(|filter| filter.dimension.clone());
         if let Some(dimension) = sides {
+            if self.metrics.is_empty() {
+                self.draft.guesses += 1;
+                self.metrics.push((builder.default_metric(true), at));
+            }
             if !self.draft.query.dimensions.contains(&dimension) {
                 self.draft.query.dimensions = vec![dimension];
                 self.draft.has_groups = true;

@@ -83,6 +83,18 @@ impl Assembly<'_, '_> {
                 let grouped = !self.draft.query.dimensions.is_empty() || self.draft.query.grain.is_some();
                 let of_rows = grouped && self.holds_for_rows(at, of);
                 if of_rows && single.is_none() {
+                    let having = MetricFilter {
+                        metric: metric.name.clone(),
+                        op,
+                        values,
+                    };
+                    if let Some(clause) = self.row_condition(having) {
+                        self.draft.query.filters.push(clause);
+                        self.tell(at, "condition on each".to_owned());
+                        self.tell(target, format!("metric {}", metric.label));
+                        self.draft.is_explicit = true;
+                        self.draft.has_scope = true;
+                    }
                     continue;
                 }
                 match single {
@@ -174,6 +186,9 @@ impl Assembly<'_, '_> {
                 self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
                 continue;
             }
+            if self.counts_rows_with(at, metric_filter(builder, index, condition)) {
+                continue;
+            }
             let only_single = self.draft.query.dimensions.iter().all(|name| {
                 builder
                     .entity()
@@ -202,6 +217,56 @@ impl Assembly<'_, '_> {
             self.draft.is_explicit = true;
             self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
         }
+    }
+
+    /// "how many shows sold out", "sold out shows by city", "which artists sold out most often": rows that meet a
+    /// condition are counted. True where it was so.
+    fn counts_rows_with(&mut self, at: usize, having: Option<MetricFilter>) -> bool {
+        let builder = self.builder;
+        let (Some(having), Some((counted, _))) = (having, builder.counted()) else {
+            return false;
+        };
+        let negated = matches!(builder.key_before(at), Some(Key::Not | Key::Never));
+        let is_listed = self.draft.query.dimensions.iter().any(|name| {
+            builder
+                .entity()
+                .and_then(|index| builder.dimension(index))
+                .is_some_and(|entity| entity.name == *name)
+        });
+        let says_count = builder.has_key(|key| matches!(key, Key::Count | Key::Often))
+            || builder.links.iter().any(|link| builder.ranks_often(link));
+        let is_counted = self.metrics.iter().all(|(metric, _)| *metric == counted);
+        let grouped = !self.draft.query.dimensions.is_empty() || self.draft.query.grain.is_some();
+        let counts = says_count && (grouped || !self.metrics.is_empty())
+            || grouped && !self.metrics.is_empty();
+        if negated || is_listed || !is_counted || !counts {
+            return false;
+        }
+        let Some(clause) = self.row_condition(having) else { return false };
+        self.draft.query.filters.push(clause);
+        if self.metrics.is_empty() {
+            self.metrics.push((counted, at));
+            self.draft.has_metrics = true;
+        }
+        self.draft.is_explicit = true;
+        self.draft.has_scope = true;
+        self.tell(at, "condition on each".to_owned());
+        true
+    }
+
+    /// A condition on a figure of each single row.
+    pub(super) fn row_condition(&self, having: MetricFilter) -> Option<FilterClause> {
+        let entity = self.builder.entity().and_then(|index| self.builder.dimension(index))?;
+        let (_, counted) = self.builder.counted()?;
+        Some(crate::construct::exists(
+            concert_contract::query::Exists {
+                dimension: entity.name.clone(),
+                of: counted.name.clone(),
+                having: vec![having.into()],
+                ..Default::default()
+            },
+            false,
+        ))
     }
 
     /// "venues that sold out a concert", "artists who never sold out": a condition on the single rows of things.
@@ -280,13 +345,47 @@ impl Assembly<'_, '_> {
             self.draft.beyond = words.map(|words| (words, Lack::Listing));
             return;
         }
-        if let Some(things) = things {
+        let says_count = builder.has_key(|key| key == Key::Count);
+        if let (Some(things), Some((_, counted))) = (things, builder.counted()) {
+            let having = std::mem::take(&mut query.having);
+            if says_count {
+                // The things are counted; the condition holds for what each of them has in the same scope.
+                let clause = crate::construct::exists(
+                    concert_contract::query::Exists {
+                        dimension: things.name.clone(),
+                        of: counted.name.clone(),
+                        filters: query.filters.clone(),
+                        having,
+                        period: query.period.clone(),
+                        ..Default::default()
+                    },
+                    false,
+                );
+                query.filters.push(clause);
+                let own = builder.catalogue.metrics.iter().position(|metric| {
+                    metric.noun.as_ref().is_some_and(|[_, many]| *many == things.plural)
+                });
+                query.metrics = own.and_then(|own| builder.metric(own)).map(|m| QueryMetric::from(&m.name)).into_iter().collect();
+                return;
+            }
+            query.having = having;
             query.dimensions.push(things.name.clone());
             query.metrics = metrics_of(&query.having);
             query.metrics.dedup();
             self.draft.has_groups = true;
             return;
         }
+        if says_count
+            && let Some((_, counted)) = builder.counted()
+            && query.metrics.iter().all(|metric| metric.metric == counted.name)
+        {
+            let having = std::mem::take(&mut query.having);
+            let singles: Vec<MetricFilter> = having.iter().flat_map(HavingClause::singles).cloned().collect();
+            let clauses: Vec<FilterClause> = singles.into_iter().filter_map(|one| self.row_condition(one)).collect();
+            self.draft.query.filters.extend(clauses);
+            return;
+        }
+        let query = &mut self.draft.query;
         if let Some(entity) = builder.entity().and_then(|index| builder.dimension(index)) {
             query.dimensions.push(entity.name.clone());
             self.draft.has_groups = true;
@@ -303,4 +402,17 @@ impl Assembly<'_, '_> {
             }
         }
     }
+}
+
+fn metric_filter(
+    builder: &Builder<'_>,
+    metric: usize,
+    condition: &concert_contract::catalogue::Condition,
+) -> Option<MetricFilter> {
+    let of = builder.metric(metric).filter(|_| builder.is_available(metric))?;
+    Some(MetricFilter {
+        metric: of.name.clone(),
+        op: condition.op,
+        values: condition.values.clone(),
+    })
 }

@@ -9,6 +9,7 @@ impl Assembly<'_, '_> {
             .entity()
             .and_then(|index| builder.dimension(index))
             .map(|d| d.name.clone());
+        self.list_what_is_coming();
         let lists_entity = self
             .draft
             .query
@@ -25,7 +26,10 @@ impl Assembly<'_, '_> {
                 self.draft.has_metrics = true;
             }
         }
-        if self.metrics.is_empty() {
+        if self.metrics.is_empty() && !self.overview() {
+            // A comparison is one of some figure, and nobody said which.
+            let compares = builder.has_key(|key| matches!(key, Key::Versus | Key::Peers | Key::Rank));
+            self.draft.guesses += usize::from(compares && !self.draft.names_groups);
             self.metrics.push((builder.default_metric(lists_entity), 0));
         }
         self.constructs();
@@ -52,6 +56,92 @@ impl Assembly<'_, '_> {
             || builder.links.first().is_some_and(|link| link.key() == Some(Key::And));
         self.change();
         self.draft.beyond = self.draft.beyond.take().or_else(|| self.beyond());
+    }
+
+    /// "upcoming concerts in Chicago", "what's on tomorrow": who asks for them wants to see which, and not how many.
+    fn list_what_is_coming(&mut self) {
+        let builder = self.builder;
+        let counted = builder.counted().map(|(index, _)| index);
+        let names_none = self.metrics.is_empty() && !self.draft.is_explicit;
+        let names_counted = !self.metrics.is_empty() && self.metrics.iter().all(|(metric, _)| Some(*metric) == counted);
+        let query = &self.draft.query;
+        let grouped = !query.dimensions.is_empty() || query.grain.is_some() || !query.having.is_empty();
+        let says_count = builder.has_key(|key| {
+            matches!(key, Key::Count | Key::Often | Key::Overview | Key::Versus | Key::Share | Key::Over(_) | Key::Grow(_))
+        });
+        let is_coming = query
+            .period
+            .as_ref()
+            .and_then(|period| period.resolve(builder.today).ok())
+            .and_then(|days| days.from)
+            .is_some_and(|from| from >= builder.today);
+        // "scheduled" and its like say it of the rows themselves.
+        let says_coming = builder.tokens.iter().any(|token| token.norm == "upcoming" || token.norm == "scheduled");
+        let asks_what = matches!(builder.links.first().and_then(Link::key), Some(Key::Which));
+        let fits = names_counted && (says_coming || is_coming && asks_what) || names_none && asks_what && is_coming;
+        let Some(entity) = builder.entity().and_then(|index| builder.dimension(index)) else {
+            return;
+        };
+        if grouped || says_count || !fits {
+            return;
+        }
+        self.metrics.clear();
+        self.draft.query.dimensions.push(entity.name.clone());
+        self.draft.has_groups = true;
+    }
+
+    /// "how did Nova Tide do last year", "an overview of 2025", "compare Chicago and Austin": the main figures side by
+    /// side, which are what is counted and the amounts. True where it was asked for.
+    fn overview(&mut self) -> bool {
+        const MOST_FIGURES: usize = 4;
+        const DOES: [&str; 16] = [
+            "do", "doing", "done", "perform", "performing", "performed", "fare", "faring", "fared", "go", "going", "went",
+            "look", "looking", "looked", "stack",
+        ];
+        let builder = self.builder;
+        let word = |wanted: &[&str]| builder.tokens.iter().position(|token| wanted.contains(&token.norm.as_str()));
+        let says_how = word(&["how", "hows"]).is_some_and(|how| {
+            builder
+                .tokens
+                .iter()
+                .skip(how + 1)
+                .skip_while(|token| matches!(token.norm.as_str(), "do" | "did" | "does" | "is" | "are" | "was" | "were" | "has" | "have"))
+                .any(|token| DOES.contains(&token.norm.as_str()))
+        });
+        let asked = builder.keys(|key| key == Key::Overview).next();
+        let sides = builder.keys(|key| key == Key::Versus).next().filter(|_| {
+            self.draft
+                .query
+                .conditions()
+                .iter()
+                .any(|filter| filter.op == Operator::In && filter.values.len() > 1)
+        });
+        let lists = self.draft.names_groups && asked.is_none();
+        let ranks = builder.links.iter().any(Link::ranks);
+        if !(says_how || asked.is_some() || sides.is_some()) || lists || ranks || !self.draft.query.having.is_empty() {
+            return false;
+        }
+        let counted = builder.counted().map(|(index, _)| index);
+        let amounts = (0..builder.catalogue.metrics.len()).filter(|index| {
+            builder.metric(*index).is_some_and(|metric| {
+                metric.noun.is_none()
+                    && metric
+                        .sources
+                        .iter()
+                        .all(|source| source.aggregate == Aggregate::Sum && source.over.is_none())
+            }) && builder.is_available(*index)
+        });
+        let figures: Vec<usize> = counted.into_iter().chain(amounts).take(MOST_FIGURES).collect();
+        if figures.is_empty() {
+            return false;
+        }
+        self.metrics = figures.into_iter().map(|index| (index, 0)).collect();
+        if let Some(at) = asked {
+            self.tell(at, "the main figures".to_owned());
+            self.draft.is_explicit = true;
+            self.draft.has_metrics = true;
+        }
+        true
     }
 
     /// "how did revenue change" asks for its course, unless groups are named.

@@ -99,7 +99,8 @@ impl Assembly<'_, '_> {
             matches!(link.key(), Some(Key::Which | Key::List | Key::RankThings(_)))
                 || link.readings.iter().any(|reading| matches!(reading, Reading::Rank(..)))
         });
-        if !self.group_links.is_empty() || (!listed && !self.metrics.is_empty()) || self.roles.contains(&Role::Context)
+        let asks_for_part = builder.has_key(|key| key == Key::Share);
+        if asks_for_part || !self.group_links.is_empty() || (!listed && !self.metrics.is_empty()) || self.roles.contains(&Role::Context)
         {
             return;
         }

@@ -14,9 +14,16 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn is_light(&self, at: usize) -> bool {
-        self.links
-            .get(at)
-            .is_some_and(|link| matches!(link.key(), Some(Key::Filler | Key::Preposition)))
+        self.links.get(at).is_some_and(|link| self.is_light_link(link))
+    }
+
+    /// "most often", "most frequently", "how often".
+    pub(super) fn ranks_often(&self, link: &Link) -> bool {
+        link.ranks() && (link.at..link.end()).any(|at| matches!(self.word(at), Some("often" | "frequently")))
+    }
+
+    pub(super) fn is_light_link(&self, link: &Link) -> bool {
+        matches!(link.key(), Some(Key::Filler | Key::Preposition))
     }
 
     pub(super) fn key_before(&self, at: usize) -> Option<Key> {

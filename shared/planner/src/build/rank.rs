@@ -226,7 +226,17 @@ impl Assembly<'_, '_> {
         let [thing] = self.draft.query.dimensions.as_slice() else {
             return false;
         };
-        if !self.metrics.is_empty() || !self.draft.query.having.is_empty() || self.draft.query.grain.is_some() {
+        // "revenue of the smallest clubs" shows the figure; "largest clubs by revenue" is in its order.
+        let shown = self.metrics.iter().all(|(_, at)| {
+            *at < rank.link
+                && builder
+                    .links
+                    .iter()
+                    .take(rank.link)
+                    .skip(at + 1)
+                    .any(|link| link.key() == Some(Key::Preposition))
+        });
+        if !shown || !self.draft.query.having.is_empty() || self.draft.query.grain.is_some() {
             return false;
         }
         let table = builder
@@ -311,6 +321,29 @@ impl Assembly<'_, '_> {
     /// One row for "the largest venue", ten for "the largest venues".
     pub(super) fn rows_of(&self, rank: usize) -> u32 {
         let builder = self.builder;
+        // "the first jazz show": the noun behind it, past the names that narrow it.
+        let behind = (rank + 1..builder.links.len())
+            .take_while(|at| {
+                builder.is_noun(*at) || builder.links.get(*at).is_some_and(|link| link.is_value() || builder.is_light_link(link))
+            })
+            .find(|at| builder.is_noun(*at) && self.roles.get(*at) != Some(&Role::Order))
+            .filter(|_| matches!(builder.links.get(rank).and_then(Link::key), Some(Key::InTime(_) | Key::Next)));
+        // "when did Who last play": one time is asked for.
+        let when = matches!(builder.links.get(rank).and_then(Link::key), Some(Key::InTime(_)))
+            && builder.tokens.iter().any(|token| token.norm == "when")
+            && behind.is_none();
+        if when {
+            return 1;
+        }
+        if let Some(link) = behind.and_then(|at| builder.links.get(at)) {
+            let is_plural = builder
+                .tokens
+                .get(link.at..link.end())
+                .unwrap_or_default()
+                .iter()
+                .any(Token::is_plural);
+            return if is_plural { RANKED_ROWS } else { 1 };
+        }
         let noun = self
             .group_links
             .iter()

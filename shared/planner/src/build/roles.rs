@@ -48,6 +48,9 @@ impl Builder<'_> {
         if is_target {
             return Some(Role::Context);
         }
+        if self.is_verb_of_figure(at, roles) {
+            return Some(Role::Context);
+        }
         // "how many customers bought tickets"
         let counted = (0..at).find(|index| self.links.get(*index).and_then(Link::key) == Some(Key::Count))?;
         let subject = self
@@ -60,6 +63,57 @@ impl Builder<'_> {
             .all(|s| s.aggregate == Aggregate::CountDistinct);
         let is_object = self.metric(metric).is_some_and(|metric| metric.noun.is_some()) && !self.touches(subject, at);
         (is_distinct && is_object).then_some(Role::Context)
+    }
+
+    /// "purchases were made online", "tickets sold for Silver Lakes": a verb that would be a figure by itself, said of
+    /// one; and "customers spend", where the one who does it is none.
+    fn is_verb_of_figure(&self, at: usize, roles: &[Role]) -> bool {
+        const PASSIVE: [&str; 8] = ["were", "was", "are", "is", "been", "being", "got", "get"];
+        const VERBS: [&str; 16] = [
+            "made", "make", "makes", "spend", "spends", "spent", "earn", "earned", "earns", "brought", "bring", "take",
+            "took", "sold", "charged", "drew",
+        ];
+        let is_verb = |index: usize| {
+            self.links
+                .get(index)
+                .and_then(|link| self.word(link.at))
+                .is_some_and(|word| VERBS.contains(&word))
+        };
+        let counts = |index: usize| {
+            self.links
+                .get(index)
+                .and_then(Link::metric)
+                .and_then(|metric| self.metric(metric))
+                .is_some_and(|metric| metric.unit == Unit::Count && metric.noun.is_some())
+        };
+        let Some(link) = self.links.get(at) else { return false };
+        if is_verb(at) && self.after(at).is_some() {
+            let said_of = self.before(at).filter(|index| {
+                roles.get(*index).is_some_and(|role| matches!(role, Role::Metric | Role::None)) && counts(*index)
+            });
+            return said_of.is_some_and(|subject| {
+                let between = self
+                    .links
+                    .get(subject)
+                    .and_then(|subject| self.tokens.get(subject.end()..link.at))
+                    .unwrap_or_default();
+                let is_passive = between.iter().any(|token| PASSIVE.contains(&token.norm.as_str()));
+                let sold_for = between.is_empty() && self.word(link.at) == Some("sold");
+                is_passive || sold_for
+            });
+        }
+        // "what do customers spend"
+        let asked = (0..at).any(|index| matches!(self.links.get(index).and_then(Link::key), Some(Key::Count)));
+        let is_distinct = link.metric().and_then(|index| self.metric(index)).is_some_and(|metric| {
+            metric
+                .sources
+                .iter()
+                .all(|source| source.aggregate == Aggregate::CountDistinct)
+        });
+        let acts = self
+            .after(at)
+            .is_some_and(|next| self.touches(at, next) && is_verb(next) && !counts(next) && self.links.get(next).is_some_and(|l| l.metric().is_some()));
+        is_distinct && acts && !asked && link.dimension().is_none()
     }
 
     /// The noun that a comparison is with: the next one, else the one before.
@@ -161,6 +215,21 @@ impl Builder<'_> {
             return if metric.is_some() { Role::Metric } else { Role::Group };
         }
         // From here on the word is both: "concerts" are counted, or listed one by one.
+        let touching = before.filter(|index| self.touches(*index, at));
+        let ranks_figure = touching
+            .filter(|index| roles.get(*index) == Some(&Role::Metric))
+            .and_then(|index| self.before(index))
+            .is_some_and(|index| self.links.get(index).is_some_and(Link::ranks));
+        if ranks_figure {
+            // "highest revenue artist by year"
+            return Role::Group;
+        }
+        if self.lists_figures(at) {
+            return Role::Metric;
+        }
+        if self.is_place_of_kind(at) {
+            return Role::Context;
+        }
         match self.key_after(at) {
             Some(Key::By) => {
                 let by = self.after(at).and_then(|index| self.after(index));
@@ -238,6 +307,57 @@ impl Builder<'_> {
             && self
                 .after(at)
                 .is_some_and(|next| is_figure(next) && self.touches(at, next))
+    }
+
+    /// "concerts and attendance per city": the first of two figures, and not rows that are listed.
+    fn lists_figures(&self, at: usize) -> bool {
+        let Some(link) = self.links.get(at) else { return false };
+        let is_plural = self
+            .tokens
+            .get(link.end().saturating_sub(1))
+            .is_some_and(Token::is_plural);
+        let and = self.after(at).filter(|index| {
+            self.links.get(*index).and_then(Link::key) == Some(Key::And) && self.touches(at, *index)
+        });
+        let figure = and.and_then(|and| self.after(and).filter(|next| self.touches(and, *next)));
+        let is_figure = figure
+            .and_then(|index| self.links.get(index))
+            .is_some_and(|link| link.metric().is_some() && link.dimension().is_none());
+        let opens = (0..at).all(|index| {
+            self.is_light(index)
+                || self.links.get(index).is_some_and(|link| {
+                    link.is_value()
+                        || matches!(link.key(), Some(Key::List | Key::Versus | Key::Grain(_)))
+                        || link.readings.iter().any(|r| matches!(r, Reading::Time(_)))
+                })
+        });
+        is_plural && is_figure && opens
+    }
+
+    /// "revenue at outdoor venues": the venues only say what is outdoor, where a figure is asked for.
+    fn is_place_of_kind(&self, at: usize) -> bool {
+        let kind = self.before(at).filter(|kind| self.touches(*kind, at));
+        let Some(kind) = kind else { return false };
+        let table = |column: Option<&str>| column.and_then(|c| c.split('.').next()).map(str::to_owned);
+        let things = self
+            .links
+            .get(at)
+            .and_then(Link::dimension)
+            .and_then(|index| self.dimension(index))
+            .and_then(|dimension| table(dimension.key.as_deref()));
+        let is_kind = things.is_some()
+            && self.reading(kind, |reading| match reading {
+                Reading::Value { dimension, .. } => {
+                    self.dimension(*dimension).and_then(|of| table(of.column.as_deref())) == things
+                }
+                _ => false,
+            });
+        let is_led = kind
+            .checked_sub(1)
+            .and_then(|index| self.links.get(index))
+            .is_some_and(|link| link.key() == Some(Key::Preposition));
+        let figure_before = (0..at).any(|index| self.links.get(index).is_some_and(|link| link.metric().is_some()));
+        is_kind && is_led && figure_before
     }
 
     /// "every city" and "in all cities" group; "all concerts" are listed.

@@ -14,7 +14,7 @@ impl Assembly<'_, '_> {
             if let Some(not) = not.filter(|not| self.used.get(*not) != Some(&true)) {
                 self.tell(not, "left out".to_owned());
             }
-            let in_region = self.region.as_ref().is_some_and(|region| at > region.from);
+            let in_region = self.region.as_ref().is_some_and(|region| region.holds(at));
             if let Some((dimension, reading, rivals)) = self.choose_value(at, link) {
                 let Some(of) = builder.dimension(dimension) else {
                     continue;

@@ -18,6 +18,15 @@ pub(super) struct Region {
     pub(super) period: Option<Period>,
     pub(super) having: Vec<MetricFilter>,
     pub(super) of: Option<usize>,
+    /// The link of who did not: "cities where Nova Tide has not played".
+    pub(super) subject: Option<usize>,
+}
+
+impl Region {
+    /// Whether a link is a part of what did not happen.
+    pub(super) fn holds(&self, at: usize) -> bool {
+        at > self.from || self.subject == Some(at)
+    }
 }
 
 impl Builder<'_> {
@@ -59,8 +68,25 @@ impl Builder<'_> {
         Some(Region {
             from,
             things,
+            subject: self.subject_of(from),
             ..Region::default()
         })
+    }
+
+    /// Who has not: the name right before the negated verb, unless a preposition says that it is a place.
+    fn subject_of(&self, negation: usize) -> Option<usize> {
+        const AUXILIARIES: [&str; 8] = ["has", "have", "had", "did", "does", "do", "hasnt", "was"];
+        let mut end = self.links.get(negation)?.at;
+        while end > 0 && self.word(end - 1).is_some_and(|word| AUXILIARIES.contains(&word)) {
+            end -= 1;
+        }
+        let subject = self.links.iter().position(|link| link.end() == end && link.is_value())?;
+        let lead = self.links.get(subject).and_then(|link| self.word(link.at.checked_sub(1)?));
+        let is_place = matches!(
+            lead,
+            Some("in" | "at" | "from" | "near" | "of" | "for" | "by" | "on" | "to" | "and" | "or")
+        );
+        (!is_place).then_some(subject)
     }
 
     /// Whether a noun stands for single rows: concerts.
@@ -87,7 +113,8 @@ impl Assembly<'_, '_> {
             .of
             .and_then(|index| builder.metric(index))
             .map(|metric| metric.name.clone());
-        let (Some(of), Some(_)) = (of.or(counted), builder.after(region.from)) else {
+        let says_what = builder.after(region.from).is_some() || region.subject.is_some();
+        let Some(of) = of.or(counted).filter(|_| says_what) else {
             return;
         };
         let per = if region.having.is_empty() {

@@ -47,6 +47,26 @@ impl Builder<'_> {
                     link.readings.retain(says_list);
                 }
             }
+            // "show concerts in Chicago" orders too, "show with the highest attendance" is a concert.
+            let opens = (0..at).all(|index| self.is_light(index));
+            let is_noun = self
+                .links
+                .get(at)
+                .and_then(|link| self.word(link.end()))
+                .is_some_and(|next| matches!(next, "with" | "that" | "which" | "where" | "who" | "by" | "in" | "at" | "on" | "of"));
+            let is_singular = self
+                .links
+                .get(at)
+                .and_then(|link| self.tokens.get(link.at))
+                .is_some_and(|token| !token.is_plural());
+            if opens && !is_noun && is_singular && self.after(at).is_some()
+                && let Some(link) = self.links.get_mut(at)
+            {
+                let says_list = |reading: &Reading| matches!(reading, Reading::Key(Key::List));
+                if link.readings.iter().any(says_list) {
+                    link.readings.retain(says_list);
+                }
+            }
             // "by Fugazi" names an artist, it does not group.
             let names = self.links.get(at).is_some_and(|link| link.key() == Some(Key::By))
                 && self
