@@ -132,6 +132,8 @@ impl<'a> Builder<'a> {
             periods: Vec::new(),
             region: self.absence(),
             averaged: None,
+            change: None,
+            listed: Vec::new(),
         }
         .assemble()
     }
@@ -149,6 +151,10 @@ struct Assembly<'b, 'a> {
     periods: Vec<(usize, Period)>,
     /// What is said not to have happened.
     region: Option<Region>,
+    /// Links that name one of several statistics, and rank nothing.
+    listed: Vec<usize>,
+    /// By how much a figure has to have changed.
+    change: Option<Construct>,
     /// A mean of single values that no metric of the catalogue is.
     averaged: Option<(usize, Statistic)>,
 }
@@ -157,6 +163,7 @@ impl Assembly<'_, '_> {
     fn assemble(mut self) -> Draft {
         self.scope();
         self.nouns();
+        self.statistics_list();
         self.averages();
         self.kinds();
         self.grains();

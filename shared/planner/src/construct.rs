@@ -28,6 +28,14 @@ pub(crate) enum Construct {
     },
     /// Only rows whose figure changed this way.
     Changed(Direction),
+    /// Only rows whose figure changed by so much.
+    ChangedBy {
+        op: Operator,
+        values: Vec<Value>,
+        percent: bool,
+    },
+    /// Several statistics of the first figure, side by side.
+    Statistics(Vec<Statistic>),
     /// The first rows in each group.
     Top {
         n: u32,
@@ -48,6 +56,27 @@ pub(crate) enum Construct {
 }
 
 impl Construct {
+    /// A condition on a change as it is said: what "fell by more than 20" changed by less than -20.
+    pub fn changed_by(way: Direction, op: Operator, values: &[Value], percent: bool) -> Construct {
+        let fell = way == Direction::Ascending;
+        let values = values
+            .iter()
+            .map(|value| match value {
+                Value::Integer(number) if fell => Value::Integer(number.saturating_neg()),
+                Value::Number(number) if fell => Value::Number(-number),
+                other => other.clone(),
+            })
+            .collect();
+        let op = match op {
+            Operator::Greater if fell => Operator::Less,
+            Operator::GreaterOrEqual if fell => Operator::LessOrEqual,
+            Operator::Less if fell => Operator::Greater,
+            Operator::LessOrEqual if fell => Operator::GreaterOrEqual,
+            other => other,
+        };
+        Construct::ChangedBy { op, values, percent }
+    }
+
     pub fn apply(&self, query: &mut Query) {
         match self {
             Construct::Compare(comparison) => compare(query, *comparison),
@@ -128,6 +157,27 @@ impl Construct {
                     op,
                     values: vec![Value::Integer(0)],
                 }));
+            }
+            Construct::ChangedBy { op, values, percent } => {
+                let metric = changed(query, *percent);
+                query.having.push(HavingClause::Is(MetricFilter {
+                    metric,
+                    op: *op,
+                    values: values.clone(),
+                }));
+            }
+            Construct::Statistics(statistics) => {
+                if let Some(metric) = query.metrics.first().cloned() {
+                    query.metrics = statistics
+                        .iter()
+                        .map(|statistic| QueryMetric {
+                            aggregate: Some(*statistic),
+                            ..metric.clone()
+                        })
+                        .collect();
+                    query.order.clear();
+                    query.limit = None;
+                }
             }
             Construct::Top { n, per, direction } => {
                 let by = ranked_by(query);

@@ -442,10 +442,14 @@ fn compare_at(tokens: &[Token], at: usize) -> Option<(Operator, Vec<Value>, usiz
         Some(length)
     };
     for (phrase, op) in COMPARISONS {
-        if let Some(lead) = phrase_at(phrase, at)
-            && let Some((number, length)) = number_at(tokens, at + lead)
-        {
-            return Some((*op, vec![value(number)], lead + length));
+        if let Some(lead) = phrase_at(phrase, at) {
+            if let Some((number, length)) = number_at(tokens, at + lead) {
+                return Some((*op, vec![value(number)], lead + length));
+            }
+            // "more than half full"
+            if phrase_at("half", at + lead).is_some() {
+                return Some((*op, vec![Value::Number(0.5)], lead + 1));
+            }
         }
     }
     if phrase_at("between", at).is_some()

@@ -36,7 +36,7 @@ pub(crate) fn correct(tokens: &mut [Token], lexicon: &Lexicon, values: &ValueInd
             continue;
         };
         if let Some(token) = tokens.get_mut(at) {
-            let is_plural = token.is_plural() || token.norm == format!("{word}s");
+            let is_plural = token.norm.ends_with('s') && !word.ends_with('s');
             token.norm = if is_plural { format!("{word}s") } else { word.clone() };
             token.stem = word;
             token.is_corrected = true;
@@ -124,14 +124,16 @@ fn is_near_name(tokens: &[Token], at: usize, lexicon: &Lexicon, values: &ValueIn
 }
 
 fn nearest(token: &Token, neighbours: &Neighbours<'_>, lexicon: &Lexicon) -> Option<String> {
-    typo(token, neighbours, lexicon)
+    let one = token.stem.strip_suffix('s').filter(|one| one.len() >= SHORTEST_TYPO_CHARS);
+    typo(&token.stem, neighbours, lexicon)
+        // "venus": the s of a plural is kept where the word ends in "us".
+        .or_else(|| typo(one?, neighbours, lexicon))
         .or_else(|| skeleton(token, neighbours, lexicon))
         .or_else(|| shortened(token, lexicon))
 }
 
 /// The word that a slip of the finger made this one of.
-fn typo(token: &Token, neighbours: &Neighbours<'_>, lexicon: &Lexicon) -> Option<String> {
-    let written = token.stem.as_str();
+fn typo(written: &str, neighbours: &Neighbours<'_>, lexicon: &Lexicon) -> Option<String> {
     let letter = written.chars().next()?;
     let most = tolerance(written.len()).unwrap_or(1);
     lexicon

@@ -52,7 +52,17 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
             || (*c == '\'' && between_letters)
             || (matches!(c, ':' | '.' | ',' | '/' | '-') && between_digits)
             || is_abbreviation;
-        if keep {
+        let is_sign = |c: &char| matches!(c, '<' | '>' | '=' | '≤' | '≥');
+        if is_sign(c) {
+            // A comparison in signs is a word of its own.
+            if !word.is_empty() && !word.chars().all(|c| is_sign(&c)) {
+                tokens.push(std::mem::take(&mut word));
+            }
+            word.push(*c);
+            if !after.is_some_and(is_sign) {
+                tokens.push(std::mem::take(&mut word));
+            }
+        } else if keep {
             word.push(*c);
         } else if !word.is_empty() {
             tokens.push(std::mem::take(&mut word));

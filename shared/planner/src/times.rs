@@ -262,6 +262,7 @@ impl Parser<'_> {
             return None;
         }
         if let Some((quarter, length)) = self.quarter(at)
+            && self.year_said_later(at + length).is_none()
             && self.year(at + length).is_none()
             && !(self.word(at + length) == Some("of") && self.year(at + length + 1).is_some())
         {
@@ -361,10 +362,11 @@ impl Parser<'_> {
         }
         if let Some((quarter, length)) = self.quarter(at) {
             let skip = usize::from(self.word(at + length) == Some("of"));
-            let year = self.year(at + length + skip)?;
+            let said = self.year(at + length + skip).map(|year| (year, length + skip + 1));
+            let (year, taken) = said.or_else(|| Some((self.year_said_later(at + length)?, length)))?;
             let first = Date::new(year, i8::try_from(quarter * 3 - 2).ok()?, 1).ok()?;
             let to = Grain::Quarter.add(first, 1)?.yesterday().ok()?;
-            return fixed(first, to, length + skip + 1);
+            return fixed(first, to, taken);
         }
         if let Some(point) = self.season(at) {
             return Some(point);
@@ -373,6 +375,26 @@ impl Parser<'_> {
             return Some(point);
         }
         self.relative(at)
+    }
+
+    /// "Q1 and Q2 2025", "March vs April 2025": the year of a part of a year that is said after the next one.
+    fn year_said_later(&self, end: usize) -> Option<i16> {
+        const BETWEEN: [&str; 14] = [
+            "and", "or", "vs", "versus", "v", "with", "to", "against", "compared", "than", "in", "over", "through", "until",
+        ];
+        let mut at = end;
+        while at < end + 3 && self.word(at).is_some_and(|word| BETWEEN.contains(&word)) {
+            at += 1;
+        }
+        if at == end {
+            return None;
+        }
+        let part = self
+            .quarter(at)
+            .map(|(_, length)| length)
+            .or_else(|| self.month(at, true).map(|_| 1))?;
+        let skip = usize::from(self.word(at + part) == Some("of"));
+        self.year(at + part + skip)
     }
 
     /// "March 1999", "March 5 1999", "5 March 1999", "5th of March 1999", "March".
@@ -387,6 +409,15 @@ impl Parser<'_> {
             if let (Some(day), Some(year)) = (self.day(at + 1), self.year(at + 2)) {
                 let day = Date::new(year, month, day).ok()?;
                 return fixed(day, day, 3);
+            }
+            // "March vs April 2025"; "March and April 2025" is one stretch.
+            let apart = !matches!(
+                self.word(at + 1),
+                Some("and" | "or" | "to" | "through" | "until" | "in" | "over")
+            );
+            if let Some(year) = self.year_said_later(at + 1).filter(|_| apart) {
+                let first = Date::new(year, month, 1).ok()?;
+                return fixed(first, first.last_of_month(), 1);
             }
             return Some((Point::Month(month), 1));
         }

@@ -60,10 +60,29 @@ impl Assembly<'_, '_> {
         // "monthly revenue 2025 vs 2024": each month beside that of the year before.
         let is_course = whole_years && versus && builder.has_key(|key| matches!(key, Key::Grain(unit) if unit < Grain::Year));
         let sides_of_time = versus && !whole_years;
+        let told = |period: &Period| format!("period {}", concert_contract::insight::period_text(period));
+        // "year to date vs last year": the same days of the year before.
+        let to_date = periods.iter().position(|(at, _)| {
+            builder.links.get(*at).is_some_and(|link| {
+                (link.at..link.end()).any(|token| matches!(builder.word(token), Some("ytd" | "date")))
+            })
+        });
+        if let (Some(main), true) = (to_date, whole_years && (versus || builder.asks_for_change())) {
+            let (main_at, main, other_at) = if main == 0 {
+                (first_at, first, second_at)
+            } else {
+                (second_at, second, first_at)
+            };
+            self.draft.query.period = Some(main.clone());
+            self.tell(*main_at, told(main));
+            self.take(*other_at, "the same time last year", Construct::Compare(Comparison::SamePeriodLastYear));
+            self.mark(|key| matches!(key, Key::Versus | Key::Than));
+            self.draft.has_scope = true;
+            return true;
+        }
         if !builder.asks_for_change() && !sides_of_time && !is_course {
             return false;
         }
-        let told = |period: &Period| format!("period {}", concert_contract::insight::period_text(period));
         // "Q2 2025 compared to the previous quarter": the one before that one, not before today.
         let relative = match second {
             Period::Relative {
@@ -117,7 +136,9 @@ impl Assembly<'_, '_> {
                 .is_some_and(|word| word != "the");
         let Some(key_at) = builder.before(at).filter(|index| {
             builder.links.get(*index).and_then(Link::key).is_some_and(|key| match key {
-                Key::Versus | Key::Than => true,
+                // "compare last month to …" begins with what is asked for.
+                Key::Versus => builder.before(*index).is_some() || !builder.is_bare_versus(*index),
+                Key::Than => true,
                 Key::Grow(_) => is_base || builder.links.get(at).and_then(|l| builder.word(l.at.checked_sub(1)?)) == Some("from"),
                 _ => false,
             })
@@ -208,6 +229,10 @@ impl Assembly<'_, '_> {
         self.tell(at, "against the time before".to_owned());
         self.draft.is_explicit = true;
         self.mark(|key| matches!(key, Key::Grow(_) | Key::Change | Key::Than));
+        if let Some(change) = self.change.take() {
+            self.draft.constructs.push(change);
+            return;
+        }
         if !things || self.draft.query.grain.is_some() {
             return;
         }

@@ -13,6 +13,29 @@ impl Assembly<'_, '_> {
             }) else {
                 continue;
             };
+            let before = builder.before(at);
+            let said_of = match before.and_then(|index| builder.links.get(index)).and_then(Link::key) {
+                Some(Key::By) => before.and_then(|by| builder.before(by)),
+                _ => before,
+            };
+            // "grew more than 20%", "fell by at least 1,000": the condition is one on the change.
+            if let Some(Key::Grow(way)) = said_of.and_then(|index| builder.links.get(index)).and_then(Link::key) {
+                if before != said_of
+                    && let Some(by) = before
+                {
+                    self.quietly(by);
+                }
+                let percent = builder
+                    .tokens
+                    .get(link.at..link.end() + 1)
+                    .or(builder.tokens.get(link.at..link.end()))
+                    .unwrap_or_default()
+                    .iter()
+                    .any(|token| token.text.contains('%') || matches!(token.norm.as_str(), "percent" | "pct"));
+                self.tell(at, "condition on the change".to_owned());
+                self.change = Some(Construct::changed_by(way, op, &values, percent));
+                continue;
+            }
             let near = [builder.after(at), builder.before(at)];
             let target = near
                 .into_iter()
@@ -72,15 +95,33 @@ impl Assembly<'_, '_> {
             };
             let Some(of) = builder.links.get(target) else { continue };
             if let Some(metric) = of.metric().and_then(|index| builder.metric(index)) {
-                if builder.says_money(link) && metric.unit != Unit::Currency {
+                let is_half = builder.word(link.end().saturating_sub(1)) == Some("half");
+                if builder.says_money(link) && metric.unit != Unit::Currency || is_half && metric.unit != Unit::Percent {
                     continue;
                 }
+                let values = if metric.unit == Unit::Percent {
+                    values.into_iter().map(percent).collect()
+                } else {
+                    values
+                };
                 let single = builder
                     .catalogue
                     .dimensions
                     .iter()
                     .find(|d| d.of_metric.as_deref() == Some(metric.name.as_str()));
                 let grouped = !self.draft.query.dimensions.is_empty() || self.draft.query.grain.is_some();
+                // "number of venues with attendance above 10k": the attendance is that of each venue.
+                let counts_things = !grouped
+                    && self.metrics.iter().any(|(metric, _)| {
+                        Some(*metric) != builder.counted().map(|(index, _)| index)
+                            && builder.metric(*metric).is_some_and(|metric| {
+                                metric.noun.is_some()
+                                    && metric
+                                        .sources
+                                        .iter()
+                                        .all(|source| source.aggregate == Aggregate::CountDistinct)
+                            })
+                    });
                 let of_rows = grouped && self.holds_for_rows(at, of);
                 if of_rows && single.is_none() {
                     let having = MetricFilter {
@@ -98,7 +139,7 @@ impl Assembly<'_, '_> {
                     continue;
                 }
                 match single {
-                    Some(single) if !grouped || of_rows => {
+                    Some(single) if (!grouped || of_rows) && !counts_things => {
                         self.draft.query.filters.push(FilterClause::Is(Filter {
                             dimension: single.name.clone(),
                             op,
@@ -235,10 +276,15 @@ impl Assembly<'_, '_> {
         });
         let says_count = builder.has_key(|key| matches!(key, Key::Count | Key::Often))
             || builder.links.iter().any(|link| builder.ranks_often(link));
-        let is_counted = self.metrics.iter().all(|(metric, _)| *metric == counted);
+        let names_entity = builder.links.iter().any(|link| builder.entity_noun(link));
+        let of_figure = !self.metrics.is_empty()
+            && (self.draft.query.dimensions.is_empty() || names_entity)
+            && !self.metrics.iter().any(|(metric, _)| *metric == counted);
+        let is_counted = of_figure || self.metrics.iter().all(|(metric, _)| *metric == counted);
         let grouped = !self.draft.query.dimensions.is_empty() || self.draft.query.grain.is_some();
         let counts = says_count && (grouped || !self.metrics.is_empty())
-            || grouped && !self.metrics.is_empty();
+            || grouped && !self.metrics.is_empty()
+            || of_figure;
         if negated || is_listed || !is_counted || !counts {
             return false;
         }
@@ -415,4 +461,19 @@ fn metric_filter(
         op: condition.op,
         values: condition.values.clone(),
     })
+}
+
+/// A share that is written as a fraction, in percent.
+fn percent(value: Value) -> Value {
+    match value {
+        Value::Number(share) if share > 0.0 && share < 1.0 => {
+            let percent = share * 100.0;
+            if percent.fract() == 0.0 {
+                Value::Integer(percent as i64)
+            } else {
+                Value::Number(percent)
+            }
+        }
+        other => other,
+    }
 }

@@ -30,7 +30,9 @@ impl Assembly<'_, '_> {
             // A comparison is one of some figure, and nobody said which.
             let compares = builder.has_key(|key| matches!(key, Key::Versus | Key::Peers | Key::Rank));
             self.draft.guesses += usize::from(compares && !self.draft.names_groups);
-            self.metrics.push((builder.default_metric(lists_entity), 0));
+            let fitting = self.metric_of_scope().filter(|_| !lists_entity);
+            self.metrics
+                .push((fitting.unwrap_or_else(|| builder.default_metric(lists_entity)), 0));
         }
         self.constructs();
         self.draft.query.metrics = self
@@ -73,8 +75,8 @@ impl Assembly<'_, '_> {
             .period
             .as_ref()
             .and_then(|period| period.resolve(builder.today).ok())
-            .and_then(|days| days.from)
-            .is_some_and(|from| from >= builder.today);
+            .filter(|days| days.from.is_some_and(|from| from >= builder.today));
+        let is_coming = is_coming.is_some();
         // "scheduled" and its like say it of the rows themselves.
         let says_coming = builder.tokens.iter().any(|token| token.norm == "upcoming" || token.norm == "scheduled");
         let asks_what = matches!(builder.links.first().and_then(Link::key), Some(Key::Which));
@@ -129,7 +131,7 @@ impl Assembly<'_, '_> {
                         .sources
                         .iter()
                         .all(|source| source.aggregate == Aggregate::Sum && source.over.is_none())
-            }) && builder.is_available(*index)
+            }) && self.can_tell(*index)
         });
         let figures: Vec<usize> = counted.into_iter().chain(amounts).take(MOST_FIGURES).collect();
         if figures.is_empty() {
@@ -142,6 +144,56 @@ impl Assembly<'_, '_> {
             self.draft.has_metrics = true;
         }
         true
+    }
+
+    /// What a question without a figure is about: money where it says "how much", and what is kept where its conditions
+    /// are, such as purchases by phone.
+    fn metric_of_scope(&self) -> Option<usize> {
+        let builder = self.builder;
+        let amount = |index: usize| {
+            builder.metric(index).is_some_and(|metric| {
+                metric
+                    .sources
+                    .iter()
+                    .any(|source| source.aggregate == Aggregate::Sum && source.over.is_none())
+            }) && self.can_tell(index)
+        };
+        let mut all = 0..builder.catalogue.metrics.len();
+        let says_much = builder
+            .tokens
+            .windows(2)
+            .any(|pair| matches!(pair, [how, much] if how.norm == "how" && much.norm == "much"));
+        if says_much {
+            return all.find(|index| {
+                amount(*index) && builder.metric(*index).is_some_and(|metric| metric.unit == Unit::Currency)
+            });
+        }
+        let table = |column: &str| column.split('.').next().unwrap_or_default().to_owned();
+        let own = builder.counted()?.1.sources.first().map(|source| table(&source.of))?;
+        let conditions = self.draft.query.conditions();
+        let fact = conditions.iter().find_map(|filter| {
+            let of = table(builder.catalogue.dimension(&filter.dimension)?.column.as_deref()?);
+            let has_time = builder.catalogue.tables.get(&of)?.time.is_some();
+            (has_time && of != own).then_some(of)
+        })?;
+        all.find(|index| {
+            amount(*index)
+                && builder
+                    .metric(*index)
+                    .is_some_and(|metric| metric.sources.iter().any(|source| source.of.contains(&format!("{fact}."))))
+        })
+    }
+
+    /// Whether the data can tell a metric in the scope of the question.
+    fn can_tell(&self, index: usize) -> bool {
+        let builder = self.builder;
+        let Some(metric) = builder.metric(index) else { return false };
+        let query = Query {
+            metrics: vec![QueryMetric::from(&metric.name)],
+            order: Vec::new(),
+            ..self.draft.query.clone()
+        };
+        builder.compiles(&query)
     }
 
     /// "how did revenue change" asks for its course, unless groups are named.
@@ -164,11 +216,12 @@ impl Assembly<'_, '_> {
     pub(super) fn averages(&mut self) {
         let builder = self.builder;
         for (at, link) in builder.links.iter().enumerate() {
-            if link.key() != Some(Key::Average) {
+            if link.key() != Some(Key::Average) || self.listed.contains(&at) {
                 continue;
             }
             let behind = builder
                 .after(at)
+                .and_then(|next| if builder.is_compare(next) { builder.after(next) } else { Some(next) })
                 .filter(|next| builder.links.get(*next).is_some_and(|l| l.metric().is_some()));
             // "cheapest genre on average"
             let ranked = builder
@@ -265,6 +318,7 @@ impl Assembly<'_, '_> {
                         | Key::Only
                         | Key::Every
                         | Key::Will
+                        | Key::Overview
                         | Key::Preposition
                         | Key::Filler
                 )

@@ -143,7 +143,19 @@ impl Assembly<'_, '_> {
             .filter(|dimension| dimension.column.is_none() && dimension.part.is_none())
             .flat_map(|dimension| dimension.shows.clone())
             .collect();
-        self.draft.query.dimensions.retain(|name| !shown.contains(name));
+        let ranked_within: Vec<String> = self
+            .draft
+            .constructs
+            .iter()
+            .flat_map(|construct| match construct {
+                Construct::Top { per, .. } => per.clone(),
+                _ => Vec::new(),
+            })
+            .collect();
+        self.draft
+            .query
+            .dimensions
+            .retain(|name| !shown.contains(name) || ranked_within.contains(name));
     }
 
     pub(super) fn group(&mut self, at: usize, index: usize) {
@@ -165,6 +177,8 @@ impl Assembly<'_, '_> {
 
     pub(super) fn grains(&mut self) {
         let builder = self.builder;
+        // "which months had revenue below 100,000": months of the calendar, and not all Januaries together.
+        let compares = (0..builder.links.len()).any(|at| builder.is_compare(at));
         for (at, link) in builder.links.iter().enumerate() {
             match link.key() {
                 // "how many years" asks for a count that no metric gives.
@@ -185,7 +199,7 @@ impl Assembly<'_, '_> {
                         Grain::Year | Grain::Week | Grain::Day => None,
                     };
                     let of_year = part
-                        .filter(|_| asked && !self.is_one_year() && !builder.tokens.iter().any(|t| t.norm == "ever"))
+                        .filter(|_| asked && !compares && !self.is_one_year() && !builder.tokens.iter().any(|t| t.norm == "ever"))
                         .and_then(|part| builder.dimension_of_part(part));
                     match of_year {
                         Some(index) => self.group(at, index),
@@ -224,6 +238,10 @@ impl Assembly<'_, '_> {
                 .collect();
             if !several.is_empty() || self.draft.query.grain.is_some() || self.metrics.len() > 1 {
                 self.tell(at, "side by side".to_owned());
+                let others: Vec<usize> = builder.keys(|key| key == Key::Versus).filter(|other| *other != at).collect();
+                for other in others {
+                    self.quietly(other);
+                }
             }
             for name in several {
                 if !self.draft.query.dimensions.contains(&name) {

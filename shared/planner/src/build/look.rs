@@ -96,19 +96,19 @@ impl<'a> Builder<'a> {
                 dimensions: dimension.map(|dimension| dimension.name.clone()).into_iter().collect(),
                 ..Query::default()
             };
-            compile(
-                &query,
-                self.catalogue,
-                &CompileContext {
-                    today: self.today,
-                    state: self.state,
-                    role: None,
-                    max_rows: 1,
-                    offset: 0,
-                },
-            )
-            .is_ok()
+self.compiles(&query)
         })
+    }
+
+    pub(super) fn compiles(&self, query: &Query) -> bool {
+        let context = CompileContext {
+            today: self.today,
+            state: self.state,
+            role: None,
+            max_rows: 1,
+            offset: 0,
+        };
+        compile(query, self.catalogue, &context).is_ok()
     }
 
     /// Whether one metric is money and the other one counts things.
@@ -259,7 +259,12 @@ impl<'a> Builder<'a> {
                 "dont" | "doesnt" | "didnt" | "havent" | "hasnt" | "hadnt" | "without"
             )
         });
-        written && self.word(link.at) != Some("without") || is_verb(link.at.checked_sub(1).and_then(|at| self.word(at)))
+        // "artists not playing in 2026"
+        let is_participle = self.word(link.at) == Some("not")
+            && self.word(link.end()).is_some_and(|next| {
+                next.ends_with("ing") && self.links.iter().any(|l| l.at == link.end() && l.key() == Some(Key::Filler))
+            });
+        is_participle || written && self.word(link.at) != Some("without") || is_verb(link.at.checked_sub(1).and_then(|at| self.word(at)))
     }
 
     /// Whether only words without a meaning stand before or after a link.

@@ -59,8 +59,59 @@ impl Assembly<'_, '_> {
             .or_else(|| (share..builder.links.len()).rev().find_map(of))
     }
 
+    /// "min and max attendance", "average, minimum and maximum revenue": several statistics of one amount.
+    pub(super) fn statistics_list(&mut self) {
+        let builder = self.builder;
+        let of = |at: usize| {
+            let link = builder.links.get(at)?;
+            match link.key()? {
+                Key::Median => Some(Statistic::Median),
+                Key::Average => Some(Statistic::Average),
+                Key::RankBy(direction) if link.length == 1 => match (direction, builder.word(link.at)?) {
+                    (Direction::Descending, "max" | "maximum" | "highest" | "largest" | "peak") => Some(Statistic::Maximum),
+                    (Direction::Ascending, "min" | "minimum" | "lowest" | "smallest") => Some(Statistic::Minimum),
+                    _ => None,
+                },
+                _ => None,
+            }
+        };
+        let amount = self.metrics.iter().find(|(metric, _)| {
+            builder.metric(*metric).is_some_and(|metric| {
+                metric
+                    .sources
+                    .iter()
+                    .all(|source| source.aggregate == Aggregate::Sum && source.over.is_none())
+            })
+        });
+        let Some((_, figure)) = amount.copied() else { return };
+        let mut at = figure;
+        let mut found = Vec::new();
+        while let Some(before) = builder.before(at) {
+            match of(before) {
+                Some(statistic) => found.push((before, statistic)),
+                None if builder.links.get(before).and_then(Link::key) == Some(Key::And) => {}
+                None => break,
+            }
+            at = before;
+        }
+        if found.len() < 2 || self.metrics.len() > 1 {
+            return;
+        }
+        found.reverse();
+        for (at, _) in &found {
+            self.tell(*at, "a statistic of single values".to_owned());
+        }
+        self.listed = found.iter().map(|(at, _)| *at).collect();
+        self.draft
+            .constructs
+            .push(Construct::Statistics(found.into_iter().map(|(_, statistic)| statistic).collect()));
+    }
+
     pub(super) fn statistics(&mut self) {
         let builder = self.builder;
+        if !self.listed.is_empty() {
+            return;
+        }
         for at in 0..builder.links.len() {
             let Some(key) = builder.links.get(at).and_then(Link::key) else {
                 continue;

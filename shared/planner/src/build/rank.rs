@@ -22,6 +22,7 @@ impl Assembly<'_, '_> {
             .links
             .iter()
             .enumerate()
+            .filter(|(link, _)| !self.listed.contains(link))
             .filter_map(|(link, l)| {
                 l.readings.iter().find_map(|reading| match reading {
                     Reading::Rank(metric, direction) => Some(Rank {
@@ -170,7 +171,12 @@ impl Assembly<'_, '_> {
                 let by_amount = builder
                     .links
                     .get(rank.link)
-                    .is_some_and(|link| matches!(link.key(), Some(Key::RankThings(_))));
+                    .is_some_and(|link| {
+                        matches!(link.key(), Some(Key::RankThings(_)))
+                            || builder.word(link.at).is_some_and(|word| {
+                                matches!(word, "strongest" | "weakest" | "highest" | "lowest" | "peak" | "greatest")
+                            })
+                    });
                 // "the best artists" are those of the largest amounts, "plays most" counts.
                 builder.default_metric(by_amount || !grouped || self.draft.query.dimensions.iter().any(is_entity))
             }

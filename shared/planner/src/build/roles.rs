@@ -211,6 +211,9 @@ impl Builder<'_> {
         if before.is_some_and(|index| self.reading(index, |r| matches!(r, Reading::Rank(..) | Reading::Number(_)))) {
             return or_group;
         }
+        if metric.is_some() && dimension.is_none() && self.is_object_of_figure(at, roles) {
+            return Role::Context;
+        }
         if metric.is_none() || dimension.is_none() {
             return if metric.is_some() { Role::Metric } else { Role::Group };
         }
@@ -232,13 +235,21 @@ impl Builder<'_> {
         }
         match self.key_after(at) {
             Some(Key::By) => {
-                let by = self.after(at).and_then(|index| self.after(index));
+                let mut by = self.after(at).and_then(|index| self.after(index));
+                while by.is_some_and(|index| {
+                    matches!(self.links.get(index).and_then(Link::key), Some(Key::Average | Key::Median | Key::RankBy(_)))
+                }) {
+                    by = by.and_then(|index| self.after(index));
+                }
                 let by_figure = by
                     .and_then(|index| self.links.get(index))
                     .is_some_and(|l| l.metric().is_some() && l.dimension().is_none());
                 return if by_figure { Role::Group } else { Role::Metric };
             }
             Some(Key::SortBy) => return Role::Group,
+            Some(Key::With) if dimension.is_some_and(|index| self.is_entity(index)) && self.is_grouped_later(at) => {
+                return Role::Metric;
+            }
             Some(Key::With) if self.figure_follows(at) => return Role::Group,
             _ => {}
         }
@@ -307,6 +318,40 @@ impl Builder<'_> {
             && self
                 .after(at)
                 .is_some_and(|next| is_figure(next) && self.touches(at, next))
+    }
+
+    /// "revenue from VIP tickets", "tickets sold to customers in Chicago": what the figure is one of.
+    fn is_object_of_figure(&self, at: usize, roles: &[Role]) -> bool {
+        let counts = self
+            .links
+            .get(at)
+            .and_then(Link::metric)
+            .and_then(|metric| self.metric(metric))
+            .is_some_and(|metric| metric.unit == Unit::Count && metric.noun.is_some());
+        let mut lead = at;
+        while let Some(before) = lead.checked_sub(1)
+            && self.links.get(before).is_some_and(|link| link.is_value() || link.key() == Some(Key::Filler))
+        {
+            lead = before;
+        }
+        let preposition = lead
+            .checked_sub(1)
+            .filter(|index| self.links.get(*index).and_then(Link::key) == Some(Key::Preposition));
+        let Some(preposition) = preposition else { return false };
+        let figure = self.before(preposition);
+        counts && figure.is_some_and(|index| roles.get(index) == Some(&Role::Metric))
+    }
+
+    /// Whether "by" and a group, or a stretch of time, come later.
+    fn is_grouped_later(&self, at: usize) -> bool {
+        (at + 1..self.links.len()).any(|index| {
+            let behind = self.after(index).and_then(|next| self.links.get(next));
+            self.links.get(index).and_then(Link::key) == Some(Key::By)
+                && behind.is_some_and(|link| {
+                    matches!(link.key(), Some(Key::Grain(_))) || link.dimension().is_some() && link.metric().is_none()
+                        || link.dimension().is_some_and(|index| !self.is_entity(index))
+                })
+        })
     }
 
     /// "concerts and attendance per city": the first of two figures, and not rows that are listed.

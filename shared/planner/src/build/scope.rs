@@ -243,6 +243,15 @@ impl Assembly<'_, '_> {
                         );
                     }
                     self.draft.has_scope = true;
+                } else if let Some(whole) = touching_periods(several, self.builder.today) {
+                    self.draft.query.period = Some(whole);
+                    for (at, period) in several {
+                        self.tell(
+                            *at,
+                            format!("period {}", concert_contract::insight::period_text(period)),
+                        );
+                    }
+                    self.draft.has_scope = true;
                 } else if let Some((at, period)) = several.first() {
                     self.draft.query.period = Some(period.clone());
                     self.tell(
@@ -261,4 +270,25 @@ impl Assembly<'_, '_> {
             matches!((days.from, days.to), (Some(from), Some(to)) if from.year() == to.year())
         })
     }
+}
+
+/// One stretch of time for several that follow each other without a gap: "Q1 and Q2 2025".
+fn touching_periods(periods: &[(usize, Period)], today: Date) -> Option<Period> {
+    let mut days: Vec<(Date, Date)> = periods
+        .iter()
+        .map(|(_, period)| {
+            let days = period.resolve(today).ok()?;
+            Some((days.from?, days.to?))
+        })
+        .collect::<Option<_>>()?;
+    days.sort_unstable();
+    let follow = days
+        .iter()
+        .zip(days.iter().skip(1))
+        .all(|(before, next)| before.1.tomorrow().ok() == Some(next.0));
+    let (first, last) = (days.first()?, days.last()?);
+    follow.then_some(Period::Between {
+        from: Some(first.0),
+        to: Some(last.1),
+    })
 }

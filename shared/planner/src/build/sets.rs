@@ -171,12 +171,14 @@ impl Assembly<'_, '_> {
             return;
         };
         let Some((_, counted)) = builder.counted() else { return };
+        let period = self.draft.query.period.clone();
         let has = |filter: Filter, is_absent: bool| {
             exists(
                 Exists {
                     dimension: things.name.clone(),
                     of: counted.name.clone(),
                     filters: vec![filter.into()],
+                    period: period.clone(),
                     ..Exists::default()
                 },
                 is_absent,

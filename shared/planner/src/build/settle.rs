@@ -15,7 +15,7 @@ impl Builder<'_> {
                 .any(|reading| matches!(reading, Reading::Compare(..)));
             if has_time && has_compare {
                 // "between 1950 and 2000 seats" compares, "between 1950 and 2000" is a time.
-                let compares = self.after(at).is_some_and(|next| self.is_countable(next));
+                let compares = self.after(at).is_some_and(|next| self.is_countable(next)) || self.is_no_year_here(at);
                 if let Some(link) = self.links.get_mut(at) {
                     link.readings.retain(|reading| match reading {
                         Reading::Time(_) => !compares,
@@ -77,6 +77,23 @@ impl Builder<'_> {
                 link.readings = vec![Reading::Key(Key::Preposition)];
             }
         }
+    }
+
+    /// "attendance over 2000": a number behind a figure, and a year that the data knows nothing of.
+    fn is_no_year_here(&self, at: usize) -> bool {
+        let figure = at.checked_sub(1).is_some_and(|before| {
+            self.touches(before, at)
+                && self
+                    .links
+                    .get(before)
+                    .is_some_and(|link| link.metric().is_some() && link.dimension().is_none() || self.numeric_dimension(link).is_some())
+        });
+        let years = self.state.tables.iter().filter_map(|table| {
+            Some((table.first_day?.year(), table.last_complete_day?.year() + 1))
+        });
+        let (first, last) = years.fold((i16::MAX, i16::MIN), |(first, last), (from, to)| (first.min(from), last.max(to)));
+        let year = self.links.get(at).and_then(|link| self.word(link.end().saturating_sub(1))).and_then(|word| word.parse().ok());
+        figure && year.is_some_and(|year: i16| first <= last && !(first..=last).contains(&year))
     }
 
     /// A word that is a name and a word of the language as well: which of the two.
