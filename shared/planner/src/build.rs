@@ -6,6 +6,7 @@ mod conditions;
 mod finish;
 mod groups;
 mod look;
+mod onward;
 mod measures;
 mod rank;
 mod roles;
@@ -24,6 +25,7 @@ use concert_contract::query::Statistic;
 use concert_contract::{
     api::DataState,
     catalogue::{Aggregate, Catalogue, Dimension, Metric, TimePart, Unit},
+    chart::ChartKind,
     chat::Understood,
     compile::{CompileContext, compile, filled_dimension},
     query::{
@@ -87,6 +89,10 @@ pub(crate) struct Draft {
     pub names_groups: bool,
     /// "all cities".
     pub says_all: bool,
+    /// What is named stands beside what the turn before was about: "vs Austin".
+    pub is_beside: bool,
+    /// How the answer is to be drawn.
+    pub chart: Option<ChartKind>,
 }
 
 /// What a noun does.
@@ -116,6 +122,8 @@ pub(crate) struct Builder<'a> {
     pub today: Date,
     pub tokens: &'a [Token],
     pub links: Vec<Link>,
+    /// Whether there is a turn before that the question may go on from.
+    pub follows: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -163,6 +171,7 @@ impl Assembly<'_, '_> {
     fn assemble(mut self) -> Draft {
         self.scope();
         self.nouns();
+        self.one_thing();
         self.statistics_list();
         self.averages();
         self.kinds();

@@ -13,13 +13,20 @@ const MOST_FOLLOW_UPS: usize = 3;
 const RANKED_ROWS: u32 = 10;
 
 /// The query before, changed by what the new question says: "and in Boston?", "by month instead".
-pub(crate) fn go_on(previous: &Query, draft: &Draft) -> Query {
+pub(crate) fn go_on(previous: &Query, draft: &Draft, catalogue: &Catalogue) -> Query {
     let mut query = Query {
         cursor: None,
         ..previous.clone()
     };
     let new = &draft.query;
     for clause in &new.filters {
+        // "vs Austin": both cities, each by itself.
+        if draft.is_beside
+            && let Some(filter) = clause.single().filter(|filter| filter.op == Operator::In)
+        {
+            beside(&mut query, filter);
+            continue;
+        }
         if let Some(filter) = clause.single() {
             query
                 .filters
@@ -32,12 +39,12 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft) -> Query {
     }
     // "the worst ones", "show 5": of the same rows, by the same figure.
     if let Some((direction, rows)) = draft.bare_rank {
-        Construct::First { rows, direction }.apply(&mut query);
+        Construct::First { rows, direction }.apply(&mut query, catalogue);
         return query;
     }
     if !draft.adds.is_empty() {
         for name in &draft.adds {
-            Construct::Add(name.clone()).apply(&mut query);
+            Construct::Add(name.clone()).apply(&mut query, catalogue);
         }
         return query;
     }
@@ -50,7 +57,7 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft) -> Query {
             .cloned()
             .collect();
         for name in &narrowed {
-            Construct::All(name.clone()).apply(&mut query);
+            Construct::All(name.clone()).apply(&mut query, catalogue);
         }
         if !narrowed.is_empty() {
             return query;
@@ -77,7 +84,18 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft) -> Query {
     }
     if new.limit.is_some() {
         query.limit = new.limit;
-        query.order.clone_from(&new.order);
+        match new.order.first().filter(|_| !draft.has_metrics) {
+            // "top venues": by the figure that was asked for before.
+            Some(order) if !query.dimensions.contains(&order.by) => {
+                let direction = order.direction;
+                Construct::First { rows: new.limit, direction }.apply(&mut query, catalogue);
+            }
+            _ => query.order.clone_from(&new.order),
+        }
+        if !draft.names_groups && !new.dimensions.is_empty() {
+            query.dimensions.clone_from(&new.dimensions);
+            query.grain = None;
+        }
     }
     if !new.having.is_empty() {
         query.having.clone_from(&new.having);
@@ -89,6 +107,29 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft) -> Query {
             || query.grain.is_some_and(|grain| grain.name() == order.by)
     });
     query
+}
+
+/// Adds values to those that a condition names already, and shows a row for each.
+fn beside(query: &mut Query, new: &Filter) {
+    let old = query
+        .filters
+        .iter_mut()
+        .filter_map(FilterClause::single_mut)
+        .find(|old| old.dimension == new.dimension && matches!(old.op, Operator::Equal | Operator::In));
+    match old {
+        Some(old) => {
+            for value in &new.values {
+                if !old.values.contains(value) {
+                    old.values.push(value.clone());
+                }
+            }
+            old.op = Operator::In;
+        }
+        None => query.filters.push(new.clone().into()),
+    }
+    if !query.dimensions.contains(&new.dimension) {
+        query.dimensions.push(new.dimension.clone());
+    }
 }
 
 /// The query with what else its names could mean.

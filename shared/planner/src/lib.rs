@@ -9,6 +9,7 @@ mod construct;
 mod follow;
 mod index;
 mod link;
+mod onward;
 mod spell;
 mod text;
 mod times;
@@ -20,6 +21,7 @@ use build::{Builder, Draft};
 use concert_contract::{
     api::DataState,
     catalogue::Catalogue,
+    chart::ChartKind,
     chat::{Clarify, Suggestion, Understood},
     compile::{CompileContext, compile},
     insight,
@@ -47,6 +49,8 @@ pub struct Plan {
     pub query: Option<Query>,
     /// Of the query: "Attendance by year".
     pub title: String,
+    /// How the answer is to be drawn, where the question says so.
+    pub chart: Option<ChartKind>,
     pub understood: Vec<Understood>,
     /// Words that mean nothing here, as they were written.
     pub not_understood: Vec<String>,
@@ -104,6 +108,7 @@ impl<'a> Planner<'a> {
             today: context.today,
             tokens: &tokens,
             links,
+            follows: context.previous.is_some(),
         }
         .build();
         let mut plan = Plan {
@@ -114,6 +119,7 @@ impl<'a> Planner<'a> {
                 .map(|token| token.text.clone())
                 .collect(),
             understood: draft.understood.clone(),
+            chart: draft.chart,
             ..Plan::default()
         };
         let compile_context = CompileContext {
@@ -131,41 +137,16 @@ impl<'a> Planner<'a> {
             plan.follow_ups = self.first_questions(context);
             return plan;
         }
-        let names_nothing = !draft.has_metrics && !draft.names_groups;
-        // "per week please", "with at least 20 concerts": the beginning of no question of its own.
-        let is_part = context.previous.is_some()
-            && tokens.first().is_some_and(|first| {
-                const PARTS: [&str; 12] = [
-                    "by",
-                    "per",
-                    "with",
-                    "without",
-                    "in",
-                    "for",
-                    "only",
-                    "just",
-                    "except",
-                    "excluding",
-                    "as",
-                    "split",
-                ];
-                PARTS.contains(&first.norm.as_str())
-            });
-        let goes_on = draft.goes_on
-            || is_part && !draft.has_metrics
-            || names_nothing && (!draft.is_explicit || draft.bare_rank.is_some() || !draft.constructs.is_empty())
-            || draft.says_all && !draft.has_metrics
-            || names_nothing && draft.groups_are_kinds
-            || names_nothing && !draft.query.having.is_empty();
+        let goes_on = context.previous.is_some() && onward::goes_on(&tokens, &draft);
         let mut query = match context.previous.filter(|_| goes_on) {
-            Some(previous) => follow::go_on(previous, &draft),
+            Some(previous) => follow::go_on(previous, &draft, self.catalogue),
             None => draft.query.clone(),
         };
         if query.grain.is_none() {
             query.grain = draft.needs_grain;
         }
         for construct in &draft.constructs {
-            construct.apply(&mut query);
+            construct.apply(&mut query, self.catalogue);
         }
         for filter in query.filters.iter_mut().filter_map(FilterClause::single_mut) {
             if filter.op == Operator::In && filter.values.len() == 1 {
@@ -205,7 +186,11 @@ impl<'a> Planner<'a> {
             ));
         }
         let names_nothing = !draft.is_explicit && !draft.has_groups;
-        let says_change = draft.bare_rank.is_some() || !draft.constructs.is_empty() || !draft.adds.is_empty();
+        let says_change = draft.bare_rank.is_some()
+            || !draft.constructs.is_empty()
+            || !draft.adds.is_empty()
+            || draft.chart.is_some() && context.previous.is_some()
+            || draft.is_beside;
         let goes_on = context.previous.is_some() && (draft.has_scope || draft.has_groups || says_change);
         if names_nothing && !plan.not_understood.is_empty() && !(goes_on && draft.has_scope) {
             return Some(format!(

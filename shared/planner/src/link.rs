@@ -195,7 +195,7 @@ impl Linker<'_> {
                     Meaning::Condition(index, condition) => {
                         add(length, Reading::Condition(*index, condition.clone()), 3)
                     }
-                    Meaning::Key(Key::Filler) => add(length, Reading::Key(Key::Filler), -2),
+                    Meaning::Key(Key::Filler) => add(length, Reading::Key(Key::Filler), if length > 1 { 2 } else { -2 }),
                     Meaning::Key(Key::Preposition) => add(length, Reading::Key(Key::Preposition), -1),
                     // "average attendance rate" is an average of a rate, and not an average attendance of something.
                     Meaning::Key(key @ Key::Beyond(_)) => add(length, Reading::Key(*key), 1),
@@ -462,6 +462,29 @@ fn compare_at(tokens: &[Token], at: usize) -> Option<(Operator, Vec<Value>, usiz
             vec![value(low.min(high)), value(high.max(low))],
             2 + low_length + high_length,
         ));
+    }
+    // "500 to 2,000 seats", "500-2000"
+    let from = usize::from(phrase_at("from", at).is_some());
+    if let Some((low, low_length)) = number_at(tokens, at + from) {
+        let to = at + from + low_length;
+        let skip = usize::from(phrase_at("to", to).is_some());
+        let joined = skip == 1 || tokens.get(to).is_some_and(|token| token.after_dash);
+        if joined
+            && let Some((high, high_length)) = number_at(tokens, to + skip)
+            && low < high
+        {
+            return Some((
+                Operator::Between,
+                vec![value(low), value(high)],
+                from + low_length + skip + high_length,
+            ));
+        }
+    }
+    if let Some((low, high)) = tokens.get(at).and_then(|token| token.norm.split_once('-'))
+        && let (Some(low), Some(high)) = (crate::text::number(low), crate::text::number(high))
+        && low < high
+    {
+        return Some((Operator::Between, vec![value(low), value(high)], 1));
     }
     let (number, length) = number_at(tokens, at)?;
     for (phrase, op) in COMPARISONS_BEHIND {

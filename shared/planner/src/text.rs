@@ -14,6 +14,10 @@ pub(crate) struct Token {
     pub norm: String,
     /// `norm` in the singular.
     pub stem: String,
+    /// A comma or its like stands before it.
+    pub after_comma: bool,
+    /// A dash stands between it and the word before, and nothing else.
+    pub after_dash: bool,
     /// Taken for another word than the one that was written.
     pub is_corrected: bool,
 }
@@ -36,57 +40,64 @@ impl Token {
 
 pub(crate) fn tokens(text: &str) -> Vec<Token> {
     let chars: Vec<char> = text.chars().map(plain_char).collect();
-    let mut tokens = Vec::new();
+    let is_sign = |c: char| matches!(c, '<' | '>' | '=' | '≤' | '≥');
+    let mut tokens: Vec<Token> = Vec::new();
     let mut word = String::new();
-    for (at, c) in chars.iter().enumerate() {
+    // What stands between two words.
+    let mut between = String::new();
+    let mut push = |word: &mut String, between: &mut String| {
+        if !word.is_empty() {
+            let gap = std::mem::take(between);
+            tokens.push(token(std::mem::take(word), &gap));
+        }
+        tokens.len() >= MAX_TOKENS
+    };
+    for (at, c) in chars.iter().copied().enumerate() {
         let before = at.checked_sub(1).and_then(|i| chars.get(i));
         let after = chars.get(at + 1);
         let between_digits = before.is_some_and(char::is_ascii_digit) && after.is_some_and(char::is_ascii_digit);
         let between_letters = before.is_some_and(|c| c.is_alphanumeric()) && after.is_some_and(|c| c.is_alphanumeric());
         let is_abbreviation =
-            *c == '.' && before.is_some_and(|c| c.is_alphabetic()) && (word.chars().count() == 1 || word.contains('.'));
+            c == '.' && before.is_some_and(|c| c.is_alphabetic()) && (word.chars().count() == 1 || word.contains('.'));
         let keep = c.is_alphanumeric()
-            || is_combining_mark(*c)
+            || is_combining_mark(c)
             || matches!(c, '$' | '€' | '£' | '¥' | '%' | '&')
-            || (*c == '+' && before.is_some_and(char::is_ascii_digit))
-            || (*c == '\'' && between_letters)
+            || (c == '+' && before.is_some_and(char::is_ascii_digit))
+            || (c == '\'' && between_letters)
             || (matches!(c, ':' | '.' | ',' | '/' | '-') && between_digits)
             || is_abbreviation;
-        let is_sign = |c: &char| matches!(c, '<' | '>' | '=' | '≤' | '≥');
-        if is_sign(c) {
+        let is_full = if is_sign(c) {
             // A comparison in signs is a word of its own.
-            if !word.is_empty() && !word.chars().all(|c| is_sign(&c)) {
-                tokens.push(std::mem::take(&mut word));
-            }
-            word.push(*c);
-            if !after.is_some_and(is_sign) {
-                tokens.push(std::mem::take(&mut word));
-            }
+            let cut = !word.chars().all(is_sign) && push(&mut word, &mut between);
+            word.push(c);
+            cut || !after.copied().is_some_and(is_sign) && push(&mut word, &mut between)
         } else if keep {
-            word.push(*c);
-        } else if !word.is_empty() {
-            tokens.push(std::mem::take(&mut word));
-        }
-        if tokens.len() >= MAX_TOKENS {
-            break;
+            word.push(c);
+            false
+        } else {
+            let cut = push(&mut word, &mut between);
+            between.push(c);
+            cut
+        };
+        if is_full {
+            return tokens;
         }
     }
-    if !word.is_empty() && tokens.len() < MAX_TOKENS {
-        tokens.push(word);
-    }
+    push(&mut word, &mut between);
     tokens
-        .into_iter()
-        .map(|text| {
-            let norm = fold(&text);
-            let stem = stem(&norm);
-            Token {
-                text,
-                norm,
-                stem,
-                is_corrected: false,
-            }
-        })
-        .collect()
+}
+
+fn token(text: String, gap: &str) -> Token {
+    let norm = fold(&text);
+    let stem = stem(&norm);
+    Token {
+        text,
+        norm,
+        stem,
+        after_comma: gap.contains([',', ';', '+', '/']),
+        after_dash: gap.trim() == "-",
+        is_corrected: false,
+    }
 }
 
 /// Typographic quotes and dashes as their plain kin.

@@ -348,6 +348,14 @@ impl Assembly<'_, '_> {
 
     pub(super) fn peers(&mut self) {
         let builder = self.builder;
+        if let Some(at) = builder.keys(|key| matches!(key, Key::BesideAverage(_))).next()
+            && let Some(Key::BesideAverage(direction)) = builder.links.get(at).and_then(Link::key)
+            && !self.metrics.is_empty()
+            && !self.draft.query.dimensions.is_empty()
+        {
+            self.take(at, "against the average of the others", Construct::BesideAverage(direction));
+            return;
+        }
         let Some(at) = builder.keys(|key| key == Key::Peers).next() else {
             return;
         };

@@ -14,6 +14,41 @@ impl Assembly<'_, '_> {
                 continue;
             };
             let before = builder.before(at);
+            // "not above 40"
+            let not = before.filter(|index| builder.links.get(*index).and_then(Link::key) == Some(Key::Not));
+            let op = match (not, negated(op)) {
+                (Some(not), Some(inverse)) => {
+                    self.quietly(not);
+                    self.draft.understood.push(Understood {
+                        words: builder.links.get(not).map(|link| builder.words(link)).unwrap_or_default(),
+                        meaning: "the contrary".to_owned(),
+                    });
+                    inverse
+                }
+                (Some(_), None) => continue,
+                (None, _) => op,
+            };
+            // "more than 10 % of the total"
+            if says_percent(builder, link) && builder.word(link.end()) == Some("of") {
+                let target = builder
+                    .after(at)
+                    .filter(|index| self.roles.get(*index) == Some(&Role::Target));
+                if let Some(target) = target
+                    && let Some(metric) = builder.links.get(target).and_then(Link::metric)
+                {
+                    if self.metrics.is_empty() {
+                        self.metrics.push((metric, target));
+                    }
+                    self.quietly(target);
+                }
+                let grouped = !self.draft.query.dimensions.is_empty() || self.draft.query.grain.is_some();
+                if grouped {
+                    self.tell(at, "condition on the share of the total".to_owned());
+                    self.draft.constructs.push(Construct::ShareIs { op, values });
+                    self.draft.is_explicit = true;
+                }
+                continue;
+            }
             let said_of = match before.and_then(|index| builder.links.get(index)).and_then(Link::key) {
                 Some(Key::By) => before.and_then(|by| builder.before(by)),
                 _ => before,
@@ -25,13 +60,7 @@ impl Assembly<'_, '_> {
                 {
                     self.quietly(by);
                 }
-                let percent = builder
-                    .tokens
-                    .get(link.at..link.end() + 1)
-                    .or(builder.tokens.get(link.at..link.end()))
-                    .unwrap_or_default()
-                    .iter()
-                    .any(|token| token.text.contains('%') || matches!(token.norm.as_str(), "percent" | "pct"));
+                let percent = says_percent(builder, link);
                 self.tell(at, "condition on the change".to_owned());
                 self.change = Some(Construct::changed_by(way, op, &values, percent));
                 continue;
@@ -476,4 +505,26 @@ fn percent(value: Value) -> Value {
         }
         other => other,
     }
+}
+
+/// Whether a number is one of percent.
+fn says_percent(builder: &Builder<'_>, link: &Link) -> bool {
+    builder
+        .tokens
+        .get(link.at..link.end())
+        .unwrap_or_default()
+        .iter()
+        .any(|token| token.text.contains('%') || matches!(token.norm.as_str(), "percent" | "pct" | "cent"))
+}
+
+/// The comparison that holds where another one does not.
+fn negated(op: Operator) -> Option<Operator> {
+    Some(match op {
+        Operator::Greater => Operator::LessOrEqual,
+        Operator::GreaterOrEqual => Operator::Less,
+        Operator::Less => Operator::GreaterOrEqual,
+        Operator::LessOrEqual => Operator::Greater,
+        Operator::Equal => Operator::NotEqual,
+        _ => return None,
+    })
 }

@@ -56,6 +56,8 @@ impl Assembly<'_, '_> {
         self.shown_anyway();
         self.draft.goes_on |= builder.links.iter().any(|link| link.key() == Some(Key::GoOn))
             || builder.links.first().is_some_and(|link| link.key() == Some(Key::And));
+        self.drawn();
+        self.onward();
         self.change();
         self.draft.beyond = self.draft.beyond.take().or_else(|| self.beyond());
     }
@@ -215,8 +217,13 @@ impl Assembly<'_, '_> {
     /// of the same amounts, else the mean of single values.
     pub(super) fn averages(&mut self) {
         let builder = self.builder;
+        let per_row = (0..builder.links.len()).find(|at| {
+            self.roles.get(*at) == Some(&Role::Context) && builder.is_noun(*at) && builder.is_per_row(*at)
+        });
+        let says_other = builder.has_key(|key| matches!(key, Key::Median | Key::Percentile));
         for (at, link) in builder.links.iter().enumerate() {
-            if link.key() != Some(Key::Average) || self.listed.contains(&at) {
+            let is_per_row = Some(at) == per_row && !says_other && !builder.has_key(|key| key == Key::Average);
+            if !is_per_row && (link.key() != Some(Key::Average) || self.listed.contains(&at)) {
                 continue;
             }
             let behind = builder
@@ -228,7 +235,27 @@ impl Assembly<'_, '_> {
                 .links
                 .iter()
                 .position(|l| l.readings.iter().any(|r| matches!(r, Reading::Rank(..))));
-            let Some(figure_at) = behind.or(ranked) else { continue };
+            // "how full are shows on average", unless it is an average over stretches of time or groups.
+            let grouped = !self.draft.query.dimensions.is_empty()
+                || builder.has_key(|key| matches!(key, Key::Grain(_) | Key::Trend));
+            let is_rate = |index: usize| {
+                builder.metric(index).is_some_and(|metric| {
+                    metric
+                        .sources
+                        .iter()
+                        .all(|s| s.over.is_some() || s.aggregate == Aggregate::Average)
+                })
+            };
+            let ahead = self
+                .metrics
+                .iter()
+                .rev()
+                .find(|(metric, named)| *named < at && (!grouped || is_rate(*metric) || is_per_row))
+                .map(|(_, named)| *named);
+            let behind = behind.filter(|_| !is_per_row);
+            let Some(figure_at) = behind.or(ranked.filter(|_| !is_per_row)).or(ahead) else {
+                continue;
+            };
             let index = builder.links.get(figure_at).and_then(|link| {
                 link.readings.iter().find_map(|reading| match reading {
                     Reading::Metric(index) | Reading::Rank(index, _) => Some(*index),
@@ -238,23 +265,15 @@ impl Assembly<'_, '_> {
             let Some((index, metric)) = index.and_then(|index| Some((index, builder.metric(index)?))) else {
                 continue;
             };
-            if metric
-                .sources
-                .iter()
-                .all(|s| s.over.is_some() || s.aggregate == Aggregate::Average)
-            {
+            if is_rate(index) {
                 self.tell(at, format!("{} is one", metric.label));
                 continue;
             }
-            let amounts = |metric: &Metric| metric.sources.iter().map(|s| s.of.clone()).collect::<Vec<_>>();
             let sums = metric
                 .sources
                 .iter()
                 .all(|s| s.aggregate == Aggregate::Sum && s.over.is_none());
-            let sibling = builder.catalogue.metrics.iter().position(|other| {
-                other.sources.iter().all(|s| s.aggregate == Aggregate::Average)
-                    && amounts(other).first() == amounts(metric).first()
-            });
+            let sibling = crate::construct::average_of(builder.catalogue, metric);
             match sibling.filter(|_| sums) {
                 Some(sibling) => {
                     for (named, _) in self.metrics.iter_mut().filter(|(named, _)| *named == index) {
@@ -319,6 +338,7 @@ impl Assembly<'_, '_> {
                         | Key::Every
                         | Key::Will
                         | Key::Overview
+                        | Key::AllTime
                         | Key::Preposition
                         | Key::Filler
                 )

@@ -92,6 +92,32 @@ impl Assembly<'_, '_> {
         }
     }
 
+    /// Two words for figures of which nothing says that both are asked for name one thing: "ticket revenue", "revenue
+    /// that people made". Which of them it is shows in how they stand to each other.
+    pub(super) fn one_thing(&mut self) {
+        let builder = self.builder;
+        let mut at = 1;
+        while at < self.metrics.len() {
+            let (Some(&(_, first)), Some(&(_, second))) = (self.metrics.get(at - 1), self.metrics.get(at)) else {
+                break;
+            };
+            match builder.is_one_thing(first, second) {
+                Some(keeps_first) => {
+                    let dropped = if keeps_first { at } else { at - 1 };
+                    let (_, link) = self.metrics.remove(dropped);
+                    if let Some(words) = builder.links.get(link).map(|link| builder.words(link))
+                        && let Some(told) = self.draft.understood.iter_mut().find(|told| told.words == words)
+                    {
+                        "said of the figure".clone_into(&mut told.meaning);
+                    }
+                    let ranked = builder.before(second).is_some_and(|index| builder.links.get(index).is_some_and(Link::ranks));
+                    self.draft.guesses += usize::from(!builder.touches(first, second) && !ranked);
+                }
+                None => at += 1,
+            }
+        }
+    }
+
     /// "which theaters", "clubs in Seattle": values in the plural stand for the things that have them.
     pub(super) fn kinds(&mut self) {
         let builder = self.builder;

@@ -20,11 +20,12 @@ impl Assembly<'_, '_> {
         {
             return;
         }
-        if self.draft.query.dimensions.is_empty() && self.draft.query.grain.is_none() {
-            let Some(dimension) = self.part_of_whole(at) else {
-                return;
-            };
-            self.draft.constructs.push(Construct::Focus(dimension));
+        if self.draft.query.dimensions.is_empty() {
+            match self.part_of_whole(at) {
+                Some(dimension) => self.draft.constructs.push(Construct::Focus(dimension)),
+                None if self.draft.query.grain.is_some() => {}
+                None => return,
+            }
         }
         self.take(at, "share of the total", Construct::Compare(Comparison::ShareOfTotal));
         self.mark(|key| key == Key::Share);

@@ -154,7 +154,14 @@ impl Assembly<'_, '_> {
             || builder
                 .after(rank.link)
                 .is_some_and(|next| self.roles.get(next) == Some(&Role::Metric) && builder.touches(rank.link, next));
-        let named = self.metrics.first().map(|(metric, _)| *metric);
+        // "average price at the venues with the most concerts": the figure behind the word is what ranks.
+        let behind = builder.after(rank.link).filter(|next| builder.touches(rank.link, *next));
+        let named = self
+            .metrics
+            .iter()
+            .find(|(_, at)| Some(*at) == behind && *at > 0)
+            .or(self.metrics.first())
+            .map(|(metric, _)| *metric);
         let of_having = !self.draft.query.having.is_empty() && !self.draft.has_metrics;
         let grouped = self.draft.has_groups;
         let metric = match (rank.metric, named) {

@@ -65,6 +65,72 @@ impl Builder<'_> {
         (is_distinct && is_object).then_some(Role::Context)
     }
 
+    /// Whether two figures are one, and whether it is the first. None where something sets them side by side.
+    pub(super) fn is_one_thing(&self, first: usize, second: usize) -> Option<bool> {
+        const VERBS: [&str; 22] = [
+            "made", "make", "makes", "spend", "spends", "spent", "earn", "earned", "earns", "brought", "bring", "take",
+            "took", "sold", "charged", "drew", "draw", "grossed", "generated", "attended", "pay", "paid",
+        ];
+        let (a, b) = (self.links.get(first)?, self.links.get(second)?);
+        let mut lead = self.before(second);
+        while lead.is_some_and(|index| {
+            matches!(self.links.get(index).and_then(Link::key), Some(Key::Count | Key::Average | Key::List))
+        }) {
+            lead = lead.and_then(|index| self.before(index));
+        }
+        let joined = lead.is_some_and(|index| {
+            let link = self.links.get(index);
+            link.is_some_and(Link::ranks)
+                || self.is_compare(index)
+                || matches!(
+                    link.and_then(Link::key),
+                    Some(
+                        Key::And
+                            | Key::With
+                            | Key::Versus
+                            | Key::By
+                            | Key::SortBy
+                            | Key::Than
+                            | Key::Also
+                            | Key::Add
+                            | Key::Share
+                            | Key::More(_)
+                            | Key::Median
+                            | Key::Percentile
+                    )
+                )
+        });
+        let gap = self.tokens.get(a.end()..b.at)?;
+        let comma = self.tokens.get(a.end()..b.at + 1)?.iter().any(|token| token.after_comma);
+        let counts = |link: &Link| {
+            link.metric()
+                .and_then(|index| self.metric(index))
+                .is_some_and(|metric| metric.unit == Unit::Count)
+        };
+        let is_verb = |link: &Link| self.word(link.at).is_some_and(|word| VERBS.contains(&word));
+        let ranked = self.before(second).is_some_and(|index| self.links.get(index).is_some_and(Link::ranks));
+        if ranked && is_verb(a) && !comma {
+            // "generated the most tickets"
+            return Some(false);
+        }
+        if joined || comma {
+            return None;
+        }
+        let asked = self.key_before(first) == Some(Key::Count);
+        let passive = gap
+            .iter()
+            .any(|token| matches!(token.norm.as_str(), "were" | "was" | "is" | "are" | "been" | "being"));
+        Some(if is_verb(b) {
+            asked || passive || !counts(a) || counts(b)
+        } else if is_verb(a) && !counts(a) {
+            true
+        } else if gap.is_empty() {
+            asked
+        } else {
+            true
+        })
+    }
+
     /// "purchases were made online", "tickets sold for Silver Lakes": a verb that would be a figure by itself, said of
     /// one; and "customers spend", where the one who does it is none.
     fn is_verb_of_figure(&self, at: usize, roles: &[Role]) -> bool {
@@ -120,6 +186,14 @@ impl Builder<'_> {
     pub(super) fn compare_target(&self, at: usize, roles: &[Role]) -> Option<usize> {
         let free = |index: &usize| roles.get(*index) == Some(&Role::None) && self.is_countable(*index);
         let next = self.after(at).filter(free);
+        // "venues that hold more than 5,000 people"
+        let holds = at
+            .checked_sub(1)
+            .filter(|before| self.touches(*before, at) && free(before))
+            .filter(|before| self.links.get(*before).is_some_and(|link| self.numeric_dimension(link).is_some()));
+        if holds.is_some() {
+            return holds;
+        }
         let before = || {
             let mut index = self.before(at)?;
             while matches!(self.links.get(index)?.key(), Some(Key::With | Key::RankBy(_))) {
@@ -183,6 +257,7 @@ impl Builder<'_> {
             Some(Key::Versus) if metric.is_some() && dimension.is_none() => return Role::Metric,
             Some(Key::Versus) if before.is_some_and(|index| self.before(index).is_some()) => return Role::None,
             // "top 10 venues by concerts" ranks, "top genre per city" and "top artists by city" group.
+            Some(Key::By) if self.is_per_row(at) => return Role::Context,
             Some(Key::By) if metric.is_some() && has_group && ranks_before && !has_metric && self.ranks_by(at) => {
                 return Role::Metric;
             }
@@ -340,6 +415,36 @@ impl Builder<'_> {
         let Some(preposition) = preposition else { return false };
         let figure = self.before(preposition);
         counts && figure.is_some_and(|index| roles.get(index) == Some(&Role::Metric))
+    }
+
+    /// "takings per show", "median revenue of each concert": the figure of a single row, and no list of rows.
+    pub(super) fn is_per_row(&self, at: usize) -> bool {
+        let is_singular = self
+            .links
+            .get(at)
+            .and_then(|link| self.tokens.get(link.at..link.end())?.last())
+            .is_some_and(|token| !token.is_plural());
+        let by = self
+            .before(at)
+            .and_then(|index| self.links.get(index))
+            .filter(|link| link.key() == Some(Key::By));
+        let Some(by) = by else { return false };
+        let says_statistic =
+            self.has_key(|key| matches!(key, Key::Average | Key::Median | Key::Percentile));
+        let word = self.word(by.end().saturating_sub(1));
+        let says_per = word == Some("per") || word == Some("each") && says_statistic;
+        let amount = (0..at).rev().find_map(|index| {
+            let metric = self.metric(self.links.get(index)?.metric()?)?;
+            Some(metric.sources.iter().all(|source| source.aggregate == Aggregate::Sum && source.over.is_none()))
+        });
+        let ranks_rows = self.links.iter().take(at).any(|link| {
+            link.dimension().is_some_and(|index| self.is_entity(index))
+        });
+        is_singular
+            && says_per
+            && amount == Some(true)
+            && !ranks_rows
+            && self.links.get(at).and_then(Link::dimension).is_some_and(|index| self.is_entity(index))
     }
 
     /// Whether "by" and a group, or a stretch of time, come later.

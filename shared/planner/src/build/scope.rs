@@ -6,6 +6,9 @@ impl Assembly<'_, '_> {
     pub(super) fn scope(&mut self) {
         let builder = self.builder;
         let mut filters: Vec<Filter> = Vec::new();
+        // Which link gave which condition, and which of them are joined by "or".
+        let mut positions: Vec<(usize, usize)> = Vec::new();
+        let mut either: Vec<(usize, usize)> = Vec::new();
         let mut last_negated: Option<(usize, usize)> = None;
         for (at, link) in builder.links.iter().enumerate() {
             let not = builder
@@ -61,7 +64,20 @@ impl Assembly<'_, '_> {
                     }
                     _ => continue,
                 };
+                let or = builder.before(at).filter(|index| {
+                    builder.links.get(*index).is_some_and(|link| {
+                        link.key() == Some(Key::And) && builder.word(link.at) == Some("or")
+                    })
+                });
+                let other = or
+                    .and_then(|or| builder.before(or))
+                    .and_then(|index| positions.iter().find(|(link, _)| *link == index))
+                    .map(|(_, position)| *position);
                 let position = merge_filter(&mut filters, filter);
+                positions.push((at, position));
+                if let Some(other) = other.filter(|other| *other != position) {
+                    either.push((other, position));
+                }
                 for rival in rivals {
                     self.draft.alternatives.push((position, rival));
                 }
@@ -127,7 +143,19 @@ impl Assembly<'_, '_> {
             self.tell(at, of.label.clone());
             self.draft.has_scope = true;
         }
-        self.draft.query.filters = filters.into_iter().map(Into::into).collect();
+        let mut clauses: Vec<Option<FilterClause>> = filters.into_iter().map(|filter| Some(filter.into())).collect();
+        for (first, second) in either {
+            let one = clauses.get_mut(first).and_then(Option::take);
+            let other = clauses.get_mut(second).and_then(Option::take);
+            let any: Vec<FilterClause> = match one {
+                Some(FilterClause::Any { any }) => any.into_iter().chain(other).collect(),
+                one => one.into_iter().chain(other).collect(),
+            };
+            if let Some(slot) = clauses.get_mut(second) {
+                *slot = Some(FilterClause::Any { any });
+            }
+        }
+        self.draft.query.filters = clauses.into_iter().flatten().collect();
         self.periods();
     }
 

@@ -104,6 +104,18 @@ impl Builder<'_> {
         if values == 0 || values == link.readings.len() {
             return;
         }
+        // "box office in 2025" is a figure where no other is named, and a channel beside one.
+        if link.metric().is_some() {
+            let others = (0..self.links.len()).any(|index| {
+                index != at
+                    && self.links.get(index).is_some_and(|link| link.metric().is_some())
+            });
+            let is_name = others;
+            if let Some(link) = self.links.get_mut(at) {
+                link.readings.retain(|reading| is_value(reading) == is_name);
+            }
+            return;
+        }
         // Linking has let it pass as a name only where it is written as one.
         let of_question = matches!(
             self.key_before(at),
