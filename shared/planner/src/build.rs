@@ -82,7 +82,7 @@ pub(crate) struct Draft {
     /// Metrics beside those of the turn before.
     pub adds: Vec<String>,
     /// A ranking that names neither what is ranked nor by what: "the worst ones", "show 5".
-    pub bare_rank: Option<(Direction, Option<u32>)>,
+    pub bare_rank: Option<(Option<Direction>, Option<u32>)>,
     /// Its groups stand for the kind of thing that a value has, and were not named.
     pub groups_are_kinds: bool,
     /// Groups were named by their own words.
@@ -91,6 +91,8 @@ pub(crate) struct Draft {
     pub says_all: bool,
     /// What is named stands beside what the turn before was about: "vs Austin".
     pub is_beside: bool,
+    /// Something was said of how the answer is to be drawn.
+    pub says_chart: bool,
     /// How the answer is to be drawn.
     pub chart: Option<ChartKind>,
 }
@@ -142,6 +144,7 @@ impl<'a> Builder<'a> {
             averaged: None,
             change: None,
             listed: Vec::new(),
+            not_periods: Vec::new(),
         }
         .assemble()
     }
@@ -159,6 +162,8 @@ struct Assembly<'b, 'a> {
     periods: Vec<(usize, Period)>,
     /// What is said not to have happened.
     region: Option<Region>,
+    /// Times in which something did not happen.
+    not_periods: Vec<(usize, Period)>,
     /// Links that name one of several statistics, and rank nothing.
     listed: Vec<usize>,
     /// By how much a figure has to have changed.

@@ -411,13 +411,25 @@ fn drill(query: &mut Query, catalogue: &Catalogue) {
 /// The first dimension of named things that no condition holds fast.
 fn telling_dimension(query: &Query, catalogue: &Catalogue) -> Option<String> {
     let fixed: Vec<String> = query.conditions().iter().map(|filter| filter.dimension.clone()).collect();
+    // By state, all of one city is the same.
+    let mut around: Vec<String> = Vec::new();
+    for name in &fixed {
+        let mut at = catalogue.dimension(name);
+        while let Some(outer) = at.and_then(|dimension| dimension.within.clone()) {
+            at = catalogue.dimension(&outer);
+            if around.contains(&outer) {
+                break;
+            }
+            around.push(outer);
+        }
+    }
     let money = catalogue.currency_dimension().map(|dimension| dimension.name.clone());
     catalogue
         .dimensions
         .iter()
         .filter(|dimension| dimension.indexed && dimension.key.is_none() && Some(&dimension.name) != money.as_ref())
         .map(|dimension| dimension.name.clone())
-        .find(|name| !fixed.contains(name))
+        .find(|name| !fixed.contains(name) && !around.contains(name))
 }
 
 /// A change needs two stretches of time: of the course that is asked for, else this year and the one before.

@@ -6,7 +6,7 @@ use concert_contract::{
     chat::{Clarify, Suggestion},
     compile::{CompileContext, compile},
     insight,
-    query::{Direction, Filter, FilterClause, Grain, Operator, Order, Query, QueryMetric, Value},
+    query::{Comparison, Direction, Filter, FilterClause, Grain, Operator, Order, Query, QueryMetric, Value},
 };
 
 const MOST_FOLLOW_UPS: usize = 3;
@@ -39,6 +39,8 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft, catalogue: &Catalogue) -> Q
     }
     // "the worst ones", "show 5": of the same rows, by the same figure.
     if let Some((direction, rows)) = draft.bare_rank {
+        let kept = query.order.first().map(|order| order.direction);
+        let direction = direction.or(kept).unwrap_or(Direction::Descending);
         Construct::First { rows, direction }.apply(&mut query, catalogue);
         return query;
     }
@@ -75,6 +77,13 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft, catalogue: &Catalogue) -> Q
         query.having.clone_from(&new.having);
     }
     if draft.names_groups {
+        // A place or a share among other rows says nothing of these.
+        let added: Vec<String> = previous.added_columns().into_iter().map(|column| column.name).collect();
+        query
+            .having
+            .retain(|clause| clause.singles().iter().all(|single| !added.contains(&single.metric)));
+        query.compare.retain(|comparison| *comparison != Comparison::Rank);
+        query.order.retain(|order| !added.contains(&order.by));
         query.dimensions.clone_from(&new.dimensions);
         query.grain = new.grain;
         if new.limit.is_none() && new.grain.is_some() {

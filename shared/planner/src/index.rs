@@ -2,7 +2,7 @@
 
 use crate::{
     text::{Token, stem, tokens},
-    words::{COMPARISONS, COMPARISONS_BEHIND, FILLERS, KEYS, Key, TIME_WORDS},
+    words::{COMPARISONS, COMPARISONS_BEHIND, FILLERS, KEYS, Key, MONTHS, TIME_WORDS},
 };
 use concert_contract::{
     catalogue::{Catalogue, CatalogueValue, Condition},
@@ -278,6 +278,8 @@ impl Phrases {
 pub(crate) enum Source {
     Catalogue,
     English,
+    /// A month, which few slips of the finger make.
+    Month,
     /// Says nothing by itself.
     Filler,
 }
@@ -302,6 +304,9 @@ static ENGLISH_WORDS: LazyLock<BTreeMap<String, Source>> = LazyLock::new(|| {
     }
     for word in TIME_WORDS.split_whitespace() {
         words.insert(stem(word), Source::English);
+    }
+    for word in MONTHS.split_whitespace() {
+        words.insert(stem(word), Source::Month);
     }
     for (phrase, _) in COMPARISONS.iter().chain(COMPARISONS_BEHIND) {
         for token in tokens(phrase) {
@@ -419,6 +424,12 @@ impl Lexicon {
             || ENGLISH_WORDS.contains_key(&word.stem)
             || crate::text::number(&word.norm).is_some()
             || crate::times::is_time_word(&word.norm)
+    }
+
+    /// Whether a word alone means something and is none that says nothing.
+    pub fn is_word(&self, word: &str) -> bool {
+        let source = self.words.get(word).or_else(|| ENGLISH_WORDS.get(word));
+        source.is_some_and(|source| *source != Source::Filler)
     }
 
     /// Whether two words stand side by side in some phrase.

@@ -153,6 +153,17 @@ impl<'a> Planner<'a> {
                 filter.op = Operator::Equal;
             }
         }
+        // What the turn before compared may make no sense of another figure.
+        if goes_on && compile(&query, self.catalogue, &compile_context).is_err() {
+            let plain = Query {
+                compare: draft.query.compare.clone(),
+                having: draft.query.having.clone(),
+                ..query.clone()
+            };
+            if compile(&plain, self.catalogue, &compile_context).is_ok() {
+                query = plain;
+            }
+        }
         plan.title = insight::title(&query, self.catalogue);
         if let Err(error) = compile(&query, self.catalogue, &compile_context) {
             plan.message = Some(format!("{} {}", error.message, self.offer(context)));
@@ -160,7 +171,7 @@ impl<'a> Planner<'a> {
             plan.confidence = 0.0;
             return plan;
         }
-        plan.confidence = confidence(&draft, &plan);
+        plan.confidence = confidence(&draft, &plan, goes_on);
         plan.clarify = follow::clarify(&query, &draft, self.catalogue, &compile_context);
         if plan.clarify.is_some() {
             return plan;
@@ -189,7 +200,7 @@ impl<'a> Planner<'a> {
         let says_change = draft.bare_rank.is_some()
             || !draft.constructs.is_empty()
             || !draft.adds.is_empty()
-            || draft.chart.is_some() && context.previous.is_some()
+            || draft.says_chart && context.previous.is_some()
             || draft.is_beside;
         let goes_on = context.previous.is_some() && (draft.has_scope || draft.has_groups || says_change);
         if names_nothing && !plan.not_understood.is_empty() && !(goes_on && draft.has_scope) {
@@ -200,6 +211,9 @@ impl<'a> Planner<'a> {
         }
         if names_nothing && !draft.has_scope && !says_change && !goes_on {
             return Some(self.offer(context));
+        }
+        if draft.bare_rank.is_some() && !goes_on && !draft.has_scope && plan.not_understood.is_empty() {
+            return Some(format!("Name what is to be ranked, as in “top 10 artists by revenue”. {}", self.offer(context)));
         }
         // A word that means something here, with nothing to attach to: the query would answer another question.
         if !draft.misplaced.is_empty() && !goes_on {
@@ -337,16 +351,18 @@ fn list(words: &[String]) -> String {
 }
 
 /// How sure the plan is: every word that was guessed or left over takes its share.
-fn confidence(draft: &Draft, plan: &Plan) -> f64 {
+fn confidence(draft: &Draft, plan: &Plan, goes_on: bool) -> f64 {
     const GUESS: f64 = 0.15;
     const UNKNOWN: f64 = 0.2;
     const UNNAMED: f64 = 0.25;
     const LEAST: f64 = 0.05;
     // A word that was left out may be the one that matters.
     const MOST_WITH_UNKNOWN: f64 = 0.45;
-    let guesses = GUESS * draft.guesses as f64;
+    // What nobody named is that of the turn before.
+    let guesses = draft.guesses - usize::from(goes_on && draft.bare_rank.is_some() && draft.guesses > 0);
+    let guesses = GUESS * guesses as f64;
     let unknown = UNKNOWN * plan.not_understood.len() as f64;
-    let unnamed = if draft.is_explicit { 0.0 } else { UNNAMED };
+    let unnamed = if draft.is_explicit || goes_on { 0.0 } else { UNNAMED };
     let most = if plan.not_understood.is_empty() {
         1.0
     } else {

@@ -309,7 +309,7 @@ impl Linker<'_> {
         let is_asked = at.checked_sub(1).and_then(|index| tokens.get(index)).is_some_and(|token| {
             matches!(
                 token.norm.as_str(),
-                "by" | "per" | "each" | "every" | "which" | "what" | "and" | "of" | "this" | "that"
+                "by" | "per" | "each" | "every" | "which" | "what" | "this" | "that"
             )
         });
         names_dimension && is_thing && !is_asked && !word.is_plural()

@@ -21,7 +21,7 @@ pub(crate) fn goes_on(tokens: &[Token], draft: &Draft) -> bool {
     let first = tokens.first().map(|token| token.norm.as_str()).unwrap_or_default();
     let opens = PARTS.contains(&first);
     let names_nothing = !draft.has_metrics && !draft.names_groups;
-    let says_change = draft.bare_rank.is_some() || !draft.constructs.is_empty() || draft.chart.is_some();
+    let says_change = draft.bare_rank.is_some() || !draft.constructs.is_empty() || draft.says_chart;
     let is_short = tokens.len() <= MOST_WORDS;
     let asks_anew = tokens
         .iter()

@@ -8,6 +8,8 @@ use crate::{
 
 /// Shorter words are too near to too many others.
 const SHORTEST_TYPO_CHARS: usize = 4;
+/// A word that says nothing by itself is long enough to be told from others from here on.
+const LONG_FILLER_CHARS: usize = 5;
 /// How short the beginning of a word may be that stands for all of it: "rev", "att".
 const SHORTEST_PREFIX_CHARS: usize = 3;
 /// How long a word must be that its beginning can stand for.
@@ -24,6 +26,15 @@ pub(crate) fn correct(tokens: &mut [Token], lexicon: &Lexicon, values: &ValueInd
         }
     }
     for at in 0..tokens.len() {
+        let Some(token) = tokens.get(at) else { continue };
+        if !is_known(token, lexicon, values)
+            && let Some(base) = base_form(token, lexicon)
+            && let Some(token) = tokens.get_mut(at)
+        {
+            token.stem.clone_from(&base);
+            token.norm = base;
+            continue;
+        }
         let Some(token) = tokens.get(at) else { continue };
         if is_known(token, lexicon, values) || is_near_name(tokens, at, lexicon, values) {
             continue;
@@ -101,6 +112,17 @@ fn is_known(token: &Token, lexicon: &Lexicon, values: &ValueIndex) -> bool {
         || values.has_word(&token.norm)
 }
 
+/// "attending" and "attends" are forms of "attend".
+fn base_form(token: &Token, lexicon: &Lexicon) -> Option<String> {
+    const SHORTEST: usize = 4;
+    ["ing", "ed", "es", "d"].iter().find_map(|ending| {
+        let root = token.norm.strip_suffix(ending).filter(|root| root.len() >= SHORTEST)?;
+        [root.to_owned(), format!("{root}e")]
+            .into_iter()
+            .find(|word| lexicon.is_word(word))
+    })
+}
+
 /// Whether the word belongs to a name of the data that is spelt almost so.
 fn is_near_name(tokens: &[Token], at: usize, lexicon: &Lexicon, values: &ValueIndex) -> bool {
     let Some(token) = tokens.get(at) else { return false };
@@ -144,7 +166,13 @@ fn typo(written: &str, neighbours: &Neighbours<'_>, lexicon: &Lexicon) -> Option
             let fits = (1..=most).contains(&distance)
                 && is_slip(written, word, distance)
                 // What would say nothing by itself is taken only where it can hardly be anything else.
-                && (source != Source::Filler || is_swap(written, word));
+                && match source {
+                    Source::Filler => {
+                        is_swap(written, word) || word.len() >= LONG_FILLER_CHARS && is_close_slip(written, word)
+                    }
+                    Source::Month => is_close_slip(written, word),
+                    _ => true,
+                };
             fits.then(|| (distance, !neighbours.fit(word, lexicon), source, word))
         })
         .min()
@@ -158,22 +186,27 @@ fn is_slip(written: &str, meant: &str, distance: usize) -> bool {
     if written.len() > SHORT_CHARS || distance != 1 || is_swap(written, meant) {
         return true;
     }
-    if written.len() < SHORTEST_TYPO_CHARS {
-        return false;
-    }
-    let is_left_out = meant.len() > written.len();
-    let is_doubled = written.len() > meant.len()
-        && written
-            .as_bytes()
-            .windows(2)
-            .any(|pair| matches!(pair, [a, b] if a == b));
     let is_vowel_for_vowel = written.len() == meant.len()
         && written
             .chars()
             .zip(meant.chars())
             .filter(|(a, b)| a != b)
             .all(|(a, b)| is_vowel(a) && is_vowel(b));
-    is_left_out || is_doubled || is_vowel_for_vowel
+    written.len() >= SHORTEST_TYPO_CHARS && (is_close_slip(written, meant) || is_vowel_for_vowel)
+}
+
+/// A letter left out, doubled or swapped, and none for another: "merch" is no March.
+fn is_close_slip(written: &str, meant: &str) -> bool {
+    if is_swap(written, meant) {
+        return true;
+    }
+    let is_left_out = meant.len() == written.len() + 1;
+    let is_doubled = written.len() > meant.len()
+        && written
+            .as_bytes()
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a == b));
+    is_left_out || is_doubled
 }
 
 fn is_swap(written: &str, meant: &str) -> bool {

@@ -347,6 +347,9 @@ impl Parser<'_> {
         {
             return Some(found);
         }
+        if let Some(found) = self.week_of(at).or_else(|| self.holiday(at)).or_else(|| self.dashed(at)) {
+            return Some(found);
+        }
         if let Some(year) = self.year(at) {
             // "1999 to 2001" and "between 1999 and 2001" are put together by the caller.
             return fixed(Date::new(year, 1, 1).ok()?, Date::new(year, 12, 31).ok()?, 1);
@@ -375,6 +378,74 @@ impl Parser<'_> {
             return Some(point);
         }
         self.relative(at)
+    }
+
+    /// "the week of June 3 2025": from its Monday to its Sunday.
+    fn week_of(&self, at: usize) -> Option<(Point, usize)> {
+        const WEEK_DAYS: i64 = 7;
+        if self.word(at)? != "week" || !matches!(self.word(at + 1)?, "of" | "starting" | "beginning" | "from" | "containing") {
+            return None;
+        }
+        let lead = 2 + usize::from(self.word(at + 2) == Some("the"));
+        let (Point::Fixed(from, to), length) = self.point(at + lead, true)? else {
+            return None;
+        };
+        if from != to {
+            return None;
+        }
+        let monday = Grain::Week.start_of(from)?;
+        let sunday = Grain::Day.add(monday, WEEK_DAYS - 1)?;
+        Some((Point::Fixed(monday, sunday), lead + length))
+    }
+
+    /// "Christmas 2025", "last Halloween", "New Year's Eve": days that are the same each year.
+    fn holiday(&self, at: usize) -> Option<(Point, usize)> {
+        let (month, day, length) = match (self.word(at)?, self.word(at + 1), self.word(at + 2)) {
+            ("new", Some("year" | "years"), Some("eve")) => (12, 31, 3),
+            ("new", Some("year" | "years"), Some("day")) => (1, 1, 3),
+            ("christmas", Some("eve"), _) => (12, 24, 2),
+            ("christmas", Some("day"), _) => (12, 25, 2),
+            ("christmas", ..) => (12, 25, 1),
+            ("boxing", Some("day"), _) => (12, 26, 2),
+            ("halloween", ..) => (10, 31, 1),
+            ("valentine" | "valentines", Some("day"), _) => (2, 14, 2),
+            ("independence", Some("day"), _) => (7, 4, 2),
+            _ => return None,
+        };
+        let skip = usize::from(matches!(self.word(at + length), Some("of" | "in")));
+        let (year, taken) = match self.year_or_relative(at + length + skip) {
+            Some((year, taken)) => (year, skip + taken),
+            None => {
+                let this = Date::new(self.today.year(), month, day).ok()?;
+                (if this <= self.today { this.year() } else { this.year() - 1 }, 0)
+            }
+        };
+        let date = Date::new(year, month, day).ok()?;
+        Some((Point::Fixed(date, date), length + taken))
+    }
+
+    /// "Jan-Mar 2025", "Q1–Q3 2025": a dash between two parts of one year.
+    fn dashed(&self, at: usize) -> Option<(Point, usize)> {
+        const QUARTER_MONTHS: i64 = 3;
+        let part = |at: usize| {
+            if let Some((quarter, length)) = self.quarter(at) {
+                let first = quarter * QUARTER_MONTHS - QUARTER_MONTHS + 1;
+                return Some((first, first + QUARTER_MONTHS - 1, length));
+            }
+            let month = i64::from(self.month(at, true)?);
+            Some((month, month, 1))
+        };
+        let (from, _, length) = part(at)?;
+        if !self.tokens.get(at + length)?.after_dash {
+            return None;
+        }
+        let (_, to, second) = part(at + length)?;
+        let end = at + length + second;
+        let (year, taken) = self.year_or_relative(end)?;
+        let from_year = if from <= to { year } else { year - 1 };
+        let from = Date::new(from_year, i8::try_from(from).ok()?, 1).ok()?;
+        let to = Date::new(year, i8::try_from(to).ok()?, 1).ok()?.last_of_month();
+        Some((Point::Fixed(from, to), end + taken - at))
     }
 
     /// "Q1 and Q2 2025", "March vs April 2025": the year of a part of a year that is said after the next one.
@@ -798,9 +869,9 @@ fn written(word: &str) -> Option<Point> {
                 .is_some_and(|year| (FIRST_YEAR..=LAST_YEAR).contains(year))
     };
     match numbers.as_slice() {
-        [first, second] if is_year(0) && is_year(1) && first <= second => Some(Point::Fixed(
-            date_or_none(*first, 1, 1)?,
-            date_or_none(*second, 12, 31)?,
+        [first, second] if is_year(0) && is_year(1) => Some(Point::Fixed(
+            date_or_none(*first.min(second), 1, 1)?,
+            date_or_none(*first.max(second), 12, 31)?,
         )),
         // 1998-99
         [first, second] if is_year(0) && *second > 12 && *second < 100 && first / 100 * 100 + second >= *first => {

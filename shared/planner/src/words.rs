@@ -225,6 +225,21 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("q q", Over(Grain::Quarter)),
     ("w w", Over(Grain::Week)),
     ("ever", Filler),
+    ("that account for", With),
+    ("accounting for", With),
+    ("account for", With),
+    ("accounts for", With),
+    ("accounted for", With),
+    ("making up", With),
+    ("make up", With),
+    ("makes up", With),
+    ("made up", With),
+    ("contribute", With),
+    ("contributing", With),
+    ("contributes", With),
+    ("among", Preposition),
+    ("amongst", Preposition),
+    ("among all", Preposition),
     ("split of", Filler),
     ("split", By),
     ("splits", By),
@@ -908,11 +923,11 @@ pub(crate) const FILLERS: &str = "a about am an are as be been being but can cou
     btw um uh hmm pull fetch grab currently achieve achieved reached recorded delivered \
     produced yielded registered yes yeah yep ya u ur";
 
-/// Words about time that a misspelt one may be taken for. Names of months that are near to other words ("merch" is no
-/// March) are not among them.
-pub(crate) const TIME_WORDS: &str = "january february september october november december monday tuesday wednesday \
-    thursday friday saturday sunday yesterday tomorrow today weekend weekday summer winter autumn quarter month year week \
-    since before after between until during";
+/// Words about time that a misspelt one may be taken for.
+pub(crate) const TIME_WORDS: &str = "monday tuesday wednesday thursday friday saturday sunday yesterday tomorrow today \
+    weekend weekday summer winter autumn spring quarter month year week since before after between until during last next";
+
+pub(crate) const MONTHS: &str = "january february march april june july august september october november december";
 
 /// Comparisons in front of a number.
 pub(crate) const COMPARISONS: &[(&str, Operator)] = &[

@@ -181,6 +181,12 @@ impl Assembly<'_, '_> {
     /// "grew", "fell", "year over year".
     pub(super) fn growth(&mut self) {
         let builder = self.builder;
+        // "why did it drop in March": asked of the figure before.
+        let asks_why = builder.has_key(|key| key == Key::Beyond(Lack::Reason));
+        if asks_why && builder.follows && !self.draft.has_metrics {
+            self.mark(|key| matches!(key, Key::Grow(_) | Key::Change));
+            return;
+        }
         if let Some(at) = builder.keys(|key| matches!(key, Key::Over(_))).next()
             && let Some(Key::Over(grain)) = builder.links.get(at).and_then(Link::key)
         {

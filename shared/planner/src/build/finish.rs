@@ -111,7 +111,8 @@ impl Assembly<'_, '_> {
                 .skip(how + 1)
                 .skip_while(|token| matches!(token.norm.as_str(), "do" | "did" | "does" | "is" | "are" | "was" | "were" | "has" | "have"))
                 .any(|token| DOES.contains(&token.norm.as_str()))
-        });
+        }) && word(&["you"]).is_none();
+        let compares = builder.asks_for_change() && !self.draft.has_groups && self.draft.has_scope;
         let asked = builder.keys(|key| key == Key::Overview).next();
         let sides = builder.keys(|key| key == Key::Versus).next().filter(|_| {
             self.draft
@@ -122,8 +123,18 @@ impl Assembly<'_, '_> {
         });
         let lists = self.draft.names_groups && asked.is_none();
         let ranks = builder.links.iter().any(Link::ranks);
-        if !(says_how || asked.is_some() || sides.is_some()) || lists || ranks || !self.draft.query.having.is_empty() {
+        if !(says_how || asked.is_some() || sides.is_some() || compares) || lists || ranks || !self.draft.query.having.is_empty() {
             return false;
+        }
+        // "how are we doing": this year.
+        if says_how && !self.draft.has_scope && !self.draft.has_groups && !builder.follows {
+            self.draft.query.period = Some(Period::Relative {
+                unit: Grain::Year,
+                offset: 0,
+                count: 1,
+            });
+            self.draft.guesses += 1;
+            self.draft.is_explicit = true;
         }
         let counted = builder.counted().map(|(index, _)| index);
         let amounts = (0..builder.catalogue.metrics.len()).filter(|index| {

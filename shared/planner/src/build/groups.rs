@@ -125,6 +125,16 @@ impl Assembly<'_, '_> {
             matches!(link.key(), Some(Key::Which | Key::List | Key::RankThings(_)))
                 || link.readings.iter().any(|reading| matches!(reading, Reading::Rank(..)))
         });
+        // "the lowest revenue among arenas"
+        let among = builder.links.iter().any(|link| {
+            link.is_value()
+                && link
+                    .at
+                    .checked_sub(1)
+                    .and_then(|at| builder.word(at))
+                    .is_some_and(|word| matches!(word, "among" | "amongst"))
+        });
+        let listed = listed || among && builder.links.iter().any(Link::ranks);
         let asks_for_part = builder.has_key(|key| key == Key::Share);
         if asks_for_part || !self.group_links.is_empty() || (!listed && !self.metrics.is_empty()) || self.roles.contains(&Role::Context)
         {

@@ -10,6 +10,7 @@ impl Assembly<'_, '_> {
         for (at, link) in builder.links.iter().enumerate() {
             if let Some(Key::Chart(kind)) = link.key() {
                 self.draft.chart = kind;
+                self.draft.says_chart = true;
                 self.tell(at, kind.map_or_else(|| "as a table".to_owned(), |kind| format!("drawn as {}", drawn_as(kind))));
             }
         }

@@ -60,7 +60,7 @@ impl Assembly<'_, '_> {
         let Some(rank) = primary else {
             if let Some((at, rows)) = limit {
                 if self.metrics.is_empty() && self.group_links.is_empty() {
-                    self.draft.bare_rank = Some((Direction::Descending, Some(rows)));
+                    self.draft.bare_rank = Some((None, Some(rows)));
                 }
                 self.draft.query.limit = Some(rows);
                 self.tell(at, format!("{rows} rows"));
@@ -87,7 +87,7 @@ impl Assembly<'_, '_> {
             return;
         };
         if self.metrics.is_empty() && self.group_links.is_empty() && rank.metric.is_none() && !rank.in_time {
-            self.draft.bare_rank = Some((rank.direction, limit.map(|(_, rows)| rows)));
+            self.draft.bare_rank = Some((Some(rank.direction), limit.map(|(_, rows)| rows)));
         }
         self.draft.is_explicit = true;
         let entity = builder.entity();
@@ -96,6 +96,17 @@ impl Assembly<'_, '_> {
             .map(|d| d.name.clone());
         let is_entity = |name: &String| Some(name) == entity_name.as_ref();
         if rank.in_time {
+            // "the last sold out show": the noun was counted, and is listed now.
+            let lists = self.draft.query.dimensions.iter().any(is_entity);
+            if !lists
+                && builder.links.iter().skip(rank.link).any(|link| builder.entity_noun(link))
+                && let Some(entity) = &entity_name
+            {
+                self.draft.query.dimensions.push(entity.clone());
+                self.draft.has_groups = true;
+                let counted = builder.counted().map(|(index, _)| index);
+                self.metrics.retain(|(metric, _)| Some(*metric) != counted);
+            }
             let Some(name) = self.draft.query.dimensions.iter().find(|name| is_entity(name)).cloned() else {
                 return;
             };
@@ -337,7 +348,9 @@ impl Assembly<'_, '_> {
         // "the first jazz show": the noun behind it, past the names that narrow it.
         let behind = (rank + 1..builder.links.len())
             .take_while(|at| {
-                builder.is_noun(*at) || builder.links.get(*at).is_some_and(|link| link.is_value() || builder.is_light_link(link))
+                builder.is_noun(*at) || builder.links.get(*at).is_some_and(|link| link.is_value()
+                            || builder.is_light_link(link)
+                            || link.readings.iter().any(|reading| matches!(reading, Reading::Condition(..))))
             })
             .find(|at| builder.is_noun(*at) && self.roles.get(*at) != Some(&Role::Order))
             .filter(|_| matches!(builder.links.get(rank).and_then(Link::key), Some(Key::InTime(_) | Key::Next)));
@@ -356,6 +369,14 @@ impl Assembly<'_, '_> {
                 .iter()
                 .any(Token::is_plural);
             return if is_plural { RANKED_ROWS } else { 1 };
+        }
+        // "which of the clubs has the highest …"
+        let verb = builder.links.get(rank).and_then(|link| {
+            let the = link.at.checked_sub(1).filter(|at| builder.word(*at) == Some("the"));
+            builder.word(the.unwrap_or(link.at).checked_sub(1)?)
+        });
+        if matches!(verb, Some("has" | "is" | "was")) {
+            return 1;
         }
         let noun = self
             .group_links

@@ -12,6 +12,15 @@ impl Builder<'_> {
                 && let Some(role) = roles.get_mut(target)
             {
                 *role = Role::Target;
+                // "holding more than 5,000 people"
+                let number = self.links.get(target).is_some_and(|link| self.numeric_dimension(link).is_some());
+                if target < at
+                    && number
+                    && let Some(next) = self.after(at).filter(|next| self.touches(at, *next) && self.is_countable(*next))
+                    && let Some(role) = roles.get_mut(next)
+                {
+                    *role = Role::Context;
+                }
             }
         }
         for at in 0..self.links.len() {
@@ -125,7 +134,12 @@ impl Builder<'_> {
         } else if is_verb(a) && !counts(a) {
             true
         } else if gap.is_empty() {
-            asked
+            // "ticket revenue" is revenue, "the price people paid" a price.
+            let is_plural = self
+                .tokens
+                .get(b.end().saturating_sub(1))
+                .is_some_and(Token::is_plural);
+            asked || !counts(a) && counts(b) || counts(a) && counts(b) && is_plural
         } else {
             true
         })

@@ -102,6 +102,8 @@ impl Assembly<'_, '_> {
                         self.tell(at, format!("period {}", concert_contract::insight::period_text(period)));
                     } else if not.is_none() {
                         self.periods.push((at, period.clone()));
+                    } else {
+                        self.not_periods.push((at, period.clone()));
                     }
                     continue;
                 }

@@ -184,6 +184,34 @@ impl Assembly<'_, '_> {
                 is_absent,
             )
         };
+        // "played in 2024 but not in 2025"
+        if !self.not_periods.is_empty() && self.draft.query.grain.is_none() {
+            let filters = std::mem::take(&mut self.draft.query.filters);
+            let during = |period: &Option<Period>, is_absent: bool| {
+                exists(
+                    Exists {
+                        dimension: things.name.clone(),
+                        of: counted.name.clone(),
+                        filters: filters.clone(),
+                        period: period.clone(),
+                        ..Exists::default()
+                    },
+                    is_absent,
+                )
+            };
+            let mut clauses: Vec<FilterClause> = Vec::new();
+            if period.is_some() || !filters.is_empty() {
+                clauses.push(during(&period, false));
+            }
+            for (at, period) in std::mem::take(&mut self.not_periods) {
+                clauses.push(during(&Some(period), true));
+                self.tell(at, "not then".to_owned());
+            }
+            self.draft.query.period = None;
+            self.draft.query.filters = clauses;
+            self.draft.has_scope = true;
+            return;
+        }
         let of_others = |filter: &Filter| filter.dimension != things.name;
         let position = |wanted: Key| builder.keys(move |key| key == wanted).next();
         let filters: Vec<Filter> = self.draft.query.conditions().into_iter().cloned().collect();

@@ -108,7 +108,9 @@ impl Builder<'_> {
         if link.metric().is_some() {
             let others = (0..self.links.len()).any(|index| {
                 index != at
-                    && self.links.get(index).is_some_and(|link| link.metric().is_some())
+                    && self.links.get(index).is_some_and(|link| {
+                        link.metric().is_some() && link.dimension().is_none() || self.entity_noun(link)
+                    })
             });
             let is_name = others;
             if let Some(link) = self.links.get_mut(at) {
