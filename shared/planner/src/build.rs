@@ -131,6 +131,7 @@ pub(crate) struct Builder<'a> {
 impl<'a> Builder<'a> {
     pub fn build(mut self) -> Draft {
         self.settle();
+        self.ratios();
         let roles = self.roles();
         Assembly {
             used: vec![false; self.links.len()],

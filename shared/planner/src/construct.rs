@@ -548,3 +548,22 @@ pub(crate) fn average_of(
             && amounts(other) == amounts(sum)
     })
 }
+
+/// The sum of the amounts that a metric of a catalogue is the average of.
+pub(crate) fn sum_of(catalogue: &Catalogue, average: &concert_contract::catalogue::Metric) -> Option<usize> {
+    use concert_contract::catalogue::Aggregate;
+    let is_average = average
+        .sources
+        .iter()
+        .all(|source| source.aggregate == Aggregate::Average && source.over.is_none());
+    let of = average.sources.first().map(|source| &source.of)?;
+    catalogue
+        .metrics
+        .iter()
+        .position(|other| {
+            other.sources.first().is_some_and(|source| {
+                source.aggregate == Aggregate::Sum && source.over.is_none() && source.of == *of
+            })
+        })
+        .filter(|_| is_average)
+}

@@ -178,7 +178,12 @@ impl ValueIndex {
             .collect::<Vec<_>>()
             .join(" ");
         let length = asked.chars().count();
-        let most = tolerance(length)?;
+        // In words of seven and eight letters two may have changed places, however far apart.
+        let most = if (SHORTEST_ANAGRAM..=LONGEST_ANAGRAM).contains(&length) {
+            2
+        } else {
+            tolerance(length)?
+        };
         let letter = asked.chars().next()?;
         let letters = letters_of(&asked);
         // Each changed letter sets one bit and clears another.
@@ -196,7 +201,10 @@ impl ValueIndex {
             .filter(|entry| (entry.letters ^ letters).count_ones() <= most_bits)
             .take(MOST_COMPARED)
             .map(|entry| (entry, strsim::damerau_levenshtein(&asked, &entry.joined)))
-            .filter(|(_, distance)| (1..=most).contains(distance))
+            .filter(|(entry, distance)| {
+                (1..=most).contains(distance)
+                    && (Some(*distance) <= tolerance(length) || is_anagram(&asked, &entry.joined))
+            })
             .min_by(|(a, a_distance), (b, b_distance)| {
                 a_distance
                     .cmp(b_distance)
@@ -204,6 +212,19 @@ impl ValueIndex {
                     .then_with(|| a.value.cmp(&b.value))
             })
     }
+}
+
+const SHORTEST_ANAGRAM: usize = 7;
+const LONGEST_ANAGRAM: usize = 8;
+
+/// Whether two words have the same letters.
+pub(crate) fn is_anagram(a: &str, b: &str) -> bool {
+    let sorted = |word: &str| {
+        let mut letters: Vec<char> = word.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    a.len() == b.len() && sorted(a) == sorted(b)
 }
 
 /// How many letters a misspelt word may differ by; short words may not.
@@ -318,7 +339,9 @@ static ENGLISH_WORDS: LazyLock<BTreeMap<String, Source>> = LazyLock::new(|| {
 
 static ENGLISH_PAIRS: LazyLock<HashSet<(String, String)>> = LazyLock::new(|| {
     KEYS.iter()
-        .flat_map(|(phrase, _)| {
+        .map(|(phrase, _)| *phrase)
+        .chain(COMPARISONS.iter().chain(COMPARISONS_BEHIND).map(|(phrase, _)| *phrase))
+        .flat_map(|phrase| {
             let words: Vec<String> = tokens(phrase).into_iter().map(|token| token.stem).collect();
             pairs(&words)
         })

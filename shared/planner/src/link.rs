@@ -348,18 +348,26 @@ impl Linker<'_> {
     /// A link for words that nothing else explains: part of a value's name, or something misspelt.
     fn rescue(&self, tokens: &[Token], at: usize, free: usize) -> Option<Link> {
         const SHORTEST_PART: usize = 4;
+        const SHORTEST_UNNAMED_PART: usize = 6;
         for length in (1..=free.min(MOST_WORDS)).rev() {
             let words = tokens.get(at..at + length)?;
             let named = words.iter().any(Token::is_capital) || after_preposition(tokens, at);
             let long = words.iter().map(|word| word.norm.chars().count()).sum::<usize>() >= SHORTEST_PART;
-            if named && long {
+            let is_plain = words.iter().all(|word| word.norm.chars().all(char::is_alphabetic));
+            let is_long = words.iter().map(|word| word.norm.chars().count()).sum::<usize>() >= SHORTEST_UNNAMED_PART;
+            if long && (named || is_plain && is_long) {
                 let found = self.values.partial(words);
+                let one = found.first().map(|first| first.value.clone());
+                // In small letters, what only one name has.
+                if !named && found.iter().any(|entry| Some(&entry.value) != one.as_ref()) {
+                    continue;
+                }
                 if let Some(readings) = self.parts(&found, words) {
                     return Some(Link {
                         at,
                         length,
                         readings,
-                        is_guess: false,
+                        is_guess: !named,
                     });
                 }
             }

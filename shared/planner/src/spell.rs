@@ -2,12 +2,14 @@
 //! nearest one of them. A word of the data's own names is left to linking, which knows whole names.
 
 use crate::{
-    index::{Lexicon, Source, ValueIndex, tolerance},
+    index::{Lexicon, Source, ValueIndex, is_anagram, tolerance},
     text::Token,
 };
 
 /// Shorter words are too near to too many others.
 const SHORTEST_TYPO_CHARS: usize = 4;
+/// From so many letters on two of them may have changed places, however far apart.
+const SHORTEST_ANAGRAM_CHARS: usize = 6;
 /// A word that says nothing by itself is long enough to be told from others from here on.
 const LONG_FILLER_CHARS: usize = 5;
 /// How short the beginning of a word may be that stands for all of it: "rev", "att".
@@ -18,41 +20,104 @@ const SHORTEST_SHORTENED_CHARS: usize = 6;
 const MOST_NAME_WORDS: usize = 3;
 
 /// Replaces what is misspelt by what is meant. `text` stays as it was written; `is_corrected` says which words were.
-pub(crate) fn correct(tokens: &mut [Token], lexicon: &Lexicon, values: &ValueIndex) {
-    for token in tokens.iter_mut() {
-        if let Some((_, word)) = SHORT_FORMS.iter().find(|(short, _)| *short == token.norm) {
-            token.norm = (*word).to_owned();
-            token.stem = crate::text::stem(word);
-        }
-    }
+pub(crate) fn correct(tokens: &mut Vec<Token>, lexicon: &Lexicon, values: &ValueIndex) {
+    expand(tokens, lexicon, values);
     for at in 0..tokens.len() {
         let Some(token) = tokens.get(at) else { continue };
-        if !is_known(token, lexicon, values)
-            && let Some(base) = base_form(token, lexicon)
-            && let Some(token) = tokens.get_mut(at)
-        {
-            token.stem.clone_from(&base);
-            token.norm = base;
+        if is_known(token, lexicon, values) {
             continue;
         }
-        let Some(token) = tokens.get(at) else { continue };
-        if is_known(token, lexicon, values) || is_near_name(tokens, at, lexicon, values) {
+        if let Some(base) = base_form(token, lexicon) {
+            if let Some(token) = tokens.get_mut(at) {
+                token.stem.clone_from(&base);
+                token.norm = base;
+            }
             continue;
         }
+        let token = token.clone();
         let neighbours = Neighbours {
             before: at.checked_sub(1).and_then(|i| tokens.get(i)).map(|t| t.stem.as_str()),
             after: tokens.get(at + 1).map(|t| t.stem.as_str()),
         };
-        let Some(word) = nearest(token, &neighbours, lexicon) else {
+        let word = nearest(&token, &neighbours, lexicon);
+        let distance = word.as_ref().map(|word| strsim::damerau_levenshtein(word, &token.stem));
+        if let Some((from, words)) = near_name(tokens, at, distance, values) {
+            for (offset, word) in words.into_iter().enumerate() {
+                if let Some(token) = tokens.get_mut(from + offset).filter(|token| token.norm != word) {
+                    token.stem = crate::text::stem(&word);
+                    token.norm = word;
+                    token.is_corrected = true;
+                }
+            }
             continue;
-        };
-        if let Some(token) = tokens.get_mut(at) {
+        }
+        if let (Some(word), Some(token)) = (word, tokens.get_mut(at)) {
             let is_plural = token.norm.ends_with('s') && !word.ends_with('s');
             token.norm = if is_plural { format!("{word}s") } else { word.clone() };
             token.stem = word;
             token.is_corrected = true;
         }
     }
+}
+
+/// Short forms in full, and words that were written as one as two: "atleast", "top10".
+fn expand(tokens: &mut Vec<Token>, lexicon: &Lexicon, values: &ValueIndex) {
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        if let Some((_, word)) = SHORT_FORMS.iter().find(|(short, _)| *short == token.norm) {
+            let word = (*word).to_owned();
+            if let Some(token) = tokens.get_mut(at) {
+                token.stem = crate::text::stem(&word);
+                token.norm = word;
+            }
+        } else if token.norm == "then"
+            && at
+                .checked_sub(1)
+                .and_then(|before| tokens.get(before))
+                .is_some_and(|before| MORE.contains(&before.norm.as_str()))
+        {
+            // "more then 20"
+            if let Some(token) = tokens.get_mut(at) {
+                "than".clone_into(&mut token.norm);
+                "than".clone_into(&mut token.stem);
+            }
+        } else if let Some((first, second)) = two_words(token, lexicon, values) {
+            let piece = |word: &str| Token {
+                norm: word.to_owned(),
+                stem: crate::text::stem(word),
+                ..token.clone()
+            };
+            let pieces = [piece(&first), Token { after_comma: false, ..piece(&second) }];
+            tokens.splice(at..=at, pieces);
+            at += 1;
+        }
+        at += 1;
+    }
+}
+
+const MORE: [&str; 8] = ["more", "less", "fewer", "greater", "higher", "lower", "better", "worse"];
+
+/// The two words that were written as one.
+fn two_words(token: &Token, lexicon: &Lexicon, values: &ValueIndex) -> Option<(String, String)> {
+    let word = token.norm.as_str();
+    if let Some(digits) = word.find(|c: char| c.is_ascii_digit()) {
+        let (letters, number) = word.split_at_checked(digits)?;
+        let leads = matches!(letters, "top" | "bottom" | "first" | "last" | "next" | "best" | "worst" | "fy");
+        let is_number = number.chars().all(|c| c.is_ascii_digit());
+        return (leads && is_number).then(|| {
+            let lead = if letters == "fy" { "in" } else { letters };
+            (lead.to_owned(), number.to_owned())
+        });
+    }
+    if is_known(token, lexicon, values) {
+        return None;
+    }
+    (2..word.len().saturating_sub(1)).find_map(|cut| {
+        let (first, second) = word.split_at_checked(cut)?;
+        lexicon
+            .has_pair(first, second)
+            .then(|| (first.to_owned(), second.to_owned()))
+    })
 }
 
 /// How words are written by people in a hurry.
@@ -90,6 +155,11 @@ const SHORT_FORMS: &[(&str, &str)] = &[
     ("approx", "about"),
     ("vrs", "versus"),
     ("perf", "performance"),
+    ("mo", "month"),
+    ("mos", "months"),
+    ("yesterdays", "yesterday"),
+    ("todays", "today"),
+    ("tomorrows", "tomorrow"),
 ];
 
 /// The words beside a misspelt one: "mny" behind "how" is "many" and not "money".
@@ -123,31 +193,31 @@ fn base_form(token: &Token, lexicon: &Lexicon) -> Option<String> {
     })
 }
 
-/// Whether the word belongs to a name of the data that is spelt almost so.
-fn is_near_name(tokens: &[Token], at: usize, lexicon: &Lexicon, values: &ValueIndex) -> bool {
-    let Some(token) = tokens.get(at) else { return false };
-    let alone = values.similar(std::slice::from_ref(token));
-    if let Some((_, distance)) = alone {
-        let alone = Neighbours {
-            before: None,
-            after: None,
-        };
-        let nearer = nearest(token, &alone, lexicon)
-            .is_some_and(|word| strsim::damerau_levenshtein(&word, &token.stem) < distance);
-        return !nearer;
+/// The name of the data that is spelt almost as the words around this one, and where it begins; none where a word of the
+/// language is nearer, by so many letters.
+fn near_name(
+    tokens: &[Token],
+    at: usize,
+    distance: Option<usize>,
+    values: &ValueIndex,
+) -> Option<(usize, Vec<String>)> {
+    if let Some((entry, own)) = values.similar(std::slice::from_ref(tokens.get(at)?)) {
+        let is_nearer = distance.is_some_and(|distance| distance < own);
+        return (!is_nearer).then(|| (at, entry.words.clone()));
     }
-    (2..=MOST_NAME_WORDS).any(|length| {
-        (at.saturating_sub(length - 1)..=at).any(|from| {
-            tokens
-                .get(from..from + length)
-                .is_some_and(|words| values.similar(words).is_some())
+    (2..=MOST_NAME_WORDS).rev().find_map(|length| {
+        (at.saturating_sub(length - 1)..=at).find_map(|from| {
+            let words = tokens.get(from..from + length)?;
+            let (entry, _) = values.similar(words)?;
+            (entry.words.len() == length).then(|| (from, entry.words.clone()))
         })
     })
 }
 
 fn nearest(token: &Token, neighbours: &Neighbours<'_>, lexicon: &Lexicon) -> Option<String> {
     let one = token.stem.strip_suffix('s').filter(|one| one.len() >= SHORTEST_TYPO_CHARS);
-    typo(&token.stem, neighbours, lexicon)
+    typo(&token.norm, neighbours, lexicon)
+        .or_else(|| typo(&token.stem, neighbours, lexicon))
         // "venus": the s of a plural is kept where the word ends in "us".
         .or_else(|| typo(one?, neighbours, lexicon))
         .or_else(|| skeleton(token, neighbours, lexicon))
@@ -158,12 +228,14 @@ fn nearest(token: &Token, neighbours: &Neighbours<'_>, lexicon: &Lexicon) -> Opt
 fn typo(written: &str, neighbours: &Neighbours<'_>, lexicon: &Lexicon) -> Option<String> {
     let letter = written.chars().next()?;
     let most = tolerance(written.len()).unwrap_or(1);
+    let far = if written.len() >= SHORTEST_ANAGRAM_CHARS { most.max(2) } else { most };
     lexicon
         .vocabulary()
-        .filter(|(word, _)| word.starts_with(letter) && word.len().abs_diff(written.len()) <= most)
+        .filter(|(word, _)| word.starts_with(letter) && word.len().abs_diff(written.len()) <= far)
         .filter_map(|(word, source)| {
             let distance = strsim::damerau_levenshtein(word, written);
-            let fits = (1..=most).contains(&distance)
+            let fits = (1..=far).contains(&distance)
+                && (distance <= most || is_anagram(written, word))
                 && is_slip(written, word, distance)
                 // What would say nothing by itself is taken only where it can hardly be anything else.
                 && match source {
@@ -210,12 +282,7 @@ fn is_close_slip(written: &str, meant: &str) -> bool {
 }
 
 fn is_swap(written: &str, meant: &str) -> bool {
-    let sorted = |word: &str| {
-        let mut letters: Vec<char> = word.chars().collect();
-        letters.sort_unstable();
-        letters
-    };
-    sorted(written) == sorted(meant)
+    is_anagram(written, meant)
 }
 
 fn is_vowel(c: char) -> bool {

@@ -39,7 +39,7 @@ impl Token {
 }
 
 pub(crate) fn tokens(text: &str) -> Vec<Token> {
-    let chars: Vec<char> = text.chars().map(plain_char).collect();
+    let chars = full_words(text.chars().map(plain_char).collect());
     let is_sign = |c: char| matches!(c, '<' | '>' | '=' | '≤' | '≥');
     let mut tokens: Vec<Token> = Vec::new();
     let mut word = String::new();
@@ -63,7 +63,7 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
             || is_combining_mark(c)
             || matches!(c, '$' | '€' | '£' | '¥' | '%' | '&')
             || (c == '+' && before.is_some_and(char::is_ascii_digit))
-            || (c == '\'' && between_letters)
+            || (c == '\'' && between_letters && after.is_some_and(|c| c.is_alphabetic()))
             || (matches!(c, ':' | '.' | ',' | '/' | '-') && between_digits)
             || is_abbreviation;
         let is_full = if is_sign(c) {
@@ -87,8 +87,40 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
+/// "w/o" and "w/" in full.
+fn full_words(chars: Vec<char>) -> Vec<char> {
+    if !chars.contains(&'/') {
+        return chars;
+    }
+    let mut full = Vec::with_capacity(chars.len());
+    let mut at = 0;
+    while let Some(c) = chars.get(at) {
+        let opens = at == 0 || chars.get(at - 1).is_some_and(|c| c.is_whitespace());
+        let next = |offset: usize| chars.get(at + offset).copied();
+        match (opens, c.to_ascii_lowercase(), next(1), next(2), next(3)) {
+            (true, 'w', Some('/'), Some('o' | 'O'), end) if end.is_none_or(char::is_whitespace) => {
+                full.extend("without".chars());
+                at += 3;
+            }
+            (true, 'w', Some('/'), ..) => {
+                full.extend("with ".chars());
+                at += 2;
+            }
+            _ => {
+                full.push(*c);
+                at += 1;
+            }
+        }
+    }
+    full
+}
+
 fn token(text: String, gap: &str) -> Token {
-    let norm = fold(&text);
+    let mut norm = fold(&text);
+    // "'25" is a year.
+    if gap.ends_with('\'') && norm.len() == 2 && norm.chars().all(|c| c.is_ascii_digit()) {
+        norm.insert_str(0, "20");
+    }
     let stem = stem(&norm);
     Token {
         text,

@@ -584,8 +584,8 @@ impl Parser<'_> {
     /// "the first half of 2025", "H2 2024", "first half of this year".
     fn half(&self, at: usize) -> Option<(Point, usize)> {
         let (second, lead) = match (self.word(at)?, self.word(at + 1)) {
-            ("h1", _) => (false, 1),
-            ("h2", _) => (true, 1),
+            ("h1" | "1h", _) => (false, 1),
+            ("h2" | "2h", _) => (true, 1),
             ("first", Some("half")) => (false, 2),
             ("second", Some("half")) => (true, 2),
             _ => return None,

@@ -225,6 +225,7 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("q q", Over(Grain::Quarter)),
     ("w w", Over(Grain::Week)),
     ("ever", Filler),
+    ("divided by", By),
     ("that account for", With),
     ("accounting for", With),
     ("account for", With),

@@ -333,7 +333,7 @@ impl Assembly<'_, '_> {
     pub(super) fn row_condition(&self, having: MetricFilter) -> Option<FilterClause> {
         let entity = self.builder.entity().and_then(|index| self.builder.dimension(index))?;
         let (_, counted) = self.builder.counted()?;
-        Some(crate::construct::exists(
+        let clause = crate::construct::exists(
             concert_contract::query::Exists {
                 dimension: entity.name.clone(),
                 of: counted.name.clone(),
@@ -341,7 +341,14 @@ impl Assembly<'_, '_> {
                 ..Default::default()
             },
             false,
-        ))
+        );
+        // Not every figure is one of these rows: a list price is one of its tier.
+        let trial = Query {
+            metrics: vec![QueryMetric::from(&counted.name)],
+            filters: vec![clause.clone()],
+            ..Query::default()
+        };
+        self.builder.compiles(&trial).then_some(clause)
     }
 
     /// "venues that sold out a concert", "artists who never sold out": a condition on the single rows of things.
@@ -454,11 +461,13 @@ impl Assembly<'_, '_> {
             && let Some((_, counted)) = builder.counted()
             && query.metrics.iter().all(|metric| metric.metric == counted.name)
         {
-            let having = std::mem::take(&mut query.having);
-            let singles: Vec<MetricFilter> = having.iter().flat_map(HavingClause::singles).cloned().collect();
-            let clauses: Vec<FilterClause> = singles.into_iter().filter_map(|one| self.row_condition(one)).collect();
-            self.draft.query.filters.extend(clauses);
-            return;
+            let singles: Vec<MetricFilter> = query.having.iter().flat_map(HavingClause::singles).cloned().collect();
+            let clauses: Option<Vec<FilterClause>> = singles.into_iter().map(|one| self.row_condition(one)).collect();
+            if let Some(clauses) = clauses {
+                self.draft.query.having.clear();
+                self.draft.query.filters.extend(clauses);
+                return;
+            }
         }
         let query = &mut self.draft.query;
         if let Some(entity) = builder.entity().and_then(|index| builder.dimension(index)) {

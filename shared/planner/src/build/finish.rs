@@ -80,7 +80,8 @@ impl Assembly<'_, '_> {
             .filter(|days| days.from.is_some_and(|from| from >= builder.today));
         let is_coming = is_coming.is_some();
         // "scheduled" and its like say it of the rows themselves.
-        let says_coming = builder.tokens.iter().any(|token| token.norm == "upcoming" || token.norm == "scheduled");
+        let says_coming = builder.tokens.iter().any(|token| token.norm == "upcoming" || token.norm == "scheduled")
+            && !builder.has_key(|key| key == Key::Not);
         let asks_what = matches!(builder.links.first().and_then(Link::key), Some(Key::Which));
         let fits = names_counted && (says_coming || is_coming && asks_what) || names_none && asks_what && is_coming;
         let Some(entity) = builder.entity().and_then(|index| builder.dimension(index)) else {
@@ -140,6 +141,7 @@ impl Assembly<'_, '_> {
         let amounts = (0..builder.catalogue.metrics.len()).filter(|index| {
             builder.metric(*index).is_some_and(|metric| {
                 metric.noun.is_none()
+                    && metric.complete_days
                     && metric
                         .sources
                         .iter()

@@ -136,6 +136,14 @@ impl Assembly<'_, '_> {
                 self.draft.query.order.clear();
                 self.draft.query.limit = None;
             }
+            // "median attendance per show": of the amounts, and not of their average.
+            if let Some((first, _)) = self.metrics.first_mut()
+                && let Some(sum) = builder
+                    .metric(*first)
+                    .and_then(|average| crate::construct::sum_of(builder.catalogue, average))
+            {
+                *first = sum;
+            }
             self.take(at, "a statistic of single values", Construct::Statistic(statistic));
         }
         if let Some((at, statistic)) = self.averaged.take() {

@@ -316,6 +316,15 @@ impl Assembly<'_, '_> {
                 Reading::Number(number) => Some(*number),
                 _ => None,
             })?;
+            let is_share = builder
+                .tokens
+                .get(link.at..link.end())
+                .unwrap_or_default()
+                .iter()
+                .any(|token| token.text.contains('%') || matches!(token.norm.as_str(), "percent" | "pct"));
+            if is_share {
+                return None;
+            }
             let is_ranked = |index: Option<usize>| index.is_some_and(|i| ranks.iter().any(|rank| rank.link == i));
             // "show 5", and nothing else: of what was asked before.
             let is_alone = builder.after(at).is_none()

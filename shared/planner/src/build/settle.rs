@@ -4,6 +4,67 @@
 use super::*;
 
 impl Builder<'_> {
+    /// "spend per ticket", "ratio of revenue to attendance", "takings divided by tickets": where the catalogue has a
+    /// figure that is one by the other, in whatever words, the two links become one.
+    pub(super) fn ratios(&mut self) {
+        let mut at = 0;
+        while at + 1 < self.links.len() {
+            if let Some((from, to, metric)) = self.ratio_at(at) {
+                let end = self.links.get(to).map_or(0, Link::end);
+                if let Some(link) = self.links.get_mut(from) {
+                    link.length = end - link.at;
+                    link.readings = vec![Reading::Metric(metric)];
+                }
+                self.links.drain(from + 1..=to);
+            }
+            at += 1;
+        }
+    }
+
+    /// Where a ratio of two figures begins and ends, and the metric that it is.
+    fn ratio_at(&self, at: usize) -> Option<(usize, usize, usize)> {
+        let link = self.links.get(at)?;
+        let says_ratio = link.key() == Some(Key::Beyond(Lack::Share)) && self.word(link.at) == Some("ratio");
+        let (from, first) = if says_ratio {
+            (at, self.after(at)?)
+        } else {
+            (at, at)
+        };
+        let over = self.links.get(first)?;
+        let over_metric = over.metric().filter(|_| over.dimension().is_none())?;
+        let (mut next, mut joins) = (first + 1, says_ratio);
+        while let Some(between) = self.links.get(next) {
+            let word = self.word(between.at);
+            match between.key() {
+                Some(Key::By) if word == Some("per") || between.length > 1 && word == Some("divided") => joins = true,
+                Some(Key::Preposition) if word == Some("to") && says_ratio => {}
+                Some(Key::Filler) => {}
+                _ => break,
+            }
+            next += 1;
+        }
+        let under = self.links.get(next).filter(|_| joins && next > first + usize::from(!says_ratio))?;
+        let over = self.catalogue.metrics.get(over_metric)?;
+        let mut under_words: Vec<String> = vec![self.words(under)];
+        if let Some(metric) = under.metric().and_then(|index| self.metric(index)) {
+            under_words.extend(metric.synonyms.iter().cloned());
+            under_words.extend(metric.noun.iter().flatten().cloned());
+        }
+        let stems = |text: &str| -> Vec<String> {
+            crate::text::tokens(text).into_iter().map(|token| token.stem).collect()
+        };
+        let over_words = [over.name.replace('_', " "), over.label.clone()];
+        let wanted: Vec<Vec<String>> = over_words
+            .iter()
+            .flat_map(|over| under_words.iter().map(move |under| format!("{over} per {under}")))
+            .map(|phrase| stems(&phrase))
+            .collect();
+        let metric = self.catalogue.metrics.iter().position(|metric| {
+            metric.synonyms.iter().chain([&metric.label]).any(|phrase| wanted.contains(&stems(phrase)))
+        })?;
+        Some((from, next, metric))
+    }
+
     /// Leaves each link the readings that its neighbours allow.
     pub(super) fn settle(&mut self) {
         for at in 0..self.links.len() {
@@ -123,7 +184,12 @@ impl Builder<'_> {
             self.key_before(at),
             Some(Key::By | Key::SortBy | Key::Which | Key::Count)
         );
-        let is_name = link.length > 1 || !of_question;
+        let is_owner = link.at > 0
+            && self
+                .tokens
+                .get(link.at)
+                .is_some_and(|token| token.is_capital() && token.text.ends_with("s") && token.text.contains(['\'', '’']));
+        let is_name = link.length > 1 || !of_question || is_owner;
         if let Some(link) = self.links.get_mut(at) {
             link.readings.retain(|reading| is_value(reading) == is_name);
         }
