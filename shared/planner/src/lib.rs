@@ -8,6 +8,7 @@ mod build;
 mod construct;
 mod follow;
 mod index;
+mod language;
 mod link;
 mod onward;
 mod spell;
@@ -31,6 +32,11 @@ use index::Lexicon;
 use jiff::civil::Date;
 use link::Linker;
 use words::Lack;
+
+/// The longest question that is read. Real ones have fewer than fifty words.
+const MOST_WORDS: usize = 150;
+/// As much of an unknown word as is said back in a sentence, in characters.
+const MOST_SAID_BACK: usize = 60;
 
 /// What a plan depends on beside the question.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +88,7 @@ impl<'a> Planner<'a> {
 
     /// Plans a question. Any text gives a plan; none panics.
     pub fn plan(&self, question: &str, context: &PlanContext<'_>) -> Plan {
-        if is_sql(question) {
+        if is_sql(question, self.catalogue) {
             return Plan {
                 message: Some(format!(
                     "This is SQL, and the built-in planner reads plain words. Run it with the tool for SQL, or ask in \
@@ -93,7 +99,38 @@ impl<'a> Planner<'a> {
                 ..Plan::default()
             };
         }
+        let refused = |message: String| Plan {
+            message: Some(message),
+            follow_ups: self.first_questions(context),
+            ..Plan::default()
+        };
+        let words = question.split_whitespace().count();
+        if words > MOST_WORDS {
+            return refused(format!(
+                "The question has {words} words, and at most {MOST_WORDS} are read, so that none is left out in silence. \
+                 Ask it in a sentence or two. {}",
+                self.offer(context)
+            ));
+        }
         let mut tokens = text::tokens(question);
+        let language = language::other_language(question, &tokens, |token| {
+            self.lexicon.knows(token) || self.values.has_word(&token.norm)
+        });
+        if let Some(language) = language {
+            let looks = if language.is_empty() {
+                String::new()
+            } else {
+                format!(", and this looks like {language}")
+            };
+            return Plan {
+                not_understood: tokens
+                    .iter()
+                    .filter(|token| !self.lexicon.knows(token) && !self.values.has_word(&token.norm))
+                    .map(|token| token.text.clone())
+                    .collect(),
+                ..refused(format!("I read English only{looks}. {}", self.offer(context)))
+            };
+        }
         spell::correct(&mut tokens, &self.lexicon, self.values);
         let linker = Linker {
             catalogue: self.catalogue,
@@ -183,7 +220,7 @@ impl<'a> Planner<'a> {
 
     /// Why a question is not answered at all, instead of in part.
     fn refusal(&self, draft: &Draft, plan: &Plan, tokens: &[text::Token], context: &PlanContext<'_>) -> Option<String> {
-        let unknown = plan.not_understood.join(", ");
+        let unknown = clipped(&plan.not_understood.join(", "));
         if let Some((words, lack)) = &draft.beyond {
             if *lack == Lack::NoSuchDay {
                 return Some(format!(
@@ -265,7 +302,7 @@ impl<'a> Planner<'a> {
             .filter_map(|index| tokens.get(index))
             .map(|token| token.text.as_str())
             .collect();
-        let name = name.join(" ");
+        let name = clipped(&name.join(" "));
         let near = concert_contract::compile::suggest(self.values.values(), &name, None, MOST_OFFERED);
         let near: Vec<String> = near.into_iter().map(|value| value.label).collect();
         let offer = if near.is_empty() {
@@ -325,12 +362,21 @@ impl<'a> Planner<'a> {
 }
 
 /// Whether a text is a statement and no question: what a person pasted, not what they asked.
-fn is_sql(text: &str) -> bool {
+fn is_sql(text: &str, catalogue: &Catalogue) -> bool {
     let lower = text.trim_start().to_lowercase();
     let words: Vec<&str> = lower.split_whitespace().collect();
     let has = |word: &str| words.contains(&word);
+    // "select the revenue from Chicago" is plain words.
+    let from_table = words.windows(2).any(|pair| match pair {
+        ["from", table] => {
+            let table = table.trim_end_matches([';', ',', ')']);
+            catalogue.tables.contains_key(table.rsplit('.').next().unwrap_or(table)) || table.contains(['.', '_'])
+        }
+        _ => false,
+    });
+    let is_written = lower.contains(['*', ';', '=', '(']) || has("where") || has("join") || has("limit");
     match words.first() {
-        Some(&"select") => has("from"),
+        Some(&"select") => has("from") && (from_table || is_written),
         Some(&"with") => has("as") && has("select"),
         Some(&"insert") => has("into"),
         Some(&"update") => has("set"),
@@ -339,6 +385,13 @@ fn is_sql(text: &str) -> bool {
             ["table", "view", "schema", "database", "user"].into_iter().any(has)
         }
         _ => false,
+    }
+}
+
+fn clipped(text: &str) -> String {
+    match text.char_indices().nth(MOST_SAID_BACK) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 

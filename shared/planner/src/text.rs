@@ -39,7 +39,7 @@ impl Token {
 }
 
 pub(crate) fn tokens(text: &str) -> Vec<Token> {
-    let chars = full_words(text.chars().map(plain_char).collect());
+    let chars = full_words(text.chars().filter(|c| !is_invisible(*c)).map(plain_char).collect());
     let is_sign = |c: char| matches!(c, '<' | '>' | '=' | '≤' | '≥');
     let mut tokens: Vec<Token> = Vec::new();
     let mut word = String::new();
@@ -48,6 +48,13 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
     let mut push = |word: &mut String, between: &mut String| {
         if !word.is_empty() {
             let gap = std::mem::take(between);
+            // "-3" is a number below zero, unless it closes a range.
+            let closes = tokens
+                .last()
+                .is_some_and(|before| before.text.ends_with(|c: char| c.is_ascii_digit()));
+            if gap.ends_with('-') && gap.len() > 1 && !closes && word.starts_with(|c: char| c.is_ascii_digit()) {
+                word.insert(0, '-');
+            }
             tokens.push(token(std::mem::take(word), &gap));
         }
         tokens.len() >= MAX_TOKENS
@@ -85,6 +92,11 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
     }
     push(&mut word, &mut between);
     tokens
+}
+
+/// Marks of direction, joiners and soft hyphens, which stand inside words and are not seen.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 /// "w/o" and "w/" in full.

@@ -85,10 +85,11 @@ pub(crate) fn time_at(tokens: &[Token], at: usize, today: Date) -> Option<(Time,
             return Some((Time::Months(months_between(*from, *to)), end - at));
         }
         let first = first.beside(&second);
-        let (from, to) = (first.days(today)?.from?, second.days(today)?.to?);
+        // Whichever is said first.
+        let (first, second) = (first.days(today)?, second.days(today)?);
         Period::Between {
-            from: Some(from.min(to)),
-            to: Some(to.max(from)),
+            from: Some(first.from?.min(second.from?)),
+            to: Some(first.to?.max(second.to?)),
         }
     } else {
         match edge {
@@ -537,6 +538,9 @@ impl Parser<'_> {
 
     /// How many words it takes to name a day that is not there: "February 30th 2025", "31 April".
     fn no_such_day(&self, at: usize) -> Option<usize> {
+        if let Some(true) = self.word(at).map(is_no_date) {
+            return Some(1);
+        }
         let impossible = |month: i8, day: i8, year: Option<i16>| {
             // In a leap year February is as long as it can be.
             Date::new(year.unwrap_or(2024), month, day).is_err()
@@ -855,6 +859,23 @@ fn months_between(from: i8, to: i8) -> Vec<i64> {
     } else {
         (from..=12).chain(1..=to).collect()
     }
+}
+
+/// Whether digits are written like a date that no calendar has: `2025-02-30`, `31/02/2025`, `2025-13`.
+fn is_no_date(word: &str) -> bool {
+    let separator = if word.contains('/') { '/' } else { '-' };
+    let parts: Vec<&str> = word.split(separator).collect();
+    let is_digits = parts
+        .iter()
+        .all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit()));
+    let years = parts.iter().filter(|part| part.len() == 4).count();
+    let is_short = parts.iter().all(|part| part.len() == 4 || part.len() <= 2);
+    is_digits
+        && is_short
+        && years == 1
+        && (2..=3).contains(&parts.len())
+        && word.parse::<Date>().is_err()
+        && written(word).is_none()
 }
 
 /// Dates and ranges in digits: `1988-1992`, `1999-03`, `1999/03`, `25/12/1999`.

@@ -146,6 +146,8 @@ pub(crate) enum Lack {
     Command,
     /// A day that no calendar has.
     NoSuchDay,
+    /// A ranking of no rows, or of more than are shown.
+    Rows,
 }
 
 impl Lack {
@@ -176,6 +178,7 @@ impl Lack {
             Lack::Listing => "list these one by one; it can count them",
             Lack::Command => "change data or take orders: it only reads figures",
             Lack::NoSuchDay => "know a day that is in no calendar",
+            Lack::Rows => "rank so many rows; ask for a number from 1 to 1,000",
             Lack::Counting => "count these; it can list them",
         }
     }
@@ -226,6 +229,8 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("w w", Over(Grain::Week)),
     ("ever", Filler),
     ("divided by", By),
+    ("select", List),
+    ("pick", List),
     ("that account for", With),
     ("accounting for", With),
     ("account for", With),

@@ -55,6 +55,23 @@ impl Assembly<'_, '_> {
                 return told(at, lack);
             }
         }
+        // "top 0", "top 5000"
+        for (at, link) in builder.links.iter().enumerate() {
+            let number = link.readings.iter().find_map(|reading| match reading {
+                Reading::Number(number) => Some(*number),
+                _ => None,
+            });
+            let ranked = builder
+                .before(at)
+                .and_then(|index| builder.links.get(index))
+                .is_some_and(Link::ranks);
+            if ranked
+                && self.used.get(at) != Some(&true)
+                && number.is_some_and(|number| !(1.0..=MOST_RANKED_ROWS).contains(&number))
+            {
+                return told(at, Lack::Rows);
+            }
+        }
         // "in Chicago but not in Boston" is about two sets, not about one row.
         let contradicts = query.conditions().iter().any(|filter| {
             filter.op == Operator::NotIn

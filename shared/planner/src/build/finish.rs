@@ -127,6 +127,7 @@ impl Assembly<'_, '_> {
         if !(says_how || asked.is_some() || sides.is_some() || compares) || lists || ranks || !self.draft.query.having.is_empty() {
             return false;
         }
+        self.draft.guesses += usize::from(asked.is_none() && !says_how);
         // "how are we doing": this year.
         if says_how && !self.draft.has_scope && !self.draft.has_groups && !builder.follows {
             self.draft.query.period = Some(Period::Relative {
