@@ -1,6 +1,7 @@
 //! Prints how questions are read: the query on one line, the confidence, the words that were used and how, and the words
 //! that were not. Questions come from standard input, one on each line; `> ` goes on from the one before, `failed FILE`
-//! as an argument shows the wrong ones of a file of `eval` instead.
+//! as an argument shows the wrong ones of a file of `eval` instead. `words` prints how each word was used, `json` an object
+//! for each question, `band` asks of the other data.
 
 #[path = "../eval/score.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
@@ -34,9 +35,29 @@ fn main() {
             continue;
         }
         let next = question.strip_prefix("> ");
-        let plan = plan(&world, next.unwrap_or(&question), previous.as_ref().filter(|_| next.is_some()));
-        println!("{question}");
-        tell(&plan, arguments.iter().any(|word| word == "words"));
+        let plan = plan(
+            &world,
+            next.unwrap_or(&question),
+            previous.as_ref().filter(|_| next.is_some()),
+        );
+        if arguments.iter().any(|word| word == "json") {
+            let query = plan.query.as_ref().and_then(|query| serde_json::to_value(query).ok());
+            let after = previous
+                .as_ref()
+                .filter(|_| next.is_some())
+                .and_then(|query| serde_json::to_value(query).ok());
+            let line = serde_json::json!({
+                "question": next.unwrap_or(&question),
+                "after": after,
+                "query": query,
+                "confidence": plan.confidence,
+                "not_understood": plan.not_understood,
+            });
+            println!("{line}");
+        } else {
+            println!("{question}");
+            tell(&plan, arguments.iter().any(|word| word == "words"));
+        }
         previous = plan.query.or(previous.filter(|_| next.is_some()));
     }
 }

@@ -144,7 +144,9 @@ impl Construct {
             }
             Construct::Condition { op, values } => {
                 let metric = ranked_by(query);
-                query.having.retain(|clause| clause.single().is_none_or(|single| single.metric != metric));
+                query
+                    .having
+                    .retain(|clause| clause.single().is_none_or(|single| single.metric != metric));
                 query.having.push(HavingClause::Is(MetricFilter {
                     metric,
                     op: *op,
@@ -374,10 +376,10 @@ fn compare(query: &mut Query, comparison: Comparison) {
 /// From the things of a dimension that one condition names to what lies within them, else to shorter stretches of time.
 fn drill(query: &mut Query, catalogue: &Catalogue) {
     let fixed = |name: &str| {
-        query
-            .conditions()
-            .iter()
-            .any(|filter| filter.dimension == name && filter.op == Operator::Equal || filter.dimension == name && filter.values.len() == 1)
+        query.conditions().iter().any(|filter| {
+            filter.dimension == name && filter.op == Operator::Equal
+                || filter.dimension == name && filter.values.len() == 1
+        })
     };
     let within = |name: &str| {
         catalogue
@@ -386,10 +388,14 @@ fn drill(query: &mut Query, catalogue: &Catalogue) {
             .find(|dimension| dimension.within.as_deref() == Some(name))
             .map(|dimension| dimension.name.clone())
     };
-    let named = query.dimensions.iter().position(|name| fixed(name)).or(match query.dimensions.len() {
-        1 => Some(0),
-        _ => None,
-    });
+    let named = query
+        .dimensions
+        .iter()
+        .position(|name| fixed(name))
+        .or(match query.dimensions.len() {
+            1 => Some(0),
+            _ => None,
+        });
     match named.and_then(|at| Some((at, within(query.dimensions.get(at)?)?))) {
         Some((at, finer)) => {
             if let Some(slot) = query.dimensions.get_mut(at) {
@@ -410,7 +416,11 @@ fn drill(query: &mut Query, catalogue: &Catalogue) {
 
 /// The first dimension of named things that no condition holds fast.
 fn telling_dimension(query: &Query, catalogue: &Catalogue) -> Option<String> {
-    let fixed: Vec<String> = query.conditions().iter().map(|filter| filter.dimension.clone()).collect();
+    let fixed: Vec<String> = query
+        .conditions()
+        .iter()
+        .map(|filter| filter.dimension.clone())
+        .collect();
     // By state, all of one city is the same.
     let mut around: Vec<String> = Vec::new();
     for name in &fixed {
@@ -535,10 +545,7 @@ pub(crate) fn exists(exists: concert_contract::query::Exists, is_absent: bool) -
 }
 
 /// The metric of a catalogue that is the average of the same amounts as a sum.
-pub(crate) fn average_of(
-    catalogue: &Catalogue,
-    sum: &concert_contract::catalogue::Metric,
-) -> Option<usize> {
+pub(crate) fn average_of(catalogue: &Catalogue, sum: &concert_contract::catalogue::Metric) -> Option<usize> {
     let amounts = |metric: &concert_contract::catalogue::Metric| metric.sources.first().map(|source| source.of.clone());
     catalogue.metrics.iter().position(|other| {
         other
@@ -561,9 +568,10 @@ pub(crate) fn sum_of(catalogue: &Catalogue, average: &concert_contract::catalogu
         .metrics
         .iter()
         .position(|other| {
-            other.sources.first().is_some_and(|source| {
-                source.aggregate == Aggregate::Sum && source.over.is_none() && source.of == *of
-            })
+            other
+                .sources
+                .first()
+                .is_some_and(|source| source.aggregate == Aggregate::Sum && source.over.is_none() && source.of == *of)
         })
         .filter(|_| is_average)
 }

@@ -97,7 +97,11 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft, catalogue: &Catalogue) -> Q
             // "top venues": by the figure that was asked for before.
             Some(order) if !query.dimensions.contains(&order.by) => {
                 let direction = order.direction;
-                Construct::First { rows: new.limit, direction }.apply(&mut query, catalogue);
+                Construct::First {
+                    rows: new.limit,
+                    direction,
+                }
+                .apply(&mut query, catalogue);
             }
             _ => query.order.clone_from(&new.order),
         }

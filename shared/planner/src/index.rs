@@ -320,7 +320,16 @@ static ENGLISH_WORDS: LazyLock<BTreeMap<String, Source>> = LazyLock::new(|| {
         for token in tokens(phrase) {
             // In "the number of" only one word says something.
             let known = words.get(&token.stem).copied();
-            words.insert(token.stem, known.map_or(source, |known| if known == Source::Filler { known } else { known.min(source) }));
+            words.insert(
+                token.stem,
+                known.map_or(source, |known| {
+                    if known == Source::Filler {
+                        known
+                    } else {
+                        known.min(source)
+                    }
+                }),
+            );
         }
     }
     for word in TIME_WORDS.split_whitespace() {

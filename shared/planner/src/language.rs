@@ -42,13 +42,14 @@ const LANGUAGES: &[(&str, &str)] = &[
 
 /// The language of a question that is not English, where its letters or its words say so. `Some("")` where only the
 /// letters say that it is another one.
-pub(crate) fn other_language(question: &str, tokens: &[Token], is_known: impl Fn(&Token) -> bool) -> Option<&'static str> {
+pub(crate) fn other_language(
+    question: &str,
+    tokens: &[Token],
+    is_known: impl Fn(&Token) -> bool,
+) -> Option<&'static str> {
     let letters = question.chars().filter(|c| c.is_alphabetic()).count();
     // Latin letters with and without marks end here; what follows is written in others.
-    let foreign = question
-        .chars()
-        .filter(|c| c.is_alphabetic() && *c > '\u{24f}')
-        .count();
+    let foreign = question.chars().filter(|c| c.is_alphabetic() && *c > '\u{24f}').count();
     if letters > 0 && foreign * 2 > letters {
         return Some(script_of(question));
     }

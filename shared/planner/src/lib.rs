@@ -250,7 +250,10 @@ impl<'a> Planner<'a> {
             return Some(self.offer(context));
         }
         if draft.bare_rank.is_some() && !goes_on && !draft.has_scope && plan.not_understood.is_empty() {
-            return Some(format!("Name what is to be ranked, as in “top 10 artists by revenue”. {}", self.offer(context)));
+            return Some(format!(
+                "Name what is to be ranked, as in “top 10 artists by revenue”. {}",
+                self.offer(context)
+            ));
         }
         // A word that means something here, with nothing to attach to: the query would answer another question.
         if !draft.misplaced.is_empty() && !goes_on {

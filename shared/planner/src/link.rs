@@ -195,7 +195,9 @@ impl Linker<'_> {
                     Meaning::Condition(index, condition) => {
                         add(length, Reading::Condition(*index, condition.clone()), 3)
                     }
-                    Meaning::Key(Key::Filler) => add(length, Reading::Key(Key::Filler), if length > 1 { 2 } else { -2 }),
+                    Meaning::Key(Key::Filler) => {
+                        add(length, Reading::Key(Key::Filler), if length > 1 { 2 } else { -2 })
+                    }
                     Meaning::Key(Key::Preposition) => add(length, Reading::Key(Key::Preposition), -1),
                     // "average attendance rate" is an average of a rate, and not an average attendance of something.
                     Meaning::Key(key @ Key::Beyond(_)) => add(length, Reading::Key(*key), 1),
@@ -306,12 +308,15 @@ impl Linker<'_> {
             .lexicon
             .find(std::slice::from_ref(word))
             .any(|(meaning, _)| matches!(meaning, Meaning::Dimension(_)));
-        let is_asked = at.checked_sub(1).and_then(|index| tokens.get(index)).is_some_and(|token| {
-            matches!(
-                token.norm.as_str(),
-                "by" | "per" | "each" | "every" | "which" | "what" | "this" | "that"
-            )
-        });
+        let is_asked = at
+            .checked_sub(1)
+            .and_then(|index| tokens.get(index))
+            .is_some_and(|token| {
+                matches!(
+                    token.norm.as_str(),
+                    "by" | "per" | "each" | "every" | "which" | "what" | "this" | "that"
+                )
+            });
         names_dimension && is_thing && !is_asked && !word.is_plural()
     }
 

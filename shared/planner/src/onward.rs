@@ -4,15 +4,79 @@ use crate::{build::Draft, text::Token};
 
 /// Words that open a part of a question: "per week please", "with at least 20 concerts", "sorted by revenue".
 const PARTS: &[&str] = &[
-    "by", "per", "with", "without", "in", "for", "only", "just", "except", "excluding", "as", "split", "sort", "sorted",
-    "order", "ordered", "rank", "ranked", "group", "grouped", "break", "compare", "compared", "vs", "versus", "against",
-    "not", "but", "on", "during", "since", "now", "ok", "okay", "also", "add", "include", "drill", "zoom", "focus",
-    "narrow", "limit", "reverse", "remove", "clear", "drop", "reset", "make", "switch", "same", "again", "then", "exclude",
-    "non", "from", "at", "near", "before", "after", "over", "under", "above", "below", "instead", "rather", "of", "minus",
+    "by",
+    "per",
+    "with",
+    "without",
+    "in",
+    "for",
+    "only",
+    "just",
+    "except",
+    "excluding",
+    "as",
+    "split",
+    "sort",
+    "sorted",
+    "order",
+    "ordered",
+    "rank",
+    "ranked",
+    "group",
+    "grouped",
+    "break",
+    "compare",
+    "compared",
+    "vs",
+    "versus",
+    "against",
+    "not",
+    "but",
+    "on",
+    "during",
+    "since",
+    "now",
+    "ok",
+    "okay",
+    "also",
+    "add",
+    "include",
+    "drill",
+    "zoom",
+    "focus",
+    "narrow",
+    "limit",
+    "reverse",
+    "remove",
+    "clear",
+    "drop",
+    "reset",
+    "make",
+    "switch",
+    "same",
+    "again",
+    "then",
+    "exclude",
+    "non",
+    "from",
+    "at",
+    "near",
+    "before",
+    "after",
+    "over",
+    "under",
+    "above",
+    "below",
+    "instead",
+    "rather",
+    "of",
+    "minus",
 ];
 
 /// Such words that go on even where a figure is named: "sorted by revenue".
-const ALWAYS: &[&str] = &["sort", "sorted", "order", "ordered", "also", "add", "same", "again", "switch"];
+const ALWAYS: &[&str] = &[
+    "sort", "sorted", "order", "ordered", "also", "add", "same", "again", "switch",
+];
 
 /// How many words a question has at most that only names other groups or another figure: "venues", "ticket sales?".
 const MOST_WORDS: usize = 4;
@@ -57,7 +121,9 @@ fn points_back(tokens: &[Token]) -> bool {
         }
         Some("that" | "this" | "those" | "these") => matches!(
             word(at + 1),
-            None | Some("by" | "in" | "as" | "for" | "per" | "down" | "with" | "without" | "only" | "instead" | "to" | "over")
+            None | Some(
+                "by" | "in" | "as" | "for" | "per" | "down" | "with" | "without" | "only" | "instead" | "to" | "over"
+            )
         ),
         _ => false,
     })

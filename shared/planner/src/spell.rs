@@ -87,7 +87,13 @@ fn expand(tokens: &mut Vec<Token>, lexicon: &Lexicon, values: &ValueIndex) {
                 stem: crate::text::stem(word),
                 ..token.clone()
             };
-            let pieces = [piece(&first), Token { after_comma: false, ..piece(&second) }];
+            let pieces = [
+                piece(&first),
+                Token {
+                    after_comma: false,
+                    ..piece(&second)
+                },
+            ];
             tokens.splice(at..=at, pieces);
             at += 1;
         }
@@ -102,7 +108,10 @@ fn two_words(token: &Token, lexicon: &Lexicon, values: &ValueIndex) -> Option<(S
     let word = token.norm.as_str();
     if let Some(digits) = word.find(|c: char| c.is_ascii_digit()) {
         let (letters, number) = word.split_at_checked(digits)?;
-        let leads = matches!(letters, "top" | "bottom" | "first" | "last" | "next" | "best" | "worst" | "fy");
+        let leads = matches!(
+            letters,
+            "top" | "bottom" | "first" | "last" | "next" | "best" | "worst" | "fy"
+        );
         let is_number = number.chars().all(|c| c.is_ascii_digit());
         return (leads && is_number).then(|| {
             let lead = if letters == "fy" { "in" } else { letters };
@@ -215,7 +224,10 @@ fn near_name(
 }
 
 fn nearest(token: &Token, neighbours: &Neighbours<'_>, lexicon: &Lexicon) -> Option<String> {
-    let one = token.stem.strip_suffix('s').filter(|one| one.len() >= SHORTEST_TYPO_CHARS);
+    let one = token
+        .stem
+        .strip_suffix('s')
+        .filter(|one| one.len() >= SHORTEST_TYPO_CHARS);
     typo(&token.norm, neighbours, lexicon)
         .or_else(|| typo(&token.stem, neighbours, lexicon))
         // "venus": the s of a plural is kept where the word ends in "us".
@@ -228,7 +240,11 @@ fn nearest(token: &Token, neighbours: &Neighbours<'_>, lexicon: &Lexicon) -> Opt
 fn typo(written: &str, neighbours: &Neighbours<'_>, lexicon: &Lexicon) -> Option<String> {
     let letter = written.chars().next()?;
     let most = tolerance(written.len()).unwrap_or(1);
-    let far = if written.len() >= SHORTEST_ANAGRAM_CHARS { most.max(2) } else { most };
+    let far = if written.len() >= SHORTEST_ANAGRAM_CHARS {
+        most.max(2)
+    } else {
+        most
+    };
     lexicon
         .vocabulary()
         .filter(|(word, _)| word.starts_with(letter) && word.len().abs_diff(written.len()) <= far)

@@ -16,6 +16,8 @@ pub(crate) enum Time {
     Quarters(Vec<i64>),
     /// A day that is in no calendar: the 30th of February.
     NoSuchDay,
+    /// Digits that are one day in one country and another one elsewhere: 5/6/2025.
+    TwoDays,
 }
 
 /// Years outside of these are numbers.
@@ -55,6 +57,13 @@ pub(crate) fn time_at(tokens: &[Token], at: usize, today: Date) -> Option<(Time,
     let start = at + lead;
     if let Some((period, length)) = parser.days_of_one_year(start) {
         return Some((Time::Period(period), lead + length));
+    }
+    let is_unclear = parser.word(start).is_some_and(|word| {
+        let separator = if word.contains('/') { '/' } else { '-' };
+        is_two_dates(&word.split(separator).collect::<Vec<_>>())
+    });
+    if is_unclear {
+        return Some((Time::TwoDays, lead + 1));
     }
     if let Some(length) = parser.no_such_day(start) {
         return Some((Time::NoSuchDay, lead + length));
@@ -259,7 +268,7 @@ impl Parser<'_> {
             }
             _ => {}
         }
-        if self.part_of_relative_year(at).is_some() {
+        if self.part_of_relative_year(at).is_some() || self.dashed(at).is_some() {
             return None;
         }
         if let Some((quarter, length)) = self.quarter(at)
@@ -348,7 +357,24 @@ impl Parser<'_> {
         {
             return Some(found);
         }
-        if let Some(found) = self.week_of(at).or_else(|| self.holiday(at)).or_else(|| self.dashed(at)) {
+        let third = match self.word(at)? {
+            "early" => Some(0),
+            "mid" => Some(1),
+            "late" => Some(2),
+            _ => None,
+        };
+        if let Some(third) = third
+            && let Some((year, length)) = self.year_or_relative(at + 1)
+        {
+            let first = Date::new(year, 1 + 4 * third, 1).ok()?;
+            let to = Grain::Month.add(first, 4)?.yesterday().ok()?;
+            return fixed(first, to, 1 + length);
+        }
+        if let Some(found) = self
+            .week_of(at)
+            .or_else(|| self.holiday(at))
+            .or_else(|| self.dashed(at))
+        {
             return Some(found);
         }
         if let Some(year) = self.year(at) {
@@ -384,7 +410,12 @@ impl Parser<'_> {
     /// "the week of June 3 2025": from its Monday to its Sunday.
     fn week_of(&self, at: usize) -> Option<(Point, usize)> {
         const WEEK_DAYS: i64 = 7;
-        if self.word(at)? != "week" || !matches!(self.word(at + 1)?, "of" | "starting" | "beginning" | "from" | "containing") {
+        if self.word(at)? != "week"
+            || !matches!(
+                self.word(at + 1)?,
+                "of" | "starting" | "beginning" | "from" | "containing"
+            )
+        {
             return None;
         }
         let lead = 2 + usize::from(self.word(at + 2) == Some("the"));
@@ -418,7 +449,14 @@ impl Parser<'_> {
             Some((year, taken)) => (year, skip + taken),
             None => {
                 let this = Date::new(self.today.year(), month, day).ok()?;
-                (if this <= self.today { this.year() } else { this.year() - 1 }, 0)
+                (
+                    if this <= self.today {
+                        this.year()
+                    } else {
+                        this.year() - 1
+                    },
+                    0,
+                )
             }
         };
         let date = Date::new(year, month, day).ok()?;
@@ -452,7 +490,8 @@ impl Parser<'_> {
     /// "Q1 and Q2 2025", "March vs April 2025": the year of a part of a year that is said after the next one.
     fn year_said_later(&self, end: usize) -> Option<i16> {
         const BETWEEN: [&str; 14] = [
-            "and", "or", "vs", "versus", "v", "with", "to", "against", "compared", "than", "in", "over", "through", "until",
+            "and", "or", "vs", "versus", "v", "with", "to", "against", "compared", "than", "in", "over", "through",
+            "until",
         ];
         let mut at = end;
         while at < end + 3 && self.word(at).is_some_and(|word| BETWEEN.contains(&word)) {
@@ -657,6 +696,10 @@ impl Parser<'_> {
             ("qtd", ..) => return relative(Grain::Quarter, 0, 1, 1),
             ("mtd", ..) => return relative(Grain::Month, 0, 1, 1),
             ("ytd", ..) => return relative(Grain::Year, 0, 1, 1),
+            ("day" | "night", Some("before"), Some("last")) => return relative(Grain::Day, -2, 1, 3),
+            ("week", Some("before"), Some("last")) => return relative(Grain::Week, -2, 1, 3),
+            ("month", Some("before"), Some("last")) => return relative(Grain::Month, -2, 1, 3),
+            ("year", Some("before"), Some("last")) => return relative(Grain::Year, -2, 1, 3),
             ("so", Some("far"), Some("this")) => {
                 let (point, length) = self.relative(at + 2)?;
                 return Some((point, length + 2));
@@ -874,8 +917,20 @@ fn is_no_date(word: &str) -> bool {
         && is_short
         && years == 1
         && (2..=3).contains(&parts.len())
+        && !is_two_dates(&parts)
         && word.parse::<Date>().is_err()
         && written(word).is_none()
+}
+
+/// Whether digits are one day where the month is written first, and another where the day is: `5/6/2025`.
+fn is_two_dates(parts: &[&str]) -> bool {
+    match parts {
+        [first, second, year] => {
+            let small = |part: &str| part.parse::<u8>().is_ok_and(|number| (1..=12).contains(&number));
+            year.len() == 4 && small(first) && small(second) && first != second
+        }
+        _ => false,
+    }
 }
 
 /// Dates and ranges in digits: `1988-1992`, `1999-03`, `1999/03`, `25/12/1999`.

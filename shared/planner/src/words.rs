@@ -90,6 +90,10 @@ pub(crate) enum Key {
     Also,
     /// "add": one more figure beside those of the turn before.
     Add,
+    /// "all cities but Chicago"; elsewhere it says nothing.
+    But,
+    /// "alphabetically".
+    ByName,
     /// "above average", "below average".
     BesideAverage(Direction),
     /// "as a line": how the answer is drawn; none for a table alone.
@@ -146,6 +150,8 @@ pub(crate) enum Lack {
     Command,
     /// A day that no calendar has.
     NoSuchDay,
+    /// Digits that may be two days.
+    TwoDays,
     /// A ranking of no rows, or of more than are shown.
     Rows,
 }
@@ -178,6 +184,7 @@ impl Lack {
             Lack::Listing => "list these one by one; it can count them",
             Lack::Command => "change data or take orders: it only reads figures",
             Lack::NoSuchDay => "know a day that is in no calendar",
+            Lack::TwoDays => "know which day this is; write it as 2025-06-05, year, month and day",
             Lack::Rows => "rank so many rows; ask for a number from 1 to 1,000",
             Lack::Counting => "count these; it can list them",
         }
@@ -231,6 +238,23 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("divided by", By),
     ("select", List),
     ("pick", List),
+    ("losing", Grow(Direction::Ascending)),
+    ("gaining", Grow(Direction::Descending)),
+    ("tell me about", Overview),
+    ("what do you know about", Overview),
+    ("info on", Overview),
+    ("info about", Overview),
+    ("information on", Overview),
+    ("information about", Overview),
+    ("details on", Overview),
+    ("details about", Overview),
+    ("difference in", Change),
+    ("difference between", Change),
+    ("alphabetically", ByName),
+    ("in alphabetical order", ByName),
+    ("alphabetical", ByName),
+    ("by name", ByName),
+    ("but", But),
     ("that account for", With),
     ("accounting for", With),
     ("account for", With),
@@ -740,9 +764,9 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("drop", Grow(Direction::Ascending)),
     ("dropped", Grow(Direction::Ascending)),
     ("dropping", Grow(Direction::Ascending)),
-    ("difference", Beyond(Lack::Difference)),
-    ("gap", Beyond(Lack::Difference)),
-    ("delta", Beyond(Lack::Difference)),
+    ("difference", Change),
+    ("gap", Change),
+    ("delta", Change),
     ("year over year", Over(Grain::Year)),
     ("year on year", Over(Grain::Year)),
     ("month over month", Over(Grain::Month)),

@@ -58,7 +58,8 @@ impl Assembly<'_, '_> {
         let whole_years = whole_year(first, builder.today).is_some() && whole_year(second, builder.today).is_some();
         let versus = builder.has_key(|key| key == Key::Versus);
         // "monthly revenue 2025 vs 2024": each month beside that of the year before.
-        let is_course = whole_years && versus && builder.has_key(|key| matches!(key, Key::Grain(unit) if unit < Grain::Year));
+        let is_course =
+            whole_years && versus && builder.has_key(|key| matches!(key, Key::Grain(unit) if unit < Grain::Year));
         let sides_of_time = versus && !whole_years;
         let told = |period: &Period| format!("period {}", concert_contract::insight::period_text(period));
         // "year to date vs last year": the same days of the year before.
@@ -75,7 +76,11 @@ impl Assembly<'_, '_> {
             };
             self.draft.query.period = Some(main.clone());
             self.tell(*main_at, told(main));
-            self.take(*other_at, "the same time last year", Construct::Compare(Comparison::SamePeriodLastYear));
+            self.take(
+                *other_at,
+                "the same time last year",
+                Construct::Compare(Comparison::SamePeriodLastYear),
+            );
             self.mark(|key| matches!(key, Key::Versus | Key::Than));
             self.draft.has_scope = true;
             return true;
@@ -135,13 +140,20 @@ impl Assembly<'_, '_> {
                 .and_then(|link| builder.word(link.at + 1))
                 .is_some_and(|word| word != "the");
         let Some(key_at) = builder.before(at).filter(|index| {
-            builder.links.get(*index).and_then(Link::key).is_some_and(|key| match key {
-                // "compare last month to …" begins with what is asked for.
-                Key::Versus => builder.before(*index).is_some() || !builder.is_bare_versus(*index),
-                Key::Than => true,
-                Key::Grow(_) => is_base || builder.links.get(at).and_then(|l| builder.word(l.at.checked_sub(1)?)) == Some("from"),
-                _ => false,
-            })
+            builder
+                .links
+                .get(*index)
+                .and_then(Link::key)
+                .is_some_and(|key| match key {
+                    // "compare last month to …" begins with what is asked for.
+                    Key::Versus => builder.before(*index).is_some() || !builder.is_bare_versus(*index),
+                    Key::Than => true,
+                    Key::Grow(_) => {
+                        is_base
+                            || builder.links.get(at).and_then(|l| builder.word(l.at.checked_sub(1)?)) == Some("from")
+                    }
+                    _ => false,
+                })
         }) else {
             return false;
         };
@@ -224,7 +236,7 @@ impl Assembly<'_, '_> {
         if !things
             && !self.is_compared()
             && self.draft.query.grain.is_none()
-            && self.draft.query.period.is_none()
+            && matches!(self.draft.query.period, None | Some(Period::Between { to: None, .. }))
         {
             self.draft.query.grain = Some(self.trend_grain());
             self.draft.has_groups = true;
@@ -280,8 +292,12 @@ impl Assembly<'_, '_> {
             "gain",
         ];
         let is_noun = builder.links.get(at).is_some_and(|link| {
-            (link.at..link.end()).any(|token| builder.word(token).is_some_and(|word| NOUNS.contains(&word)))
-                && !matches!(builder.key_before(at), Some(Key::Which))
+            (link.at..link.end()).any(|token| {
+                builder
+                    .tokens
+                    .get(token)
+                    .is_some_and(|token| NOUNS.contains(&token.text.to_lowercase().as_str()))
+            }) && !matches!(builder.key_before(at), Some(Key::Which))
         });
         if !is_noun {
             self.draft.constructs.push(Construct::Changed(way));
@@ -359,7 +375,11 @@ impl Assembly<'_, '_> {
             && !self.metrics.is_empty()
             && !self.draft.query.dimensions.is_empty()
         {
-            self.take(at, "against the average of the others", Construct::BesideAverage(direction));
+            self.take(
+                at,
+                "against the average of the others",
+                Construct::BesideAverage(direction),
+            );
             return;
         }
         let Some(at) = builder.keys(|key| key == Key::Peers).next() else {

@@ -16,11 +16,15 @@ impl Assembly<'_, '_> {
             let before = builder.before(at);
             // "not above 40"
             let not = before.filter(|index| builder.links.get(*index).and_then(Link::key) == Some(Key::Not));
-            let op = match (not, negated(op)) {
+            let op = match (not, negated_operator(op)) {
                 (Some(not), Some(inverse)) => {
                     self.quietly(not);
                     self.draft.understood.push(Understood {
-                        words: builder.links.get(not).map(|link| builder.words(link)).unwrap_or_default(),
+                        words: builder
+                            .links
+                            .get(not)
+                            .map(|link| builder.words(link))
+                            .unwrap_or_default(),
                         meaning: "the contrary".to_owned(),
                     });
                     inverse
@@ -125,7 +129,8 @@ impl Assembly<'_, '_> {
             let Some(of) = builder.links.get(target) else { continue };
             if let Some(metric) = of.metric().and_then(|index| builder.metric(index)) {
                 let is_half = builder.word(link.end().saturating_sub(1)) == Some("half");
-                if builder.says_money(link) && metric.unit != Unit::Currency || is_half && metric.unit != Unit::Percent {
+                if builder.says_money(link) && metric.unit != Unit::Currency || is_half && metric.unit != Unit::Percent
+                {
                     continue;
                 }
                 let values = if metric.unit == Unit::Percent {
@@ -269,19 +274,25 @@ impl Assembly<'_, '_> {
             let only_counted = self.metrics.iter().all(|(metric, _)| Some(*metric) == counted);
             let negated = matches!(builder.key_before(at), Some(Key::Not));
             let Some(metric) = builder.metric(index).filter(|_| {
-                only_single
-                    && only_counted
-                    && !negated
-                    && self.draft.query.grain.is_none()
-                    && builder.is_available(index)
+                only_single && only_counted && self.draft.query.grain.is_none() && builder.is_available(index)
             }) else {
                 continue;
             };
+            // "concerts that did not sell out"
+            let op = if negated {
+                negated_operator(condition.op)
+            } else {
+                Some(condition.op)
+            };
+            let Some(op) = op else { continue };
+            if negated && let Some(not) = builder.before(at) {
+                self.tell(not, "the contrary".to_owned());
+            }
             self.metrics.clear();
             self.metrics.push((index, at));
             self.draft.query.having.push(HavingClause::Is(MetricFilter {
                 metric: metric.name.clone(),
-                op: condition.op,
+                op,
                 values: condition.values.clone(),
             }));
             self.draft.is_explicit = true;
@@ -311,13 +322,14 @@ impl Assembly<'_, '_> {
             && !self.metrics.iter().any(|(metric, _)| *metric == counted);
         let is_counted = of_figure || self.metrics.iter().all(|(metric, _)| *metric == counted);
         let grouped = !self.draft.query.dimensions.is_empty() || self.draft.query.grain.is_some();
-        let counts = says_count && (grouped || !self.metrics.is_empty())
-            || grouped && !self.metrics.is_empty()
-            || of_figure;
+        let counts =
+            says_count && (grouped || !self.metrics.is_empty()) || grouped && !self.metrics.is_empty() || of_figure;
         if negated || is_listed || !is_counted || !counts {
             return false;
         }
-        let Some(clause) = self.row_condition(having) else { return false };
+        let Some(clause) = self.row_condition(having) else {
+            return false;
+        };
         self.draft.query.filters.push(clause);
         if self.metrics.is_empty() {
             self.metrics.push((counted, at));
@@ -444,10 +456,16 @@ impl Assembly<'_, '_> {
                     false,
                 );
                 query.filters.push(clause);
-                let own = builder.catalogue.metrics.iter().position(|metric| {
-                    metric.noun.as_ref().is_some_and(|[_, many]| *many == things.plural)
-                });
-                query.metrics = own.and_then(|own| builder.metric(own)).map(|m| QueryMetric::from(&m.name)).into_iter().collect();
+                let own = builder
+                    .catalogue
+                    .metrics
+                    .iter()
+                    .position(|metric| metric.noun.as_ref().is_some_and(|[_, many]| *many == things.plural));
+                query.metrics = own
+                    .and_then(|own| builder.metric(own))
+                    .map(|m| QueryMetric::from(&m.name))
+                    .into_iter()
+                    .collect();
                 return;
             }
             query.having = having;
@@ -527,7 +545,7 @@ fn says_percent(builder: &Builder<'_>, link: &Link) -> bool {
 }
 
 /// The comparison that holds where another one does not.
-fn negated(op: Operator) -> Option<Operator> {
+fn negated_operator(op: Operator) -> Option<Operator> {
     Some(match op {
         Operator::Greater => Operator::LessOrEqual,
         Operator::GreaterOrEqual => Operator::Less,

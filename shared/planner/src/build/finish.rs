@@ -9,6 +9,7 @@ impl Assembly<'_, '_> {
             .entity()
             .and_then(|index| builder.dimension(index))
             .map(|d| d.name.clone());
+        self.own_number();
         self.list_what_is_coming();
         let lists_entity = self
             .draft
@@ -28,8 +29,9 @@ impl Assembly<'_, '_> {
         }
         if self.metrics.is_empty() && !self.overview() {
             // A comparison is one of some figure, and nobody said which.
-            let compares = builder.has_key(|key| matches!(key, Key::Versus | Key::Peers | Key::Rank));
-            self.draft.guesses += usize::from(compares && !self.draft.names_groups);
+            let compares = builder
+                .has_key(|key| matches!(key, Key::Versus | Key::Peers | Key::Rank | Key::Grow(_) | Key::Over(_)));
+            self.draft.guesses += usize::from(compares);
             let fitting = self.metric_of_scope().filter(|_| !lists_entity);
             self.metrics
                 .push((fitting.unwrap_or_else(|| builder.default_metric(lists_entity)), 0));
@@ -52,6 +54,15 @@ impl Assembly<'_, '_> {
                 direction: Direction::Ascending,
             });
         }
+        if let Some(at) = self.position(Key::ByName)
+            && let Some(first) = self.draft.query.dimensions.first().cloned()
+        {
+            self.tell(at, "by name".to_owned());
+            self.draft.query.order = vec![Order {
+                by: first,
+                direction: Direction::Ascending,
+            }];
+        }
         self.hold_for_single_things();
         self.shown_anyway();
         self.draft.goes_on |= builder.links.iter().any(|link| link.key() == Some(Key::GoOn))
@@ -60,6 +71,39 @@ impl Assembly<'_, '_> {
         self.onward();
         self.change();
         self.draft.beyond = self.draft.beyond.take().or_else(|| self.beyond());
+    }
+
+    /// "capacity of The Meridian", "how many people can it hold": a number of things themselves, where the catalogue has
+    /// its average as a figure, which is the number itself for a single thing.
+    fn own_number(&mut self) {
+        let builder = self.builder;
+        let people_only = self.metrics.iter().all(|(metric, at)| {
+            builder.key_before(*at) == Some(Key::Count)
+                && builder
+                    .metric(*metric)
+                    .is_some_and(|metric| metric.unit == Unit::Count && metric.noun.is_none())
+        });
+        let plain = !self.draft.has_groups && self.draft.query.having.is_empty() && people_only;
+        let asked = (0..builder.links.len()).find_map(|at| {
+            let link = builder.links.get(at)?;
+            let free = self.roles.get(at) == Some(&Role::None) && self.used.get(at) != Some(&true);
+            let dimension = builder.dimension(builder.numeric_dimension(link).filter(|_| free)?)?;
+            let column = dimension.column.as_ref()?;
+            let metric = builder.catalogue.metrics.iter().position(|metric| {
+                metric
+                    .sources
+                    .iter()
+                    .all(|source| source.aggregate == Aggregate::Average && source.of == *column)
+            })?;
+            Some((at, metric))
+        });
+        if let Some((at, metric)) = asked.filter(|_| plain && self.draft.has_scope) {
+            self.metrics = vec![(metric, at)];
+            let label = builder.metric(metric).map_or("", |metric| metric.label.as_str());
+            self.tell(at, format!("metric {label}"));
+            self.draft.is_explicit = true;
+            self.draft.has_metrics = true;
+        }
     }
 
     /// "upcoming concerts in Chicago", "what's on tomorrow": who asks for them wants to see which, and not how many.
@@ -71,7 +115,10 @@ impl Assembly<'_, '_> {
         let query = &self.draft.query;
         let grouped = !query.dimensions.is_empty() || query.grain.is_some() || !query.having.is_empty();
         let says_count = builder.has_key(|key| {
-            matches!(key, Key::Count | Key::Often | Key::Overview | Key::Versus | Key::Share | Key::Over(_) | Key::Grow(_))
+            matches!(
+                key,
+                Key::Count | Key::Often | Key::Overview | Key::Versus | Key::Share | Key::Over(_) | Key::Grow(_)
+            )
         });
         let is_coming = query
             .period
@@ -80,7 +127,10 @@ impl Assembly<'_, '_> {
             .filter(|days| days.from.is_some_and(|from| from >= builder.today));
         let is_coming = is_coming.is_some();
         // "scheduled" and its like say it of the rows themselves.
-        let says_coming = builder.tokens.iter().any(|token| token.norm == "upcoming" || token.norm == "scheduled")
+        let says_coming = builder
+            .tokens
+            .iter()
+            .any(|token| token.norm == "upcoming" || token.norm == "scheduled")
             && !builder.has_key(|key| key == Key::Not);
         let asks_what = matches!(builder.links.first().and_then(Link::key), Some(Key::Which));
         let fits = names_counted && (says_coming || is_coming && asks_what) || names_none && asks_what && is_coming;
@@ -100,19 +150,49 @@ impl Assembly<'_, '_> {
     fn overview(&mut self) -> bool {
         const MOST_FIGURES: usize = 4;
         const DOES: [&str; 16] = [
-            "do", "doing", "done", "perform", "performing", "performed", "fare", "faring", "fared", "go", "going", "went",
-            "look", "looking", "looked", "stack",
+            "do",
+            "doing",
+            "done",
+            "perform",
+            "performing",
+            "performed",
+            "fare",
+            "faring",
+            "fared",
+            "go",
+            "going",
+            "went",
+            "look",
+            "looking",
+            "looked",
+            "stack",
         ];
         let builder = self.builder;
-        let word = |wanted: &[&str]| builder.tokens.iter().position(|token| wanted.contains(&token.norm.as_str()));
-        let says_how = word(&["how", "hows"]).is_some_and(|how| {
+        let word = |wanted: &[&str]| {
             builder
                 .tokens
                 .iter()
-                .skip(how + 1)
-                .skip_while(|token| matches!(token.norm.as_str(), "do" | "did" | "does" | "is" | "are" | "was" | "were" | "has" | "have"))
-                .any(|token| DOES.contains(&token.norm.as_str()))
-        }) && word(&["you"]).is_none();
+                .position(|token| wanted.contains(&token.norm.as_str()))
+        };
+        let asks_amount = builder
+            .tokens
+            .windows(2)
+            .any(|pair| matches!(pair, [how, much] if how.norm == "how" && matches!(much.norm.as_str(), "many" | "much" | "often" | "big" | "full")));
+        let says_how = !asks_amount
+            && word(&["how", "hows"]).is_some_and(|how| {
+                builder
+                    .tokens
+                    .iter()
+                    .skip(how + 1)
+                    .skip_while(|token| {
+                        matches!(
+                            token.norm.as_str(),
+                            "do" | "did" | "does" | "is" | "are" | "was" | "were" | "has" | "have"
+                        )
+                    })
+                    .any(|token| DOES.contains(&token.norm.as_str()))
+            })
+            && word(&["you"]).is_none();
         let compares = builder.asks_for_change() && !self.draft.has_groups && self.draft.has_scope;
         let asked = builder.keys(|key| key == Key::Overview).next();
         let sides = builder.keys(|key| key == Key::Versus).next().filter(|_| {
@@ -124,7 +204,11 @@ impl Assembly<'_, '_> {
         });
         let lists = self.draft.names_groups && asked.is_none();
         let ranks = builder.links.iter().any(Link::ranks);
-        if !(says_how || asked.is_some() || sides.is_some() || compares) || lists || ranks || !self.draft.query.having.is_empty() {
+        if !(says_how || asked.is_some() || sides.is_some() || compares)
+            || lists
+            || ranks
+            || !self.draft.query.having.is_empty()
+        {
             return false;
         }
         self.draft.guesses += usize::from(asked.is_none() && !says_how);
@@ -181,7 +265,10 @@ impl Assembly<'_, '_> {
             .any(|pair| matches!(pair, [how, much] if how.norm == "how" && much.norm == "much"));
         if says_much {
             return all.find(|index| {
-                amount(*index) && builder.metric(*index).is_some_and(|metric| metric.unit == Unit::Currency)
+                amount(*index)
+                    && builder
+                        .metric(*index)
+                        .is_some_and(|metric| metric.unit == Unit::Currency)
             });
         }
         let table = |column: &str| column.split('.').next().unwrap_or_default().to_owned();
@@ -194,16 +281,21 @@ impl Assembly<'_, '_> {
         })?;
         all.find(|index| {
             amount(*index)
-                && builder
-                    .metric(*index)
-                    .is_some_and(|metric| metric.sources.iter().any(|source| source.of.contains(&format!("{fact}."))))
+                && builder.metric(*index).is_some_and(|metric| {
+                    metric
+                        .sources
+                        .iter()
+                        .any(|source| source.of.contains(&format!("{fact}.")))
+                })
         })
     }
 
     /// Whether the data can tell a metric in the scope of the question.
     fn can_tell(&self, index: usize) -> bool {
         let builder = self.builder;
-        let Some(metric) = builder.metric(index) else { return false };
+        let Some(metric) = builder.metric(index) else {
+            return false;
+        };
         let query = Query {
             metrics: vec![QueryMetric::from(&metric.name)],
             order: Vec::new(),
@@ -219,6 +311,28 @@ impl Assembly<'_, '_> {
         if ranks {
             return;
         }
+        // "revenue change by city 2025"
+        let says_change = self
+            .builder
+            .links
+            .get(at)
+            .and_then(|link| self.builder.word(link.at))
+            .is_some_and(|word| !matches!(word, "vary" | "varied"));
+        let word = self.builder.links.get(at).and_then(|link| self.builder.word(link.at));
+        if matches!(word, Some("difference" | "gap" | "delta"))
+            && self.draft.query.period.is_some()
+            && self.draft.query.grain.is_none()
+        {
+            self.one_of_two_years();
+            self.draft.constructs.push(Construct::AgainstBefore);
+            self.tell(at, "against the time before".to_owned());
+            return;
+        }
+        if says_change && !self.draft.query.dimensions.is_empty() && self.draft.query.grain.is_none() {
+            self.draft.constructs.push(Construct::AgainstBefore);
+            self.tell(at, "against the time before".to_owned());
+            return;
+        }
         if !self.draft.has_groups {
             self.draft.query.grain = Some(self.trend_grain());
             self.draft.has_groups = true;
@@ -231,9 +345,8 @@ impl Assembly<'_, '_> {
     /// of the same amounts, else the mean of single values.
     pub(super) fn averages(&mut self) {
         let builder = self.builder;
-        let per_row = (0..builder.links.len()).find(|at| {
-            self.roles.get(*at) == Some(&Role::Context) && builder.is_noun(*at) && builder.is_per_row(*at)
-        });
+        let per_row = (0..builder.links.len())
+            .find(|at| self.roles.get(*at) == Some(&Role::Context) && builder.is_noun(*at) && builder.is_per_row(*at));
         let says_other = builder.has_key(|key| matches!(key, Key::Median | Key::Percentile));
         for (at, link) in builder.links.iter().enumerate() {
             let is_per_row = Some(at) == per_row && !says_other && !builder.has_key(|key| key == Key::Average);
@@ -242,7 +355,13 @@ impl Assembly<'_, '_> {
             }
             let behind = builder
                 .after(at)
-                .and_then(|next| if builder.is_compare(next) { builder.after(next) } else { Some(next) })
+                .and_then(|next| {
+                    if builder.is_compare(next) {
+                        builder.after(next)
+                    } else {
+                        Some(next)
+                    }
+                })
                 .filter(|next| builder.links.get(*next).is_some_and(|l| l.metric().is_some()));
             // "cheapest genre on average"
             let ranked = builder

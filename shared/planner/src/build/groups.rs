@@ -110,7 +110,9 @@ impl Assembly<'_, '_> {
                     {
                         "said of the figure".clone_into(&mut told.meaning);
                     }
-                    let ranked = builder.before(second).is_some_and(|index| builder.links.get(index).is_some_and(Link::ranks));
+                    let ranked = builder
+                        .before(second)
+                        .is_some_and(|index| builder.links.get(index).is_some_and(Link::ranks));
                     self.draft.guesses += usize::from(!builder.touches(first, second) && !ranked);
                 }
                 None => at += 1,
@@ -136,7 +138,10 @@ impl Assembly<'_, '_> {
         });
         let listed = listed || among && builder.links.iter().any(Link::ranks);
         let asks_for_part = builder.has_key(|key| key == Key::Share);
-        if asks_for_part || !self.group_links.is_empty() || (!listed && !self.metrics.is_empty()) || self.roles.contains(&Role::Context)
+        if asks_for_part
+            || !self.group_links.is_empty()
+            || (!listed && !self.metrics.is_empty())
+            || self.roles.contains(&Role::Context)
         {
             return;
         }
@@ -158,6 +163,23 @@ impl Assembly<'_, '_> {
             // A name that ends in s is no plural.
             (!value.to_lowercase().ends_with('s')).then_some((at, thing.name.clone()))
         });
+        // "how many arenas do we have": the venues are counted.
+        let counted = thing
+            .as_ref()
+            .filter(|(at, _)| self.metrics.is_empty() && builder.key_before(*at) == Some(Key::Count));
+        if let Some((at, name)) = counted
+            && let Some(things) = builder.catalogue.dimension(name)
+            && let Some(own) = builder
+                .catalogue
+                .metrics
+                .iter()
+                .position(|metric| metric.noun.as_ref().is_some_and(|[_, many]| *many == things.plural))
+        {
+            self.metrics.push((own, *at));
+            self.draft.has_metrics = true;
+            self.draft.is_explicit = true;
+            return;
+        }
         if let Some((at, name)) = thing {
             self.draft.query.dimensions.insert(0, name);
             self.group_links.push(at);
@@ -215,6 +237,8 @@ impl Assembly<'_, '_> {
         let builder = self.builder;
         // "which months had revenue below 100,000": months of the calendar, and not all Januaries together.
         let compares = (0..builder.links.len()).any(|at| builder.is_compare(at));
+        let by_year =
+            self.draft.query.grain == Some(Grain::Year) || builder.has_key(|key| key == Key::Grain(Grain::Year));
         for (at, link) in builder.links.iter().enumerate() {
             match link.key() {
                 // "how many years" asks for a count that no metric gives.
@@ -235,18 +259,41 @@ impl Assembly<'_, '_> {
                         Grain::Year | Grain::Week | Grain::Day => None,
                     };
                     let of_year = part
-                        .filter(|_| asked && !compares && !self.is_one_year() && !builder.tokens.iter().any(|t| t.norm == "ever"))
+                        .filter(|_| {
+                            asked
+                                && !compares
+                                && !by_year
+                                && !self.is_one_year()
+                                && !builder.tokens.iter().any(|t| t.norm == "ever")
+                        })
                         .and_then(|part| builder.dimension_of_part(part));
                     match of_year {
                         Some(index) => self.group(at, index),
                         None => {
-                            self.draft.query.grain = Some(grain);
+                            let year = builder
+                                .dimension_of_part(TimePart::Year)
+                                .and_then(|index| builder.dimension(index));
+                            match (self.draft.query.grain, year) {
+                                // "the best month of every year": months, each within its year.
+                                (Some(Grain::Year), Some(year)) if grain < Grain::Year => {
+                                    self.draft.query.grain = Some(grain);
+                                    self.within(&year.name);
+                                }
+                                (Some(finer), Some(year)) if grain == Grain::Year && finer < Grain::Year => {
+                                    self.within(&year.name);
+                                }
+                                _ => self.draft.query.grain = Some(grain),
+                            }
                             self.group_links.push(at);
                             self.draft.has_groups = true;
                             self.draft.names_groups = true;
                             self.tell(at, format!("by {}", grain.name()));
                         }
                     }
+                }
+                // "monthly trend": the stretch is said.
+                Some(Key::Trend) if builder.has_key(|key| matches!(key, Key::Grain(_))) => {
+                    self.tell(at, "over time".to_owned());
                 }
                 Some(Key::Trend) => {
                     let grain = self.trend_grain();
@@ -274,7 +321,10 @@ impl Assembly<'_, '_> {
                 .collect();
             if !several.is_empty() || self.draft.query.grain.is_some() || self.metrics.len() > 1 {
                 self.tell(at, "side by side".to_owned());
-                let others: Vec<usize> = builder.keys(|key| key == Key::Versus).filter(|other| *other != at).collect();
+                let others: Vec<usize> = builder
+                    .keys(|key| key == Key::Versus)
+                    .filter(|other| *other != at)
+                    .collect();
                 for other in others {
                     self.quietly(other);
                 }
@@ -285,6 +335,12 @@ impl Assembly<'_, '_> {
                     self.draft.has_groups = true;
                 }
             }
+        }
+    }
+
+    fn within(&mut self, dimension: &str) {
+        if !self.draft.query.dimensions.iter().any(|name| name == dimension) {
+            self.draft.query.dimensions.push(dimension.to_owned());
         }
     }
 

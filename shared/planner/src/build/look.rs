@@ -96,7 +96,7 @@ impl<'a> Builder<'a> {
                 dimensions: dimension.map(|dimension| dimension.name.clone()).into_iter().collect(),
                 ..Query::default()
             };
-self.compiles(&query)
+            self.compiles(&query)
         })
     }
 
@@ -262,9 +262,15 @@ self.compiles(&query)
         // "artists not playing in 2026"
         let is_participle = self.word(link.at) == Some("not")
             && self.word(link.end()).is_some_and(|next| {
-                next.ends_with("ing") && self.links.iter().any(|l| l.at == link.end() && l.key() == Some(Key::Filler))
+                next.ends_with("ing")
+                    && self
+                        .links
+                        .iter()
+                        .any(|l| l.at == link.end() && l.key() == Some(Key::Filler))
             });
-        is_participle || written && self.word(link.at) != Some("without") || is_verb(link.at.checked_sub(1).and_then(|at| self.word(at)))
+        is_participle
+            || written && self.word(link.at) != Some("without")
+            || is_verb(link.at.checked_sub(1).and_then(|at| self.word(at)))
     }
 
     /// Whether only words without a meaning stand before or after a link.

@@ -43,8 +43,14 @@ impl Assembly<'_, '_> {
                     .dimensions
                     .iter()
                     .position(|dimension| dimension.name == name);
+                let part = index
+                    .and_then(|index| builder.dimension(index))
+                    .and_then(|dimension| dimension.part);
                 link.readings.iter().any(|reading| match reading {
                     Reading::Value { dimension, .. } | Reading::Part { dimension, .. } => Some(*dimension) == index,
+                    Reading::Time(Time::Weekdays(_)) => part == Some(TimePart::Weekday),
+                    Reading::Time(Time::Months(_)) => part == Some(TimePart::MonthOfYear),
+                    Reading::Time(Time::Quarters(_)) => part == Some(TimePart::QuarterOfYear),
                     _ => false,
                 })
             };
@@ -69,7 +75,9 @@ impl Assembly<'_, '_> {
                 Key::Median => Some(Statistic::Median),
                 Key::Average => Some(Statistic::Average),
                 Key::RankBy(direction) if link.length == 1 => match (direction, builder.word(link.at)?) {
-                    (Direction::Descending, "max" | "maximum" | "highest" | "largest" | "peak") => Some(Statistic::Maximum),
+                    (Direction::Descending, "max" | "maximum" | "highest" | "largest" | "peak") => {
+                        Some(Statistic::Maximum)
+                    }
                     (Direction::Ascending, "min" | "minimum" | "lowest" | "smallest") => Some(Statistic::Minimum),
                     _ => None,
                 },
@@ -103,9 +111,9 @@ impl Assembly<'_, '_> {
             self.tell(*at, "a statistic of single values".to_owned());
         }
         self.listed = found.iter().map(|(at, _)| *at).collect();
-        self.draft
-            .constructs
-            .push(Construct::Statistics(found.into_iter().map(|(_, statistic)| statistic).collect()));
+        self.draft.constructs.push(Construct::Statistics(
+            found.into_iter().map(|(_, statistic)| statistic).collect(),
+        ));
     }
 
     pub(super) fn statistics(&mut self) {

@@ -11,7 +11,13 @@ impl Assembly<'_, '_> {
             if let Some(Key::Chart(kind)) = link.key() {
                 self.draft.chart = kind;
                 self.draft.says_chart = true;
-                self.tell(at, kind.map_or_else(|| "as a table".to_owned(), |kind| format!("drawn as {}", drawn_as(kind))));
+                self.tell(
+                    at,
+                    kind.map_or_else(
+                        || "as a table".to_owned(),
+                        |kind| format!("drawn as {}", drawn_as(kind)),
+                    ),
+                );
             }
         }
     }
@@ -70,15 +76,34 @@ impl Assembly<'_, '_> {
         }
         // "sorted by attendance", "ascending": of the rows that are there.
         let by = builder.links.iter().position(|link| link.key() == Some(Key::SortBy));
-        let opens = by.is_some_and(|at| (0..at).all(|index| builder.is_light(index) || matches!(builder.links.get(index).and_then(Link::key), Some(Key::And | Key::GoOn | Key::Only))));
-        if opens && let [(metric, _)] = self.metrics.as_slice() && names_figure && !self.draft.names_groups {
-            let direction = self.draft.query.order.first().map_or(Direction::Descending, |order| order.direction);
+        let opens = by.is_some_and(|at| {
+            (0..at).all(|index| {
+                builder.is_light(index)
+                    || matches!(
+                        builder.links.get(index).and_then(Link::key),
+                        Some(Key::And | Key::GoOn | Key::Only)
+                    )
+            })
+        });
+        if opens
+            && let [(metric, _)] = self.metrics.as_slice()
+            && names_figure
+            && !self.draft.names_groups
+        {
+            let direction = self
+                .draft
+                .query
+                .order
+                .first()
+                .map_or(Direction::Descending, |order| order.direction);
             if let Some(metric) = builder.metric(*metric) {
                 self.draft.goes_on = true;
                 self.draft.has_metrics = false;
                 self.draft.query.order.clear();
                 self.draft.query.limit = None;
-                self.draft.constructs.push(Construct::SortBy(metric.name.clone(), direction));
+                self.draft
+                    .constructs
+                    .push(Construct::SortBy(metric.name.clone(), direction));
             }
         } else if let Some((at, Some(direction))) = sort {
             self.tell(at, "in this order".to_owned());
@@ -88,7 +113,11 @@ impl Assembly<'_, '_> {
     }
 
     fn names_values(&self) -> bool {
-        self.draft.query.conditions().iter().any(|filter| filter.op == Operator::In)
+        self.draft
+            .query
+            .conditions()
+            .iter()
+            .any(|filter| filter.op == Operator::In)
     }
 }
 

@@ -99,7 +99,11 @@ impl Assembly<'_, '_> {
             // "the last sold out show": the noun was counted, and is listed now.
             let lists = self.draft.query.dimensions.iter().any(is_entity);
             if !lists
-                && builder.links.iter().skip(rank.link).any(|link| builder.entity_noun(link))
+                && builder
+                    .links
+                    .iter()
+                    .skip(rank.link)
+                    .any(|link| builder.entity_noun(link))
                 && let Some(entity) = &entity_name
             {
                 self.draft.query.dimensions.push(entity.clone());
@@ -166,7 +170,9 @@ impl Assembly<'_, '_> {
                 .after(rank.link)
                 .is_some_and(|next| self.roles.get(next) == Some(&Role::Metric) && builder.touches(rank.link, next));
         // "average price at the venues with the most concerts": the figure behind the word is what ranks.
-        let behind = builder.after(rank.link).filter(|next| builder.touches(rank.link, *next));
+        let behind = builder
+            .after(rank.link)
+            .filter(|next| builder.touches(rank.link, *next));
         let named = self
             .metrics
             .iter()
@@ -186,15 +192,15 @@ impl Assembly<'_, '_> {
             (None, Some(named)) => named,
             (None, None) => {
                 self.draft.guesses += 1;
-                let by_amount = builder
-                    .links
-                    .get(rank.link)
-                    .is_some_and(|link| {
-                        matches!(link.key(), Some(Key::RankThings(_)))
-                            || builder.word(link.at).is_some_and(|word| {
-                                matches!(word, "strongest" | "weakest" | "highest" | "lowest" | "peak" | "greatest")
-                            })
-                    });
+                let by_amount = builder.links.get(rank.link).is_some_and(|link| {
+                    matches!(link.key(), Some(Key::RankThings(_)))
+                        || builder.word(link.at).is_some_and(|word| {
+                            matches!(
+                                word,
+                                "strongest" | "weakest" | "highest" | "lowest" | "peak" | "greatest"
+                            )
+                        })
+                });
                 // "the best artists" are those of the largest amounts, "plays most" counts.
                 builder.default_metric(by_amount || !grouped || self.draft.query.dimensions.iter().any(is_entity))
             }
@@ -357,12 +363,23 @@ impl Assembly<'_, '_> {
         // "the first jazz show": the noun behind it, past the names that narrow it.
         let behind = (rank + 1..builder.links.len())
             .take_while(|at| {
-                builder.is_noun(*at) || builder.links.get(*at).is_some_and(|link| link.is_value()
+                builder.is_noun(*at)
+                    || builder.links.get(*at).is_some_and(|link| {
+                        link.is_value()
                             || builder.is_light_link(link)
-                            || link.readings.iter().any(|reading| matches!(reading, Reading::Condition(..))))
+                            || link
+                                .readings
+                                .iter()
+                                .any(|reading| matches!(reading, Reading::Condition(..)))
+                    })
             })
             .find(|at| builder.is_noun(*at) && self.roles.get(*at) != Some(&Role::Order))
-            .filter(|_| matches!(builder.links.get(rank).and_then(Link::key), Some(Key::InTime(_) | Key::Next)));
+            .filter(|_| {
+                matches!(
+                    builder.links.get(rank).and_then(Link::key),
+                    Some(Key::InTime(_) | Key::Next)
+                )
+            });
         // "when did Who last play": one time is asked for.
         let when = matches!(builder.links.get(rank).and_then(Link::key), Some(Key::InTime(_)))
             && builder.tokens.iter().any(|token| token.norm == "when")
@@ -391,7 +408,10 @@ impl Assembly<'_, '_> {
             .group_links
             .iter()
             .copied()
-            .min_by_key(|at| at.abs_diff(rank))
+            .min_by_key(|at| {
+                let is_led = matches!(builder.key_before(*at), Some(Key::By | Key::Every));
+                (is_led, at.abs_diff(rank))
+            })
             .and_then(|at| builder.links.get(at));
         let singular = noun.is_some_and(|link| {
             let tokens = builder.tokens.get(link.at..link.end()).unwrap_or_default();

@@ -13,10 +13,15 @@ impl Builder<'_> {
             {
                 *role = Role::Target;
                 // "holding more than 5,000 people"
-                let number = self.links.get(target).is_some_and(|link| self.numeric_dimension(link).is_some());
+                let number = self
+                    .links
+                    .get(target)
+                    .is_some_and(|link| self.numeric_dimension(link).is_some());
                 if target < at
                     && number
-                    && let Some(next) = self.after(at).filter(|next| self.touches(at, *next) && self.is_countable(*next))
+                    && let Some(next) = self
+                        .after(at)
+                        .filter(|next| self.touches(at, *next) && self.is_countable(*next))
                     && let Some(role) = roles.get_mut(next)
                 {
                     *role = Role::Context;
@@ -77,13 +82,36 @@ impl Builder<'_> {
     /// Whether two figures are one, and whether it is the first. None where something sets them side by side.
     pub(super) fn is_one_thing(&self, first: usize, second: usize) -> Option<bool> {
         const VERBS: [&str; 22] = [
-            "made", "make", "makes", "spend", "spends", "spent", "earn", "earned", "earns", "brought", "bring", "take",
-            "took", "sold", "charged", "drew", "draw", "grossed", "generated", "attended", "pay", "paid",
+            "made",
+            "make",
+            "makes",
+            "spend",
+            "spends",
+            "spent",
+            "earn",
+            "earned",
+            "earns",
+            "brought",
+            "bring",
+            "take",
+            "took",
+            "sold",
+            "charged",
+            "drew",
+            "draw",
+            "grossed",
+            "generated",
+            "attended",
+            "pay",
+            "paid",
         ];
         let (a, b) = (self.links.get(first)?, self.links.get(second)?);
         let mut lead = self.before(second);
         while lead.is_some_and(|index| {
-            matches!(self.links.get(index).and_then(Link::key), Some(Key::Count | Key::Average | Key::List))
+            matches!(
+                self.links.get(index).and_then(Link::key),
+                Some(Key::Count | Key::Average | Key::List)
+            )
         }) {
             lead = lead.and_then(|index| self.before(index));
         }
@@ -110,14 +138,20 @@ impl Builder<'_> {
                 )
         });
         let gap = self.tokens.get(a.end()..b.at)?;
-        let comma = self.tokens.get(a.end()..b.at + 1)?.iter().any(|token| token.after_comma);
+        let comma = self
+            .tokens
+            .get(a.end()..b.at + 1)?
+            .iter()
+            .any(|token| token.after_comma);
         let counts = |link: &Link| {
             link.metric()
                 .and_then(|index| self.metric(index))
                 .is_some_and(|metric| metric.unit == Unit::Count)
         };
         let is_verb = |link: &Link| self.word(link.at).is_some_and(|word| VERBS.contains(&word));
-        let ranked = self.before(second).is_some_and(|index| self.links.get(index).is_some_and(Link::ranks));
+        let ranked = self
+            .before(second)
+            .is_some_and(|index| self.links.get(index).is_some_and(Link::ranks));
         if ranked && is_verb(a) && !comma {
             // "generated the most tickets"
             return Some(false);
@@ -135,10 +169,7 @@ impl Builder<'_> {
             true
         } else if gap.is_empty() {
             // "ticket revenue" is revenue, "the price people paid" a price.
-            let is_plural = self
-                .tokens
-                .get(b.end().saturating_sub(1))
-                .is_some_and(Token::is_plural);
+            let is_plural = self.tokens.get(b.end().saturating_sub(1)).is_some_and(Token::is_plural);
             asked || !counts(a) && counts(b) || counts(a) && counts(b) && is_plural
         } else {
             true
@@ -169,7 +200,10 @@ impl Builder<'_> {
         let Some(link) = self.links.get(at) else { return false };
         if is_verb(at) && self.after(at).is_some() {
             let said_of = self.before(at).filter(|index| {
-                roles.get(*index).is_some_and(|role| matches!(role, Role::Metric | Role::None)) && counts(*index)
+                roles
+                    .get(*index)
+                    .is_some_and(|role| matches!(role, Role::Metric | Role::None))
+                    && counts(*index)
             });
             return said_of.is_some_and(|subject| {
                 let between = self
@@ -184,15 +218,21 @@ impl Builder<'_> {
         }
         // "what do customers spend"
         let asked = (0..at).any(|index| matches!(self.links.get(index).and_then(Link::key), Some(Key::Count)));
-        let is_distinct = link.metric().and_then(|index| self.metric(index)).is_some_and(|metric| {
-            metric
-                .sources
-                .iter()
-                .all(|source| source.aggregate == Aggregate::CountDistinct)
+        let is_distinct = link
+            .metric()
+            .and_then(|index| self.metric(index))
+            .is_some_and(|metric| {
+                metric
+                    .sources
+                    .iter()
+                    .all(|source| source.aggregate == Aggregate::CountDistinct)
+            });
+        let acts = self.after(at).is_some_and(|next| {
+            self.touches(at, next)
+                && is_verb(next)
+                && !counts(next)
+                && self.links.get(next).is_some_and(|l| l.metric().is_some())
         });
-        let acts = self
-            .after(at)
-            .is_some_and(|next| self.touches(at, next) && is_verb(next) && !counts(next) && self.links.get(next).is_some_and(|l| l.metric().is_some()));
         is_distinct && acts && !asked && link.dimension().is_none()
     }
 
@@ -204,7 +244,11 @@ impl Builder<'_> {
         let holds = at
             .checked_sub(1)
             .filter(|before| self.touches(*before, at) && free(before))
-            .filter(|before| self.links.get(*before).is_some_and(|link| self.numeric_dimension(link).is_some()));
+            .filter(|before| {
+                self.links
+                    .get(*before)
+                    .is_some_and(|link| self.numeric_dimension(link).is_some())
+            });
         if holds.is_some() {
             return holds;
         }
@@ -251,7 +295,16 @@ impl Builder<'_> {
         // "the total capacity" asks for a figure; a number of things groups only where that is said.
         let is_number = metric.is_none() && self.numeric_dimension(link).is_some();
         let key = before.and_then(|index| self.links.get(index)).and_then(Link::key);
+        let shown_with = key == Some(Key::With)
+            && roles.contains(&Role::Group)
+            && before.is_some_and(|with| {
+                self.links
+                    .get(with)
+                    .and_then(|link| self.word(link.end()))
+                    .is_some_and(|word| matches!(word, "their" | "its" | "the"))
+            });
         if is_number
+            && !shown_with
             && !matches!(
                 key,
                 Some(Key::By | Key::SortBy | Key::RankBy(_) | Key::Which | Key::And | Key::List)
@@ -316,6 +369,9 @@ impl Builder<'_> {
             // "highest revenue artist by year"
             return Role::Group;
         }
+        if dimension.is_some_and(|index| !self.is_entity(index)) && self.is_place_with(at) {
+            return Role::Context;
+        }
         if self.lists_figures(at) {
             return Role::Metric;
         }
@@ -326,7 +382,10 @@ impl Builder<'_> {
             Some(Key::By) => {
                 let mut by = self.after(at).and_then(|index| self.after(index));
                 while by.is_some_and(|index| {
-                    matches!(self.links.get(index).and_then(Link::key), Some(Key::Average | Key::Median | Key::RankBy(_)))
+                    matches!(
+                        self.links.get(index).and_then(Link::key),
+                        Some(Key::Average | Key::Median | Key::RankBy(_))
+                    )
                 }) {
                     by = by.and_then(|index| self.after(index));
                 }
@@ -350,6 +409,18 @@ impl Builder<'_> {
             } else {
                 Role::Group
             };
+        }
+        // "list of Iron Meadow concerts in 2025 with attendance"
+        let opening = (0..at)
+            .rev()
+            .find(|index| !self.is_light(*index) && !self.links.get(*index).is_some_and(Link::is_value));
+        let is_list_of = opening.is_some_and(|index| self.links.get(index).and_then(Link::key) == Some(Key::List));
+        if is_list_of
+            && role_before == Role::None
+            && dimension.is_some_and(|index| self.is_entity(index))
+            && self.links.iter().skip(at + 1).any(|link| link.key() == Some(Key::With))
+        {
+            return Role::Group;
         }
         let listed = before.is_some_and(|index| {
             matches!(
@@ -419,7 +490,10 @@ impl Builder<'_> {
             .is_some_and(|metric| metric.unit == Unit::Count && metric.noun.is_some());
         let mut lead = at;
         while let Some(before) = lead.checked_sub(1)
-            && self.links.get(before).is_some_and(|link| link.is_value() || link.key() == Some(Key::Filler))
+            && self
+                .links
+                .get(before)
+                .is_some_and(|link| link.is_value() || link.key() == Some(Key::Filler))
         {
             lead = before;
         }
@@ -443,22 +517,32 @@ impl Builder<'_> {
             .and_then(|index| self.links.get(index))
             .filter(|link| link.key() == Some(Key::By));
         let Some(by) = by else { return false };
-        let says_statistic =
-            self.has_key(|key| matches!(key, Key::Average | Key::Median | Key::Percentile));
+        let says_statistic = self.has_key(|key| matches!(key, Key::Average | Key::Median | Key::Percentile));
         let word = self.word(by.end().saturating_sub(1));
         let says_per = word == Some("per") || word == Some("each") && says_statistic;
         let amount = (0..at).rev().find_map(|index| {
             let metric = self.metric(self.links.get(index)?.metric()?)?;
-            Some(metric.sources.iter().all(|source| source.aggregate == Aggregate::Sum && source.over.is_none()))
+            Some(
+                metric
+                    .sources
+                    .iter()
+                    .all(|source| source.aggregate == Aggregate::Sum && source.over.is_none()),
+            )
         });
-        let ranks_rows = self.links.iter().take(at).any(|link| {
-            link.dimension().is_some_and(|index| self.is_entity(index))
-        });
+        let ranks_rows = self
+            .links
+            .iter()
+            .take(at)
+            .any(|link| link.dimension().is_some_and(|index| self.is_entity(index)));
         is_singular
             && says_per
             && amount == Some(true)
             && !ranks_rows
-            && self.links.get(at).and_then(Link::dimension).is_some_and(|index| self.is_entity(index))
+            && self
+                .links
+                .get(at)
+                .and_then(Link::dimension)
+                .is_some_and(|index| self.is_entity(index))
     }
 
     /// Whether "by" and a group, or a stretch of time, come later.
@@ -467,7 +551,8 @@ impl Builder<'_> {
             let behind = self.after(index).and_then(|next| self.links.get(next));
             self.links.get(index).and_then(Link::key) == Some(Key::By)
                 && behind.is_some_and(|link| {
-                    matches!(link.key(), Some(Key::Grain(_))) || link.dimension().is_some() && link.metric().is_none()
+                    matches!(link.key(), Some(Key::Grain(_)))
+                        || link.dimension().is_some() && link.metric().is_none()
                         || link.dimension().is_some_and(|index| !self.is_entity(index))
                 })
         })
@@ -480,9 +565,9 @@ impl Builder<'_> {
             .tokens
             .get(link.end().saturating_sub(1))
             .is_some_and(Token::is_plural);
-        let and = self.after(at).filter(|index| {
-            self.links.get(*index).and_then(Link::key) == Some(Key::And) && self.touches(at, *index)
-        });
+        let and = self
+            .after(at)
+            .filter(|index| self.links.get(*index).and_then(Link::key) == Some(Key::And) && self.touches(at, *index));
         let figure = and.and_then(|and| self.after(and).filter(|next| self.touches(and, *next)));
         let is_figure = figure
             .and_then(|index| self.links.get(index))
@@ -496,6 +581,25 @@ impl Builder<'_> {
                 })
         });
         is_plural && is_figure && opens
+    }
+
+    /// "concerts at venues with more than 5,000 seats by genre": a place that a number of its own tells, beside the group
+    /// that is asked for.
+    fn is_place_with(&self, at: usize) -> bool {
+        let led = at
+            .checked_sub(1)
+            .and_then(|index| self.links.get(index))
+            .is_some_and(|link| {
+                link.key() == Some(Key::Preposition) && matches!(self.word(link.at), Some("at" | "in"))
+            });
+        let with = self
+            .after(at)
+            .filter(|next| self.links.get(*next).and_then(Link::key) == Some(Key::With));
+        let compares = with
+            .and_then(|with| self.after(with))
+            .is_some_and(|next| self.is_compare(next));
+        let figure_before = (0..at).any(|index| self.links.get(index).is_some_and(|link| link.metric().is_some()));
+        led && compares && figure_before && self.is_grouped_later(at)
     }
 
     /// "revenue at outdoor venues": the venues only say what is outdoor, where a figure is asked for.

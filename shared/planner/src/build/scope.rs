@@ -65,9 +65,10 @@ impl Assembly<'_, '_> {
                     _ => continue,
                 };
                 let or = builder.before(at).filter(|index| {
-                    builder.links.get(*index).is_some_and(|link| {
-                        link.key() == Some(Key::And) && builder.word(link.at) == Some("or")
-                    })
+                    builder
+                        .links
+                        .get(*index)
+                        .is_some_and(|link| link.key() == Some(Key::And) && builder.word(link.at) == Some("or"))
                 });
                 let other = or
                     .and_then(|or| builder.before(or))
@@ -107,9 +108,14 @@ impl Assembly<'_, '_> {
                     }
                     continue;
                 }
-                Time::NoSuchDay => {
+                Time::NoSuchDay | Time::TwoDays => {
                     self.quietly(at);
-                    self.draft.beyond = Some((builder.words(link), Lack::NoSuchDay));
+                    let lack = if *time == Time::NoSuchDay {
+                        Lack::NoSuchDay
+                    } else {
+                        Lack::TwoDays
+                    };
+                    self.draft.beyond = Some((builder.words(link), lack));
                     continue;
                 }
                 Time::Months(_) => TimePart::MonthOfYear,

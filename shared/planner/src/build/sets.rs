@@ -80,8 +80,14 @@ impl Builder<'_> {
         while end > 0 && self.word(end - 1).is_some_and(|word| AUXILIARIES.contains(&word)) {
             end -= 1;
         }
-        let subject = self.links.iter().position(|link| link.end() == end && link.is_value())?;
-        let lead = self.links.get(subject).and_then(|link| self.word(link.at.checked_sub(1)?));
+        let subject = self
+            .links
+            .iter()
+            .position(|link| link.end() == end && link.is_value())?;
+        let lead = self
+            .links
+            .get(subject)
+            .and_then(|link| self.word(link.at.checked_sub(1)?));
         let is_place = matches!(
             lead,
             Some("in" | "at" | "from" | "near" | "of" | "for" | "by" | "on" | "to" | "and" | "or")
@@ -332,16 +338,19 @@ impl Assembly<'_, '_> {
             .filter(|at| is_per(*at))
             .filter_map(name_of)
             .collect();
+        per.sort_unstable();
         per.dedup();
         per.retain(|name| groups.contains(name) || Some(name) == grain.as_ref());
         // What is ranked is what stands nearest to the ranking word; where every group was introduced alike, so it
         // is told apart.
         if per.len() == groups.len() + usize::from(grain.is_some()) {
+            // "month with the highest revenue each year": what no "each" leads to.
+            let is_led = |at: usize| matches!(builder.key_before(at), Some(Key::By | Key::Every));
             let ranked = self
                 .group_links
                 .iter()
                 .copied()
-                .min_by_key(|at| at.abs_diff(rank_at))
+                .min_by_key(|at| (is_led(*at), at.abs_diff(rank_at)))
                 .and_then(name_of);
             per.retain(|name| Some(name) != ranked.as_ref());
         }

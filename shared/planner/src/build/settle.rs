@@ -25,11 +25,7 @@ impl Builder<'_> {
     fn ratio_at(&self, at: usize) -> Option<(usize, usize, usize)> {
         let link = self.links.get(at)?;
         let says_ratio = link.key() == Some(Key::Beyond(Lack::Share)) && self.word(link.at) == Some("ratio");
-        let (from, first) = if says_ratio {
-            (at, self.after(at)?)
-        } else {
-            (at, at)
-        };
+        let (from, first) = if says_ratio { (at, self.after(at)?) } else { (at, at) };
         let over = self.links.get(first)?;
         let over_metric = over.metric().filter(|_| over.dimension().is_none())?;
         let (mut next, mut joins) = (first + 1, says_ratio);
@@ -43,16 +39,18 @@ impl Builder<'_> {
             }
             next += 1;
         }
-        let under = self.links.get(next).filter(|_| joins && next > first + usize::from(!says_ratio))?;
+        let under = self
+            .links
+            .get(next)
+            .filter(|_| joins && next > first + usize::from(!says_ratio))?;
         let over = self.catalogue.metrics.get(over_metric)?;
         let mut under_words: Vec<String> = vec![self.words(under)];
         if let Some(metric) = under.metric().and_then(|index| self.metric(index)) {
             under_words.extend(metric.synonyms.iter().cloned());
             under_words.extend(metric.noun.iter().flatten().cloned());
         }
-        let stems = |text: &str| -> Vec<String> {
-            crate::text::tokens(text).into_iter().map(|token| token.stem).collect()
-        };
+        let stems =
+            |text: &str| -> Vec<String> { crate::text::tokens(text).into_iter().map(|token| token.stem).collect() };
         let over_words = [over.name.replace('_', " "), over.label.clone()];
         let wanted: Vec<Vec<String>> = over_words
             .iter()
@@ -60,7 +58,11 @@ impl Builder<'_> {
             .map(|phrase| stems(&phrase))
             .collect();
         let metric = self.catalogue.metrics.iter().position(|metric| {
-            metric.synonyms.iter().chain([&metric.label]).any(|phrase| wanted.contains(&stems(phrase)))
+            metric
+                .synonyms
+                .iter()
+                .chain([&metric.label])
+                .any(|phrase| wanted.contains(&stems(phrase)))
         })?;
         Some((from, next, metric))
     }
@@ -99,6 +101,21 @@ impl Builder<'_> {
                     .retain(|reading| matches!(reading, Reading::Number(_)) == is_ranked);
             }
             self.settle_name(at);
+            if self.links.get(at).and_then(Link::key) == Some(Key::But) {
+                let every = (0..at).any(|index| self.links.get(index).and_then(Link::key) == Some(Key::Every))
+                    || self
+                        .tokens
+                        .iter()
+                        .any(|token| matches!(token.norm.as_str(), "any" | "everything" | "anything"));
+                let names = self
+                    .after(at)
+                    .and_then(|next| self.links.get(next))
+                    .is_some_and(Link::is_value);
+                let key = if every && names { Key::Not } else { Key::Filler };
+                if let Some(link) = self.links.get_mut(at) {
+                    link.readings = vec![Reading::Key(key)];
+                }
+            }
             // "show 5" orders, "the show on Friday" is a concert.
             let orders =
                 at == 0 && self.links.len() == 2 && self.reading(1, |reading| matches!(reading, Reading::Number(_)));
@@ -114,13 +131,21 @@ impl Builder<'_> {
                 .links
                 .get(at)
                 .and_then(|link| self.word(link.end()))
-                .is_some_and(|next| matches!(next, "with" | "that" | "which" | "where" | "who" | "by" | "in" | "at" | "on" | "of"));
+                .is_some_and(|next| {
+                    matches!(
+                        next,
+                        "with" | "that" | "which" | "where" | "who" | "by" | "in" | "at" | "on" | "of"
+                    )
+                });
             let is_singular = self
                 .links
                 .get(at)
                 .and_then(|link| self.tokens.get(link.at))
                 .is_some_and(|token| !token.is_plural());
-            if opens && !is_noun && is_singular && self.after(at).is_some()
+            if opens
+                && !is_noun
+                && is_singular
+                && self.after(at).is_some()
                 && let Some(link) = self.links.get_mut(at)
             {
                 let says_list = |reading: &Reading| matches!(reading, Reading::Key(Key::List));
@@ -144,16 +169,23 @@ impl Builder<'_> {
     fn is_no_year_here(&self, at: usize) -> bool {
         let figure = at.checked_sub(1).is_some_and(|before| {
             self.touches(before, at)
-                && self
-                    .links
-                    .get(before)
-                    .is_some_and(|link| link.metric().is_some() && link.dimension().is_none() || self.numeric_dimension(link).is_some())
+                && self.links.get(before).is_some_and(|link| {
+                    link.metric().is_some() && link.dimension().is_none() || self.numeric_dimension(link).is_some()
+                })
         });
-        let years = self.state.tables.iter().filter_map(|table| {
-            Some((table.first_day?.year(), table.last_complete_day?.year() + 1))
+        let years = self
+            .state
+            .tables
+            .iter()
+            .filter_map(|table| Some((table.first_day?.year(), table.last_complete_day?.year() + 1)));
+        let (first, last) = years.fold((i16::MAX, i16::MIN), |(first, last), (from, to)| {
+            (first.min(from), last.max(to))
         });
-        let (first, last) = years.fold((i16::MAX, i16::MIN), |(first, last), (from, to)| (first.min(from), last.max(to)));
-        let year = self.links.get(at).and_then(|link| self.word(link.end().saturating_sub(1))).and_then(|word| word.parse().ok());
+        let year = self
+            .links
+            .get(at)
+            .and_then(|link| self.word(link.end().saturating_sub(1)))
+            .and_then(|word| word.parse().ok());
         figure && year.is_some_and(|year: i16| first <= last && !(first..=last).contains(&year))
     }
 
@@ -185,11 +217,15 @@ impl Builder<'_> {
             Some(Key::By | Key::SortBy | Key::Which | Key::Count)
         );
         let is_owner = link.at > 0
-            && self
-                .tokens
-                .get(link.at)
-                .is_some_and(|token| token.is_capital() && token.text.ends_with("s") && token.text.contains(['\'', '’']));
-        let is_name = link.length > 1 || !of_question || is_owner;
+            && self.tokens.get(link.at).is_some_and(|token| {
+                token.is_capital() && token.text.ends_with("s") && token.text.contains(['\'', '’'])
+            });
+        // "by Who" names a band: a question word is written small there.
+        let is_capital_question = link.at > 0
+            && self.key_before(at) == Some(Key::By)
+            && self.is_question_word(at)
+            && self.tokens.get(link.at).is_some_and(Token::is_capital);
+        let is_name = link.length > 1 || !of_question || is_owner || is_capital_question;
         if let Some(link) = self.links.get_mut(at) {
             link.readings.retain(|reading| is_value(reading) == is_name);
         }
