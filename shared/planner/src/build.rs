@@ -91,6 +91,10 @@ pub(crate) struct Draft {
     pub says_all: bool,
     /// What is named stands beside what the turn before was about: "vs Austin".
     pub is_beside: bool,
+    /// What is named comes to what the turn before was about.
+    pub is_more: bool,
+    /// "in each city".
+    pub says_each: bool,
     /// Something was said of how the answer is to be drawn.
     pub says_chart: bool,
     /// How the answer is to be drawn.

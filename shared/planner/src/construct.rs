@@ -72,6 +72,10 @@ pub(crate) enum Construct {
     },
     /// The average of the amounts instead of their sum.
     Averaged,
+    /// The share of the total that what is named has.
+    ShareOfAll,
+    /// Everything but what is named.
+    Elsewhere,
     /// No conditions.
     Clear,
     /// No period.
@@ -163,6 +167,30 @@ impl Construct {
                         Some(sibling) => metric.metric.clone_from(&sibling.name),
                         None => metric.aggregate = Some(Statistic::Average),
                     });
+                }
+            }
+            Construct::ShareOfAll => {
+                // Of a single figure: of what its last condition names, among all of its kind.
+                let last = query
+                    .conditions()
+                    .iter()
+                    .rev()
+                    .find(|filter| matches!(filter.op, Operator::Equal | Operator::In))
+                    .map(|filter| filter.dimension.clone());
+                if let Some(dimension) = last.filter(|_| query.dimensions.is_empty()) {
+                    Construct::Focus(dimension).apply(query, catalogue);
+                }
+                compare(query, Comparison::ShareOfTotal);
+            }
+            Construct::Elsewhere => {
+                let last = query
+                    .filters
+                    .iter_mut()
+                    .rev()
+                    .filter_map(FilterClause::single_mut)
+                    .find(|filter| matches!(filter.op, Operator::Equal | Operator::In));
+                if let Some(filter) = last {
+                    filter.op = Operator::NotIn;
                 }
             }
             Construct::Clear => {

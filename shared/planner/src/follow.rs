@@ -6,7 +6,7 @@ use concert_contract::{
     chat::{Clarify, Suggestion},
     compile::{CompileContext, compile},
     insight,
-    query::{Comparison, Direction, Filter, FilterClause, Grain, Operator, Order, Query, QueryMetric, Value},
+    query::{Comparison, Direction, Filter, FilterClause, Grain, Operator, Order, Query, QueryMetric, Top, Value},
 };
 
 const MOST_FOLLOW_UPS: usize = 3;
@@ -21,7 +21,7 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft, catalogue: &Catalogue) -> Q
     let new = &draft.query;
     for clause in &new.filters {
         // "vs Austin": both cities, each by itself.
-        if draft.is_beside
+        if (draft.is_beside || draft.is_more)
             && let Some(filter) = clause.single().filter(|filter| filter.op == Operator::In)
         {
             beside(&mut query, filter);
@@ -64,6 +64,43 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft, catalogue: &Catalogue) -> Q
         if !narrowed.is_empty() {
             return query;
         }
+    }
+    if draft.is_more {
+        for metric in new.metrics.iter().filter(|_| draft.has_metrics) {
+            if !query.has_metric(&metric.name()) {
+                query.metrics.push(metric.clone());
+            }
+        }
+        for name in new.dimensions.iter().filter(|_| draft.names_groups) {
+            if !query.dimensions.contains(name) {
+                query.dimensions.push(name.clone());
+            }
+        }
+        query.grain = query.grain.or(new.grain);
+        return query;
+    }
+    // "in each city": the first of each, where the first of all were asked for.
+    if draft.says_each
+        && !draft.has_metrics
+        && let ([name], None, Some(n), Some(order)) = (
+            new.dimensions.as_slice(),
+            new.limit,
+            query.limit,
+            query.order.first().cloned(),
+        )
+        && query.has_metric(&order.by)
+        && !query.dimensions.contains(name)
+    {
+        query.dimensions.push(name.clone());
+        query.top = Some(Top {
+            n,
+            by: Some(order.by),
+            per: vec![name.clone()],
+            direction: order.direction,
+        });
+        query.order.clear();
+        query.limit = None;
+        return query;
     }
     if draft.has_metrics {
         // What was ranked stays ranked, by the new figure.

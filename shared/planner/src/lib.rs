@@ -175,30 +175,20 @@ impl<'a> Planner<'a> {
             return plan;
         }
         let goes_on = context.previous.is_some() && onward::goes_on(&tokens, &draft);
-        let mut query = match context.previous.filter(|_| goes_on) {
-            Some(previous) => follow::go_on(previous, &draft, self.catalogue),
-            None => draft.query.clone(),
-        };
-        if query.grain.is_none() {
-            query.grain = draft.needs_grain;
-        }
-        for construct in &draft.constructs {
-            construct.apply(&mut query, self.catalogue);
-        }
-        for filter in query.filters.iter_mut().filter_map(FilterClause::single_mut) {
-            if filter.op == Operator::In && filter.values.len() == 1 {
-                filter.op = Operator::Equal;
-            }
-        }
-        // What the turn before compared may make no sense of another figure.
-        if goes_on && compile(&query, self.catalogue, &compile_context).is_err() {
+        let previous = context.previous.filter(|_| goes_on);
+        let mut query = self.asked(&draft, previous);
+        // What the turn before compared may make no sense of what is asked now.
+        if let Some(previous) = previous
+            && compile(&query, self.catalogue, &compile_context).is_err()
+        {
             let plain = Query {
-                compare: draft.query.compare.clone(),
-                having: draft.query.having.clone(),
-                ..query.clone()
+                compare: Vec::new(),
+                having: Vec::new(),
+                ..previous.clone()
             };
-            if compile(&plain, self.catalogue, &compile_context).is_ok() {
-                query = plain;
+            let again = self.asked(&draft, Some(&plain));
+            if compile(&again, self.catalogue, &compile_context).is_ok() {
+                query = again;
             }
         }
         plan.title = insight::title(&query, self.catalogue);
@@ -216,6 +206,26 @@ impl<'a> Planner<'a> {
         plan.follow_ups = follow::suggestions(&query, &draft, self.catalogue, &compile_context);
         plan.query = Some(query);
         plan
+    }
+
+    /// The query of a draft, on its own or as a change of the one before.
+    fn asked(&self, draft: &Draft, previous: Option<&Query>) -> Query {
+        let mut query = match previous {
+            Some(previous) => follow::go_on(previous, draft, self.catalogue),
+            None => draft.query.clone(),
+        };
+        if query.grain.is_none() {
+            query.grain = draft.needs_grain;
+        }
+        for construct in &draft.constructs {
+            construct.apply(&mut query, self.catalogue);
+        }
+        for filter in query.filters.iter_mut().filter_map(FilterClause::single_mut) {
+            if filter.op == Operator::In && filter.values.len() == 1 {
+                filter.op = Operator::Equal;
+            }
+        }
+        query
     }
 
     /// Why a question is not answered at all, instead of in part.

@@ -94,6 +94,8 @@ pub(crate) enum Key {
     But,
     /// "alphabetically".
     ByName,
+    /// "everywhere else".
+    Elsewhere,
     /// "above average", "below average".
     BesideAverage(Direction),
     /// "as a line": how the answer is drawn; none for a table alone.
@@ -255,6 +257,12 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("alphabetical", ByName),
     ("by name", ByName),
     ("but", But),
+    ("everywhere else", Elsewhere),
+    ("anywhere else", Elsewhere),
+    ("elsewhere", Elsewhere),
+    ("the other ones", Elsewhere),
+    ("all the others", Elsewhere),
+    ("as well", Also),
     ("that account for", With),
     ("accounting for", With),
     ("account for", With),

@@ -28,6 +28,22 @@ impl Assembly<'_, '_> {
             return;
         }
         let names_figure = self.draft.has_metrics;
+        if self.says_more() {
+            self.draft.goes_on = true;
+            self.draft.is_more = true;
+            for at in builder.keys(|key| matches!(key, Key::Also)).collect::<Vec<_>>() {
+                self.tell(at, "beside what is there".to_owned());
+            }
+        }
+        self.draft.says_each = self.group_links.iter().any(|at| {
+            builder
+                .before(*at)
+                .and_then(|by| builder.links.get(by))
+                .is_some_and(|by| {
+                    matches!(by.key(), Some(Key::By | Key::Every))
+                        && (by.at..by.end()).any(|at| matches!(builder.word(at), Some("each" | "every")))
+                })
+        });
         let mut changes: Vec<(usize, &str, Construct)> = Vec::new();
         let mut sort: Option<(usize, Option<Direction>)> = None;
         for (at, link) in builder.links.iter().enumerate() {
@@ -47,8 +63,7 @@ impl Assembly<'_, '_> {
                 Key::Sorted(direction) if !names_figure => sort = Some((at, Some(direction))),
                 Key::Reverse => changes.push((at, "the other way round", Construct::Reverse)),
                 Key::Share if !names_figure => {
-                    let share = Construct::Compare(concert_contract::query::Comparison::ShareOfTotal);
-                    changes.push((at, "share of the total", share));
+                    changes.push((at, "share of the total", Construct::ShareOfAll));
                 }
                 Key::Place(place) if !names_figure => changes.push((at, "this place alone", Construct::Place(place))),
                 Key::Average if !names_figure => changes.push((at, "the average", Construct::Averaged)),
@@ -60,6 +75,7 @@ impl Assembly<'_, '_> {
                     self.tell(at, "side by side".to_owned());
                     self.draft.goes_on = true;
                 }
+                Key::Elsewhere => changes.push((at, "everything else", Construct::Elsewhere)),
                 Key::Clear => changes.push((at, "no conditions", Construct::Clear)),
                 Key::AllTime => changes.push((at, "all days", Construct::AllTime)),
                 Key::Drill => changes.push((at, "one step closer", Construct::Drill)),
@@ -110,6 +126,17 @@ impl Assembly<'_, '_> {
             self.draft.goes_on = true;
             self.draft.constructs.push(Construct::Sort(direction));
         }
+    }
+
+    /// "and Iron Meadow too", "and their average price": beside what is there, and not in its place.
+    pub(super) fn says_more(&self) -> bool {
+        let words: Vec<&str> = self.builder.tokens.iter().map(|token| token.norm.as_str()).collect();
+        let first = words.first().copied();
+        words
+            .iter()
+            .any(|word| matches!(*word, "too" | "also" | "plus" | "additionally"))
+            || words.windows(2).any(|pair| pair == ["as", "well"])
+            || first == Some("and") && words.iter().any(|word| matches!(*word, "their" | "its"))
     }
 
     fn names_values(&self) -> bool {

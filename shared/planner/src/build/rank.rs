@@ -87,7 +87,13 @@ impl Assembly<'_, '_> {
             return;
         };
         if self.metrics.is_empty() && self.group_links.is_empty() && rank.metric.is_none() && !rank.in_time {
-            self.draft.bare_rank = Some((Some(rank.direction), limit.map(|(_, rows)| rows)));
+            // "which was the best", "the best one"
+            let is_one = builder
+                .tokens
+                .iter()
+                .any(|token| matches!(token.norm.as_str(), "was" | "is" | "one" | "had"));
+            let rows = limit.map(|(_, rows)| rows).or(is_one.then_some(1));
+            self.draft.bare_rank = Some((Some(rank.direction), rows));
         }
         self.draft.is_explicit = true;
         let entity = builder.entity();
@@ -96,14 +102,21 @@ impl Assembly<'_, '_> {
             .map(|d| d.name.clone());
         let is_entity = |name: &String| Some(name) == entity_name.as_ref();
         if rank.in_time {
-            // "the last sold out show": the noun was counted, and is listed now.
+            // "the last sold out show": the noun was counted, and is listed now. "the last one": of what was asked for.
             let lists = self.draft.query.dimensions.iter().any(is_entity);
+            let is_bare = builder.follows && !self.draft.has_groups && self.metrics.is_empty();
+            if is_bare {
+                self.draft.goes_on = true;
+                self.draft.names_groups = true;
+                self.draft.query.limit = Some(1);
+            }
+            let names_entity = builder
+                .links
+                .iter()
+                .skip(rank.link)
+                .any(|link| builder.entity_noun(link));
             if !lists
-                && builder
-                    .links
-                    .iter()
-                    .skip(rank.link)
-                    .any(|link| builder.entity_noun(link))
+                && (is_bare || names_entity)
                 && let Some(entity) = &entity_name
             {
                 self.draft.query.dimensions.push(entity.clone());
@@ -337,7 +350,7 @@ impl Assembly<'_, '_> {
                 && builder.before(at).is_none_or(|index| {
                     matches!(
                         builder.links.get(index).and_then(Link::key),
-                        Some(Key::List | Key::Only)
+                        Some(Key::List | Key::Only | Key::GoOn)
                     )
                 });
             let is_listed = |index: Option<usize>| {
@@ -385,6 +398,9 @@ impl Assembly<'_, '_> {
             && builder.tokens.iter().any(|token| token.norm == "when")
             && behind.is_none();
         if when {
+            return 1;
+        }
+        if builder.follows && self.draft.query.limit == Some(1) && behind.is_none() {
             return 1;
         }
         if let Some(link) = behind.and_then(|at| builder.links.get(at)) {

@@ -6,6 +6,8 @@ impl Assembly<'_, '_> {
     pub(super) fn scope(&mut self) {
         let builder = self.builder;
         let mut filters: Vec<Filter> = Vec::new();
+        // "Seattle rather than Chicago" says twice which of them.
+        let mut replaced: Vec<String> = Vec::new();
         // Which link gave which condition, and which of them are joined by "or".
         let mut positions: Vec<(usize, usize)> = Vec::new();
         let mut either: Vec<(usize, usize)> = Vec::new();
@@ -38,7 +40,17 @@ impl Assembly<'_, '_> {
                                 || and == negated
                         })
                 });
+                let is_replaced = not.is_some_and(|index| {
+                    builder
+                        .links
+                        .get(index)
+                        .and_then(|link| builder.word(link.at))
+                        .is_some_and(|word| matches!(word, "rather" | "instead"))
+                });
                 let negated = not.is_some() || chained;
+                if is_replaced {
+                    replaced.push(of.name.clone());
+                }
                 last_negated = negated.then_some((at, dimension));
                 let (filter, told) = match &reading {
                     Reading::Value { value, how, .. } => {
@@ -150,6 +162,21 @@ impl Assembly<'_, '_> {
             };
             self.tell(at, of.label.clone());
             self.draft.has_scope = true;
+        }
+        for name in replaced {
+            let says_which = filters
+                .iter()
+                .any(|filter| filter.dimension == name && filter.op == Operator::In);
+            if says_which
+                && let Some(at) = filters
+                    .iter()
+                    .position(|filter| filter.dimension == name && filter.op == Operator::NotIn)
+            {
+                // Places in the list stay what they are.
+                if either.is_empty() {
+                    filters.remove(at);
+                }
+            }
         }
         let mut clauses: Vec<Option<FilterClause>> = filters.into_iter().map(|filter| Some(filter.into())).collect();
         for (first, second) in either {
