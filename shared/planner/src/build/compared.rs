@@ -251,7 +251,8 @@ impl Assembly<'_, '_> {
             self.draft.constructs.push(change);
             return;
         }
-        if !things || self.draft.query.grain.is_some() {
+        let by_time = self.draft.query.grain.is_some();
+        if !things && !by_time {
             return;
         }
         let fast = builder.keys(|key| matches!(key, Key::Fast(_))).next();
@@ -259,7 +260,8 @@ impl Assembly<'_, '_> {
             .keys(|key| matches!(key, Key::RankBy(_) | Key::RankThings(_)))
             .chain((0..builder.links.len()).filter(|at| builder.reading(*at, |r| matches!(r, Reading::Rank(..)))))
             .next();
-        if let Some(rank_at) = fast.or(ranked) {
+        // "which month grew the most", and not "revenue by month and the fastest growing".
+        if let Some(rank_at) = fast.or(ranked).filter(|_| !by_time || !things) {
             let rank_way = match builder.links.get(rank_at).and_then(Link::key) {
                 Some(Key::Fast(way) | Key::RankBy(way) | Key::RankThings(way)) => way,
                 _ => Direction::Descending,
@@ -279,6 +281,9 @@ impl Assembly<'_, '_> {
                 percent: fast.is_some(),
                 rows: Some(rows),
             });
+            return;
+        }
+        if by_time {
             return;
         }
         const NOUNS: [&str; 8] = [

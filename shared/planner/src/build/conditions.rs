@@ -322,8 +322,9 @@ impl Assembly<'_, '_> {
             && !self.metrics.iter().any(|(metric, _)| *metric == counted);
         let is_counted = of_figure || self.metrics.iter().all(|(metric, _)| *metric == counted);
         let grouped = !self.draft.query.dimensions.is_empty() || self.draft.query.grain.is_some();
-        let counts =
-            says_count && (grouped || !self.metrics.is_empty()) || grouped && !self.metrics.is_empty() || of_figure;
+        let counts = says_count && (grouped || !self.metrics.is_empty() || builder.follows)
+            || grouped && !self.metrics.is_empty()
+            || of_figure;
         if negated || is_listed || !is_counted || !counts {
             return false;
         }
@@ -332,6 +333,8 @@ impl Assembly<'_, '_> {
         };
         self.draft.query.filters.push(clause);
         if self.metrics.is_empty() {
+            // "how many were sold out", of what was asked for.
+            self.draft.goes_on |= builder.follows && !builder.links.iter().any(|link| builder.entity_noun(link));
             self.metrics.push((counted, at));
             self.draft.has_metrics = true;
         }

@@ -29,12 +29,24 @@ impl Assembly<'_, '_> {
         }
         if self.metrics.is_empty() && !self.overview() {
             // A comparison is one of some figure, and nobody said which.
-            let compares = builder
-                .has_key(|key| matches!(key, Key::Versus | Key::Peers | Key::Rank | Key::Grow(_) | Key::Over(_)));
+            let compares = builder.has_key(|key| {
+                matches!(
+                    key,
+                    Key::Versus | Key::Peers | Key::Rank | Key::Share | Key::Grow(_) | Key::Over(_)
+                )
+            });
             self.draft.guesses += usize::from(compares);
             let fitting = self.metric_of_scope().filter(|_| !lists_entity);
-            self.metrics
-                .push((fitting.unwrap_or_else(|| builder.default_metric(lists_entity)), 0));
+            let usual = fitting.unwrap_or_else(|| builder.default_metric(lists_entity));
+            // Not every figure can be told of what is asked for: concerts have no sales channel.
+            let told = if self.can_tell(usual) {
+                usual
+            } else {
+                (0..builder.catalogue.metrics.len())
+                    .find(|index| self.can_tell(*index))
+                    .unwrap_or(usual)
+            };
+            self.metrics.push((told, 0));
         }
         self.constructs();
         self.draft.query.metrics = self
@@ -89,13 +101,21 @@ impl Assembly<'_, '_> {
             let free = self.roles.get(at) == Some(&Role::None) && self.used.get(at) != Some(&true);
             let dimension = builder.dimension(builder.numeric_dimension(link).filter(|_| free)?)?;
             let column = dimension.column.as_ref()?;
-            let metric = builder.catalogue.metrics.iter().position(|metric| {
-                metric
-                    .sources
-                    .iter()
-                    .all(|source| source.aggregate == Aggregate::Average && source.of == *column)
-            })?;
-            Some((at, metric))
+            // "how many seats" adds them up; of a single thing both are the same.
+            let wanted = if builder.key_before(at) == Some(Key::Count) {
+                Aggregate::Sum
+            } else {
+                Aggregate::Average
+            };
+            let of = |aggregate: Aggregate| {
+                builder.catalogue.metrics.iter().position(|metric| {
+                    metric
+                        .sources
+                        .iter()
+                        .all(|source| source.aggregate == aggregate && source.over.is_none() && source.of == *column)
+                })
+            };
+            Some((at, of(wanted).or_else(|| of(Aggregate::Average))?))
         });
         if let Some((at, metric)) = asked.filter(|_| plain && self.draft.has_scope) {
             self.metrics = vec![(metric, at)];
@@ -149,7 +169,7 @@ impl Assembly<'_, '_> {
     /// side, which are what is counted and the amounts. True where it was asked for.
     fn overview(&mut self) -> bool {
         const MOST_FIGURES: usize = 4;
-        const DOES: [&str; 16] = [
+        const DOES: [&str; 19] = [
             "do",
             "doing",
             "done",
@@ -166,6 +186,9 @@ impl Assembly<'_, '_> {
             "looking",
             "looked",
             "stack",
+            "sell",
+            "sold",
+            "selling",
         ];
         let builder = self.builder;
         let word = |wanted: &[&str]| {
@@ -362,7 +385,8 @@ impl Assembly<'_, '_> {
                         Some(next)
                     }
                 })
-                .filter(|next| builder.links.get(*next).is_some_and(|l| l.metric().is_some()));
+                .filter(|next| builder.links.get(*next).is_some_and(|l| l.metric().is_some()))
+                .filter(|next| self.roles.get(*next) != Some(&Role::Context));
             // "cheapest genre on average"
             let ranked = builder
                 .links

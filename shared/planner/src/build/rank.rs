@@ -141,7 +141,7 @@ impl Assembly<'_, '_> {
                     to: None,
                 });
             }
-            if rank.direction == Direction::Descending && self.draft.query.period.is_none() {
+            if rank.direction == Direction::Descending && self.draft.query.period.is_none() && !is_bare {
                 self.draft.query.period = Some(Period::Between {
                     from: None,
                     to: Some(builder.today),
@@ -198,6 +198,21 @@ impl Assembly<'_, '_> {
             // "the cheapest tickets": money and what is counted are two figures, and the word says which.
             (Some(own), Some(named)) if one_word && !grouped && builder.prices(own, named) => {
                 self.metrics.retain(|(other, _)| *other != named);
+                own
+            }
+            // "the most popular day for concerts": the concerts are those that it is the most popular for.
+            (Some(own), Some(named))
+                if !one_word
+                    && Some(named) == builder.counted().map(|(index, _)| index)
+                    && self.metrics.iter().all(|(_, at)| {
+                        *at > rank.link
+                            && at
+                                .checked_sub(1)
+                                .and_then(|before| builder.links.get(before))
+                                .is_some_and(|link| link.key() == Some(Key::Preposition))
+                    }) =>
+            {
+                self.metrics.clear();
                 own
             }
             (Some(_), Some(named)) if one_word && !of_having => named,

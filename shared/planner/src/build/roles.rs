@@ -331,6 +331,7 @@ impl Builder<'_> {
             Some(Key::By) => return or_group,
             Some(Key::SortBy) if self.is_grouped_before(at, dimension) => return Role::Order,
             Some(Key::SortBy) => return if metric.is_some() { Role::Metric } else { Role::Order },
+            Some(Key::Count) if is_number => return Role::None,
             Some(Key::Count | Key::Often) => return or_metric,
             Some(Key::RankBy(_)) => return or_metric,
             Some(Key::Which) if before.is_some_and(|index| !self.is_gapless(index, at)) => {}

@@ -240,9 +240,10 @@ impl Assembly<'_, '_> {
                 used.push((at, "each of them"));
             }
         }
-        let only = builder
-            .keys(|key| key == Key::Only)
-            .find(|at| !builder.is_at_an_end(*at));
+        let only = builder.keys(|key| key == Key::Only).find(|at| {
+            // "artists who only played …"; "theaters only, by city" is a condition like any other.
+            !builder.is_at_an_end(*at) && self.group_links.iter().any(|group| group < at)
+        });
         let only = only.or_else(|| {
             builder.keys(|key| key == Key::Beyond(Lack::All)).find(|at| {
                 let link = builder.links.get(*at);

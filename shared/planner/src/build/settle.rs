@@ -159,8 +159,14 @@ impl Builder<'_> {
                     .after(at)
                     .and_then(|next| self.links.get(next))
                     .is_some_and(|next| next.is_value() && next.dimension().is_none() && next.metric().is_none());
+            let splits = self.links.get(at).is_some_and(|link| {
+                (link.at..link.end())
+                    .any(|token| matches!(self.word(token), Some("split" | "broken" | "break" | "divided")))
+            });
             if names && let Some(link) = self.links.get_mut(at) {
-                link.readings = vec![Reading::Key(Key::Preposition)];
+                // "split into online and phone"
+                let key = if splits { Key::Versus } else { Key::Preposition };
+                link.readings = vec![Reading::Key(key)];
             }
         }
     }
