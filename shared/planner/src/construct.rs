@@ -404,10 +404,10 @@ fn compare(query: &mut Query, comparison: Comparison) {
 /// From the things of a dimension that one condition names to what lies within them, else to shorter stretches of time.
 fn drill(query: &mut Query, catalogue: &Catalogue) {
     let fixed = |name: &str| {
-        query.conditions().iter().any(|filter| {
-            filter.dimension == name && filter.op == Operator::Equal
-                || filter.dimension == name && filter.values.len() == 1
-        })
+        query
+            .conditions()
+            .iter()
+            .any(|filter| filter.dimension == name && (filter.op == Operator::Equal || filter.values.len() == 1))
     };
     let within = |name: &str| {
         catalogue

@@ -1067,7 +1067,6 @@ mod tests {
             "may",
             "5",
             "20",
-            "03/04/1999",
             "between 5 and 6",
             "in Boston",
             "last concert",

@@ -43,7 +43,8 @@ impl Assembly<'_, '_> {
                     if self.metrics.is_empty() {
                         self.metrics.push((metric, target));
                     }
-                    self.quietly(target);
+                    let label = builder.metric(metric).map_or("", |metric| metric.label.as_str());
+                    self.tell(target, format!("metric {label}"));
                 }
                 let grouped = !self.draft.query.dimensions.is_empty() || self.draft.query.grain.is_some();
                 if grouped {

@@ -351,6 +351,15 @@ impl Assembly<'_, '_> {
             self.tell(at, "against the time before".to_owned());
             return;
         }
+        let of_sides = self
+            .draft
+            .query
+            .conditions()
+            .iter()
+            .any(|filter| filter.op == Operator::In && filter.values.len() > 1);
+        if matches!(word, Some("difference" | "gap" | "delta")) && !of_sides {
+            return;
+        }
         if says_change && !self.draft.query.dimensions.is_empty() && self.draft.query.grain.is_none() {
             self.draft.constructs.push(Construct::AgainstBefore);
             self.tell(at, "against the time before".to_owned());
@@ -521,6 +530,24 @@ impl Assembly<'_, '_> {
                 words: builder.words(link),
                 meaning: "as it is".to_owned(),
             });
+        }
+        // What was corrected is said, even where it only shapes the sentence.
+        for (at, link) in builder.links.iter().enumerate() {
+            let corrected: Vec<&str> = builder
+                .tokens
+                .get(link.at..link.end())
+                .unwrap_or_default()
+                .iter()
+                .filter(|token| token.is_corrected)
+                .map(|token| token.norm.as_str())
+                .collect();
+            if !corrected.is_empty() && self.used.get(at) != Some(&true) {
+                self.draft.guesses += 1;
+                self.draft.understood.push(Understood {
+                    words: builder.words(link),
+                    meaning: format!("read as “{}”", corrected.join(" ")),
+                });
+            }
         }
         let is_linked = |at: &usize| builder.links.iter().any(|link| (link.at..link.end()).contains(at));
         self.draft.unlinked = (0..builder.tokens.len()).filter(|at| !is_linked(at)).collect();
