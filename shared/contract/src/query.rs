@@ -8,6 +8,7 @@ mod clause;
 mod compact;
 mod error;
 mod metric;
+mod near;
 mod period;
 
 pub use added::{Added, AddedColumn};
@@ -245,8 +246,9 @@ impl Query {
             .suggest("Ask for fewer values in one filter."));
         }
         let query: Query = serde_json::from_str(text).map_err(|error| {
-            QueryError::new(QueryErrorCode::BadQuery, "", format!("This is not a query: {error}."))
-                .suggest("Name metrics and dimensions as /api/catalogue lists them; only metrics is required.")
+            let message = error.to_string();
+            QueryError::new(QueryErrorCode::BadQuery, "", format!("This is not a query: {message}."))
+                .suggest(how_to_mend(&message))
         })?;
         query.check_version()?;
         Ok(query)
@@ -291,4 +293,21 @@ impl Query {
             ),
         ))
     }
+}
+
+/// How to mend a query of the wrong shape, by what serde says of it: the nearest name of those that it expected.
+fn how_to_mend(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let names_unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");
+    if let Some(wrong) = quoted.next().filter(|_| names_unknown) {
+        let names: Vec<&str> = quoted.collect();
+        if let Some(near) = near::nearest(wrong, &names) {
+            return format!("Did you mean {near}?");
+        }
+        return format!("Use one of {}.", names.join(", "));
+    }
+    if message.contains("date") {
+        return "Write a day as 2025-03-31, year, month and day, and only days that the calendar has.".to_owned();
+    }
+    "Name metrics and dimensions as /api/catalogue lists them; only metrics is required.".to_owned()
 }

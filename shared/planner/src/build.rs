@@ -7,6 +7,7 @@ mod finish;
 mod groups;
 mod look;
 mod measures;
+mod onward;
 mod rank;
 mod roles;
 mod scope;
@@ -24,6 +25,7 @@ use concert_contract::query::Statistic;
 use concert_contract::{
     api::DataState,
     catalogue::{Aggregate, Catalogue, Dimension, Metric, TimePart, Unit},
+    chart::ChartKind,
     chat::Understood,
     compile::{CompileContext, compile, filled_dimension},
     query::{
@@ -80,13 +82,23 @@ pub(crate) struct Draft {
     /// Metrics beside those of the turn before.
     pub adds: Vec<String>,
     /// A ranking that names neither what is ranked nor by what: "the worst ones", "show 5".
-    pub bare_rank: Option<(Direction, Option<u32>)>,
+    pub bare_rank: Option<(Option<Direction>, Option<u32>)>,
     /// Its groups stand for the kind of thing that a value has, and were not named.
     pub groups_are_kinds: bool,
     /// Groups were named by their own words.
     pub names_groups: bool,
     /// "all cities".
     pub says_all: bool,
+    /// What is named stands beside what the turn before was about: "vs Austin".
+    pub is_beside: bool,
+    /// What is named comes to what the turn before was about.
+    pub is_more: bool,
+    /// "in each city".
+    pub says_each: bool,
+    /// Something was said of how the answer is to be drawn.
+    pub says_chart: bool,
+    /// How the answer is to be drawn.
+    pub chart: Option<ChartKind>,
 }
 
 /// What a noun does.
@@ -116,11 +128,14 @@ pub(crate) struct Builder<'a> {
     pub today: Date,
     pub tokens: &'a [Token],
     pub links: Vec<Link>,
+    /// Whether there is a turn before that the question may go on from.
+    pub follows: bool,
 }
 
 impl<'a> Builder<'a> {
     pub fn build(mut self) -> Draft {
         self.settle();
+        self.ratios();
         let roles = self.roles();
         Assembly {
             used: vec![false; self.links.len()],
@@ -132,6 +147,9 @@ impl<'a> Builder<'a> {
             periods: Vec::new(),
             region: self.absence(),
             averaged: None,
+            change: None,
+            listed: Vec::new(),
+            not_periods: Vec::new(),
         }
         .assemble()
     }
@@ -149,6 +167,12 @@ struct Assembly<'b, 'a> {
     periods: Vec<(usize, Period)>,
     /// What is said not to have happened.
     region: Option<Region>,
+    /// Times in which something did not happen.
+    not_periods: Vec<(usize, Period)>,
+    /// Links that name one of several statistics, and rank nothing.
+    listed: Vec<usize>,
+    /// By how much a figure has to have changed.
+    change: Option<Construct>,
     /// A mean of single values that no metric of the catalogue is.
     averaged: Option<(usize, Statistic)>,
 }
@@ -157,6 +181,8 @@ impl Assembly<'_, '_> {
     fn assemble(mut self) -> Draft {
         self.scope();
         self.nouns();
+        self.one_thing();
+        self.statistics_list();
         self.averages();
         self.kinds();
         self.grains();

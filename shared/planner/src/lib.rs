@@ -8,7 +8,10 @@ mod build;
 mod construct;
 mod follow;
 mod index;
+mod language;
 mod link;
+mod onward;
+mod spell;
 mod text;
 mod things;
 mod times;
@@ -20,6 +23,7 @@ use build::{Builder, Draft};
 use concert_contract::{
     api::DataState,
     catalogue::Catalogue,
+    chart::ChartKind,
     chat::{Clarify, Suggestion, Understood},
     compile::{CompileContext, compile},
     insight,
@@ -29,6 +33,11 @@ use index::Lexicon;
 use jiff::civil::Date;
 use link::Linker;
 use words::Lack;
+
+/// The longest question that is read. Real ones have fewer than fifty words.
+const MOST_WORDS: usize = 150;
+/// As much of an unknown word as is said back in a sentence, in characters.
+const MOST_SAID_BACK: usize = 60;
 
 /// What a plan depends on beside the question.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +56,8 @@ pub struct Plan {
     pub query: Option<Query>,
     /// Of the query: "Attendance by year".
     pub title: String,
+    /// How the answer is to be drawn, where the question says so.
+    pub chart: Option<ChartKind>,
     pub understood: Vec<Understood>,
     /// Words that mean nothing here, as they were written.
     pub not_understood: Vec<String>,
@@ -99,7 +110,7 @@ impl<'a> Planner<'a> {
 
     /// Plans a question that asks for things: rows, their columns, how many others belong to them.
     fn plan_things(&self, question: &str, context: &PlanContext<'_>) -> Option<Plan> {
-        if is_sql(question) || context.previous.is_some() {
+        if is_sql(question, self.catalogue) || context.previous.is_some() {
             return None;
         }
         let tokens = text::tokens(question);
@@ -131,7 +142,7 @@ impl<'a> Planner<'a> {
 
     /// Plans a question that asks for figures, by groups and over time.
     fn plan_figures(&self, question: &str, context: &PlanContext<'_>) -> Plan {
-        if is_sql(question) {
+        if is_sql(question, self.catalogue) {
             return Plan {
                 message: Some(format!(
                     "This is SQL, and the built-in planner reads plain words. Run it with the tool for SQL, or ask in \
@@ -142,7 +153,39 @@ impl<'a> Planner<'a> {
                 ..Plan::default()
             };
         }
-        let tokens = text::tokens(question);
+        let refused = |message: String| Plan {
+            message: Some(message),
+            follow_ups: self.first_questions(context),
+            ..Plan::default()
+        };
+        let words = question.split_whitespace().count();
+        if words > MOST_WORDS {
+            return refused(format!(
+                "The question has {words} words, and at most {MOST_WORDS} are read, so that none is left out in silence. \
+                 Ask it in a sentence or two. {}",
+                self.offer(context)
+            ));
+        }
+        let mut tokens = text::tokens(question);
+        let language = language::other_language(question, &tokens, |token| {
+            self.lexicon.knows(token) || self.values.has_word(&token.norm)
+        });
+        if let Some(language) = language {
+            let looks = if language.is_empty() {
+                String::new()
+            } else {
+                format!(", and this looks like {language}")
+            };
+            return Plan {
+                not_understood: tokens
+                    .iter()
+                    .filter(|token| !self.lexicon.knows(token) && !self.values.has_word(&token.norm))
+                    .map(|token| token.text.clone())
+                    .collect(),
+                ..refused(format!("I read English only{looks}. {}", self.offer(context)))
+            };
+        }
+        spell::correct(&mut tokens, &self.lexicon, self.values);
         let linker = Linker {
             catalogue: self.catalogue,
             values: self.values,
@@ -156,6 +199,7 @@ impl<'a> Planner<'a> {
             today: context.today,
             tokens: &tokens,
             links,
+            follows: context.previous.is_some(),
         }
         .build();
         let mut plan = Plan {
@@ -166,6 +210,7 @@ impl<'a> Planner<'a> {
                 .map(|token| token.text.clone())
                 .collect(),
             understood: draft.understood.clone(),
+            chart: draft.chart,
             ..Plan::default()
         };
         let compile_context = CompileContext {
@@ -183,45 +228,21 @@ impl<'a> Planner<'a> {
             plan.follow_ups = self.first_questions(context);
             return plan;
         }
-        let names_nothing = !draft.has_metrics && !draft.names_groups;
-        // "per week please", "with at least 20 concerts": the beginning of no question of its own.
-        let is_part = context.previous.is_some()
-            && tokens.first().is_some_and(|first| {
-                const PARTS: [&str; 12] = [
-                    "by",
-                    "per",
-                    "with",
-                    "without",
-                    "in",
-                    "for",
-                    "only",
-                    "just",
-                    "except",
-                    "excluding",
-                    "as",
-                    "split",
-                ];
-                PARTS.contains(&first.norm.as_str())
-            });
-        let goes_on = draft.goes_on
-            || is_part && !draft.has_metrics
-            || names_nothing && (!draft.is_explicit || draft.bare_rank.is_some() || !draft.constructs.is_empty())
-            || draft.says_all && !draft.has_metrics
-            || names_nothing && draft.groups_are_kinds
-            || names_nothing && !draft.query.having.is_empty();
-        let mut query = match context.previous.filter(|_| goes_on) {
-            Some(previous) => follow::go_on(previous, &draft),
-            None => draft.query.clone(),
-        };
-        if query.grain.is_none() {
-            query.grain = draft.needs_grain;
-        }
-        for construct in &draft.constructs {
-            construct.apply(&mut query);
-        }
-        for filter in query.filters.iter_mut().filter_map(FilterClause::single_mut) {
-            if filter.op == Operator::In && filter.values.len() == 1 {
-                filter.op = Operator::Equal;
+        let goes_on = context.previous.is_some() && onward::goes_on(&tokens, &draft);
+        let previous = context.previous.filter(|_| goes_on);
+        let mut query = self.asked(&draft, previous);
+        // What the turn before compared may make no sense of what is asked now.
+        if let Some(previous) = previous
+            && compile(&query, self.catalogue, &compile_context).is_err()
+        {
+            let plain = Query {
+                compare: Vec::new(),
+                having: Vec::new(),
+                ..previous.clone()
+            };
+            let again = self.asked(&draft, Some(&plain));
+            if compile(&again, self.catalogue, &compile_context).is_ok() {
+                query = again;
             }
         }
         plan.title = insight::title(&query, self.catalogue);
@@ -231,7 +252,7 @@ impl<'a> Planner<'a> {
             plan.confidence = 0.0;
             return plan;
         }
-        plan.confidence = confidence(&draft, &plan);
+        plan.confidence = confidence(&draft, &plan, goes_on);
         plan.clarify = follow::clarify(&query, &draft, self.catalogue, &compile_context);
         if plan.clarify.is_some() {
             return plan;
@@ -241,9 +262,29 @@ impl<'a> Planner<'a> {
         plan
     }
 
+    /// The query of a draft, on its own or as a change of the one before.
+    fn asked(&self, draft: &Draft, previous: Option<&Query>) -> Query {
+        let mut query = match previous {
+            Some(previous) => follow::go_on(previous, draft, self.catalogue),
+            None => draft.query.clone(),
+        };
+        if query.grain.is_none() {
+            query.grain = draft.needs_grain;
+        }
+        for construct in &draft.constructs {
+            construct.apply(&mut query, self.catalogue);
+        }
+        for filter in query.filters.iter_mut().filter_map(FilterClause::single_mut) {
+            if filter.op == Operator::In && filter.values.len() == 1 {
+                filter.op = Operator::Equal;
+            }
+        }
+        query
+    }
+
     /// Why a question is not answered at all, instead of in part.
     fn refusal(&self, draft: &Draft, plan: &Plan, tokens: &[text::Token], context: &PlanContext<'_>) -> Option<String> {
-        let unknown = plan.not_understood.join(", ");
+        let unknown = clipped(&plan.not_understood.join(", "));
         if let Some((words, lack)) = &draft.beyond {
             if *lack == Lack::NoSuchDay {
                 return Some(format!(
@@ -257,7 +298,11 @@ impl<'a> Planner<'a> {
             ));
         }
         let names_nothing = !draft.is_explicit && !draft.has_groups;
-        let says_change = draft.bare_rank.is_some() || !draft.constructs.is_empty() || !draft.adds.is_empty();
+        let says_change = draft.bare_rank.is_some()
+            || !draft.constructs.is_empty()
+            || !draft.adds.is_empty()
+            || draft.says_chart && context.previous.is_some()
+            || draft.is_beside;
         let goes_on = context.previous.is_some() && (draft.has_scope || draft.has_groups || says_change);
         if names_nothing && !plan.not_understood.is_empty() && !(goes_on && draft.has_scope) {
             return Some(format!(
@@ -267,6 +312,12 @@ impl<'a> Planner<'a> {
         }
         if names_nothing && !draft.has_scope && !says_change && !goes_on {
             return Some(self.offer(context));
+        }
+        if draft.bare_rank.is_some() && !goes_on && !draft.has_scope && plan.not_understood.is_empty() {
+            return Some(format!(
+                "Name what is to be ranked, as in “top 10 artists by revenue”. {}",
+                self.offer(context)
+            ));
         }
         // A word that means something here, with nothing to attach to: the query would answer another question.
         if !draft.misplaced.is_empty() && !goes_on {
@@ -318,7 +369,7 @@ impl<'a> Planner<'a> {
             .filter_map(|index| tokens.get(index))
             .map(|token| token.text.as_str())
             .collect();
-        let name = name.join(" ");
+        let name = clipped(&name.join(" "));
         let near = concert_contract::compile::suggest(self.values.values(), &name, None, MOST_OFFERED);
         let near: Vec<String> = near.into_iter().map(|value| value.label).collect();
         let offer = if near.is_empty() {
@@ -378,12 +429,21 @@ impl<'a> Planner<'a> {
 }
 
 /// Whether a text is a statement and no question: what a person pasted, not what they asked.
-fn is_sql(text: &str) -> bool {
+fn is_sql(text: &str, catalogue: &Catalogue) -> bool {
     let lower = text.trim_start().to_lowercase();
     let words: Vec<&str> = lower.split_whitespace().collect();
     let has = |word: &str| words.contains(&word);
+    // "select the revenue from Chicago" is plain words.
+    let from_table = words.windows(2).any(|pair| match pair {
+        ["from", table] => {
+            let table = table.trim_end_matches([';', ',', ')']);
+            catalogue.tables.contains_key(table.rsplit('.').next().unwrap_or(table)) || table.contains(['.', '_'])
+        }
+        _ => false,
+    });
+    let is_written = lower.contains(['*', ';', '=', '(']) || has("where") || has("join") || has("limit");
     match words.first() {
-        Some(&"select") => has("from"),
+        Some(&"select") => has("from") && (from_table || is_written),
         Some(&"with") => has("as") && has("select"),
         Some(&"insert") => has("into"),
         Some(&"update") => has("set"),
@@ -392,6 +452,13 @@ fn is_sql(text: &str) -> bool {
             ["table", "view", "schema", "database", "user"].into_iter().any(has)
         }
         _ => false,
+    }
+}
+
+fn clipped(text: &str) -> String {
+    match text.char_indices().nth(MOST_SAID_BACK) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 
@@ -404,8 +471,10 @@ fn list(words: &[String]) -> String {
 }
 
 /// How sure the plan is: every word that was guessed or left over takes its share.
-fn confidence(draft: &Draft, plan: &Plan) -> f64 {
-    sureness(draft.guesses, &plan.not_understood, draft.is_explicit)
+fn confidence(draft: &Draft, plan: &Plan, goes_on: bool) -> f64 {
+    // What nobody named is that of the turn before.
+    let guesses = draft.guesses - usize::from(goes_on && draft.bare_rank.is_some() && draft.guesses > 0);
+    sureness(guesses, &plan.not_understood, draft.is_explicit || goes_on)
 }
 
 fn sureness(guesses: usize, not_understood: &[String], is_explicit: bool) -> f64 {

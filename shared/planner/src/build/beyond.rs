@@ -34,12 +34,24 @@ impl Assembly<'_, '_> {
                     Some(Lack::Absence)
                 }
                 // "artists who only played in Boston"
-                Some(Key::Only) if !builder.is_at_an_end(at) && self.groups_things() && !self.says_absence() => {
+                Some(Key::Only)
+                    if !builder.is_at_an_end(at)
+                        && self.group_links.iter().any(|group| *group < at)
+                        && self.groups_things()
+                        && !self.says_absence() =>
+                {
                     Some(Lack::All)
                 }
                 // "artists who played in every city"
                 Some(Key::Every) if builder.holds_for_each(at) => Some(Lack::All),
-                Some(Key::Count) if builder.counts_nothing(at) => Some(Lack::Counting),
+                Some(Key::Count)
+                    if builder.counts_nothing(at)
+                        && builder
+                            .after(at)
+                            .is_none_or(|next| self.metrics.iter().all(|(_, named)| *named != next)) =>
+                {
+                    Some(Lack::Counting)
+                }
                 Some(Key::Average) if self.used.get(at) != Some(&true) => Some(Lack::Statistic),
                 Some(Key::By) if builder.is_ratio(at) => Some(Lack::Ratio),
                 Some(Key::By) if query.limit.is_some() && !self.has_top() && builder.is_best_within(at) => {
@@ -53,6 +65,23 @@ impl Assembly<'_, '_> {
             };
             if let Some(lack) = lack {
                 return told(at, lack);
+            }
+        }
+        // "top 0", "top 5000"
+        for (at, link) in builder.links.iter().enumerate() {
+            let number = link.readings.iter().find_map(|reading| match reading {
+                Reading::Number(number) => Some(*number),
+                _ => None,
+            });
+            let ranked = builder
+                .before(at)
+                .and_then(|index| builder.links.get(index))
+                .is_some_and(Link::ranks);
+            if ranked
+                && self.used.get(at) != Some(&true)
+                && number.is_some_and(|number| !(1.0..=MOST_RANKED_ROWS).contains(&number))
+            {
+                return told(at, Lack::Rows);
             }
         }
         // "in Chicago but not in Boston" is about two sets, not about one row.

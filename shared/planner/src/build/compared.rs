@@ -57,11 +57,37 @@ impl Assembly<'_, '_> {
         };
         let whole_years = whole_year(first, builder.today).is_some() && whole_year(second, builder.today).is_some();
         let versus = builder.has_key(|key| key == Key::Versus);
+        // "monthly revenue 2025 vs 2024": each month beside that of the year before.
+        let is_course =
+            whole_years && versus && builder.has_key(|key| matches!(key, Key::Grain(unit) if unit < Grain::Year));
         let sides_of_time = versus && !whole_years;
-        if !builder.asks_for_change() && !sides_of_time {
+        let told = |period: &Period| format!("period {}", concert_contract::insight::period_text(period));
+        // "year to date vs last year": the same days of the year before.
+        let to_date = periods.iter().position(|(at, _)| {
+            builder.links.get(*at).is_some_and(|link| {
+                (link.at..link.end()).any(|token| matches!(builder.word(token), Some("ytd" | "date")))
+            })
+        });
+        if let (Some(main), true) = (to_date, whole_years && (versus || builder.asks_for_change())) {
+            let (main_at, main, other_at) = if main == 0 {
+                (first_at, first, second_at)
+            } else {
+                (second_at, second, first_at)
+            };
+            self.draft.query.period = Some(main.clone());
+            self.tell(*main_at, told(main));
+            self.take(
+                *other_at,
+                "the same time last year",
+                Construct::Compare(Comparison::SamePeriodLastYear),
+            );
+            self.mark(|key| matches!(key, Key::Versus | Key::Than));
+            self.draft.has_scope = true;
+            return true;
+        }
+        if !builder.asks_for_change() && !sides_of_time && !is_course {
             return false;
         }
-        let told = |period: &Period| format!("period {}", concert_contract::insight::period_text(period));
         // "Q2 2025 compared to the previous quarter": the one before that one, not before today.
         let relative = match second {
             Period::Relative {
@@ -78,6 +104,7 @@ impl Assembly<'_, '_> {
             _ => None,
         };
         let (main, construct) = match (pair(first, second, builder.today), relative) {
+            (Some((main, Comparison::PreviousPeriod)), _) if whole_years => (main, Construct::Against(Grain::Year)),
             (Some((main, comparison)), _) => (main, Construct::Compare(comparison)),
             (None, Some(unit)) => (first.clone(), Construct::Against(unit)),
             (None, None) => return false,
@@ -101,12 +128,32 @@ impl Assembly<'_, '_> {
         else {
             return false;
         };
+        // "up on last year", "grown from last month"
+        let is_base = builder
+            .links
+            .get(at)
+            .and_then(|link| builder.word(link.at))
+            .is_some_and(|word| matches!(word, "on" | "from" | "over"))
+            && builder
+                .links
+                .get(at)
+                .and_then(|link| builder.word(link.at + 1))
+                .is_some_and(|word| word != "the");
         let Some(key_at) = builder.before(at).filter(|index| {
             builder
                 .links
                 .get(*index)
                 .and_then(Link::key)
-                .is_some_and(|key| matches!(key, Key::Versus | Key::Than))
+                .is_some_and(|key| match key {
+                    // "compare last month to …" begins with what is asked for.
+                    Key::Versus => builder.before(*index).is_some() || !builder.is_bare_versus(*index),
+                    Key::Than => true,
+                    Key::Grow(_) => {
+                        is_base
+                            || builder.links.get(at).and_then(|l| builder.word(l.at.checked_sub(1)?)) == Some("from")
+                    }
+                    _ => false,
+                })
         }) else {
             return false;
         };
@@ -146,6 +193,12 @@ impl Assembly<'_, '_> {
     /// "grew", "fell", "year over year".
     pub(super) fn growth(&mut self) {
         let builder = self.builder;
+        // "why did it drop in March": asked of the figure before.
+        let asks_why = builder.has_key(|key| key == Key::Beyond(Lack::Reason));
+        if asks_why && builder.follows && !self.draft.has_metrics {
+            self.mark(|key| matches!(key, Key::Grow(_) | Key::Change));
+            return;
+        }
         if let Some(at) = builder.keys(|key| matches!(key, Key::Over(_))).next()
             && let Some(Key::Over(grain)) = builder.links.get(at).and_then(Link::key)
         {
@@ -180,7 +233,11 @@ impl Assembly<'_, '_> {
         self.one_of_two_years();
         // "how has revenue grown": its course, with the change of each stretch.
         let things = !self.draft.query.dimensions.is_empty();
-        if !things && self.draft.query.grain.is_none() && self.draft.query.period.is_none() {
+        if !things
+            && !self.is_compared()
+            && self.draft.query.grain.is_none()
+            && matches!(self.draft.query.period, None | Some(Period::Between { to: None, .. }))
+        {
             self.draft.query.grain = Some(self.trend_grain());
             self.draft.has_groups = true;
         }
@@ -190,7 +247,12 @@ impl Assembly<'_, '_> {
         self.tell(at, "against the time before".to_owned());
         self.draft.is_explicit = true;
         self.mark(|key| matches!(key, Key::Grow(_) | Key::Change | Key::Than));
-        if !things || self.draft.query.grain.is_some() {
+        if let Some(change) = self.change.take() {
+            self.draft.constructs.push(change);
+            return;
+        }
+        let by_time = self.draft.query.grain.is_some();
+        if !things && !by_time {
             return;
         }
         let fast = builder.keys(|key| matches!(key, Key::Fast(_))).next();
@@ -198,7 +260,8 @@ impl Assembly<'_, '_> {
             .keys(|key| matches!(key, Key::RankBy(_) | Key::RankThings(_)))
             .chain((0..builder.links.len()).filter(|at| builder.reading(*at, |r| matches!(r, Reading::Rank(..)))))
             .next();
-        if let Some(rank_at) = fast.or(ranked) {
+        // "which month grew the most", and not "revenue by month and the fastest growing".
+        if let Some(rank_at) = fast.or(ranked).filter(|_| !by_time || !things) {
             let rank_way = match builder.links.get(rank_at).and_then(Link::key) {
                 Some(Key::Fast(way) | Key::RankBy(way) | Key::RankThings(way)) => way,
                 _ => Direction::Descending,
@@ -220,6 +283,9 @@ impl Assembly<'_, '_> {
             });
             return;
         }
+        if by_time {
+            return;
+        }
         const NOUNS: [&str; 8] = [
             "growth",
             "increase",
@@ -231,8 +297,12 @@ impl Assembly<'_, '_> {
             "gain",
         ];
         let is_noun = builder.links.get(at).is_some_and(|link| {
-            (link.at..link.end()).any(|token| builder.word(token).is_some_and(|word| NOUNS.contains(&word)))
-                && !matches!(builder.key_before(at), Some(Key::Which))
+            (link.at..link.end()).any(|token| {
+                builder
+                    .tokens
+                    .get(token)
+                    .is_some_and(|token| NOUNS.contains(&token.text.to_lowercase().as_str()))
+            }) && !matches!(builder.key_before(at), Some(Key::Which))
         });
         if !is_noun {
             self.draft.constructs.push(Construct::Changed(way));
@@ -283,6 +353,10 @@ impl Assembly<'_, '_> {
             .find(|filter| filter.op == Operator::In && filter.values.len() > 1)
             .map(|filter| filter.dimension.clone());
         if let Some(dimension) = sides {
+            if self.metrics.is_empty() {
+                self.draft.guesses += 1;
+                self.metrics.push((builder.default_metric(true), at));
+            }
             if !self.draft.query.dimensions.contains(&dimension) {
                 self.draft.query.dimensions = vec![dimension];
                 self.draft.has_groups = true;
@@ -301,6 +375,18 @@ impl Assembly<'_, '_> {
 
     pub(super) fn peers(&mut self) {
         let builder = self.builder;
+        if let Some(at) = builder.keys(|key| matches!(key, Key::BesideAverage(_))).next()
+            && let Some(Key::BesideAverage(direction)) = builder.links.get(at).and_then(Link::key)
+            && !self.metrics.is_empty()
+            && !self.draft.query.dimensions.is_empty()
+        {
+            self.take(
+                at,
+                "against the average of the others",
+                Construct::BesideAverage(direction),
+            );
+            return;
+        }
         let Some(at) = builder.keys(|key| key == Key::Peers).next() else {
             return;
         };

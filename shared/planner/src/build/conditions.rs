@@ -13,6 +13,63 @@ impl Assembly<'_, '_> {
             }) else {
                 continue;
             };
+            let before = builder.before(at);
+            // "not above 40"
+            let not = before.filter(|index| builder.links.get(*index).and_then(Link::key) == Some(Key::Not));
+            let op = match (not, negated_operator(op)) {
+                (Some(not), Some(inverse)) => {
+                    self.quietly(not);
+                    self.draft.understood.push(Understood {
+                        words: builder
+                            .links
+                            .get(not)
+                            .map(|link| builder.words(link))
+                            .unwrap_or_default(),
+                        meaning: "the contrary".to_owned(),
+                    });
+                    inverse
+                }
+                (Some(_), None) => continue,
+                (None, _) => op,
+            };
+            // "more than 10 % of the total"
+            if says_percent(builder, link) && builder.word(link.end()) == Some("of") {
+                let target = builder
+                    .after(at)
+                    .filter(|index| self.roles.get(*index) == Some(&Role::Target));
+                if let Some(target) = target
+                    && let Some(metric) = builder.links.get(target).and_then(Link::metric)
+                {
+                    if self.metrics.is_empty() {
+                        self.metrics.push((metric, target));
+                    }
+                    let label = builder.metric(metric).map_or("", |metric| metric.label.as_str());
+                    self.tell(target, format!("metric {label}"));
+                }
+                let grouped = !self.draft.query.dimensions.is_empty() || self.draft.query.grain.is_some();
+                if grouped {
+                    self.tell(at, "condition on the share of the total".to_owned());
+                    self.draft.constructs.push(Construct::ShareIs { op, values });
+                    self.draft.is_explicit = true;
+                }
+                continue;
+            }
+            let said_of = match before.and_then(|index| builder.links.get(index)).and_then(Link::key) {
+                Some(Key::By) => before.and_then(|by| builder.before(by)),
+                _ => before,
+            };
+            // "grew more than 20%", "fell by at least 1,000": the condition is one on the change.
+            if let Some(Key::Grow(way)) = said_of.and_then(|index| builder.links.get(index)).and_then(Link::key) {
+                if before != said_of
+                    && let Some(by) = before
+                {
+                    self.quietly(by);
+                }
+                let percent = says_percent(builder, link);
+                self.tell(at, "condition on the change".to_owned());
+                self.change = Some(Construct::changed_by(way, op, &values, percent));
+                continue;
+            }
             let near = [builder.after(at), builder.before(at)];
             let target = near
                 .into_iter()
@@ -72,21 +129,52 @@ impl Assembly<'_, '_> {
             };
             let Some(of) = builder.links.get(target) else { continue };
             if let Some(metric) = of.metric().and_then(|index| builder.metric(index)) {
-                if builder.says_money(link) && metric.unit != Unit::Currency {
+                let is_half = builder.word(link.end().saturating_sub(1)) == Some("half");
+                if builder.says_money(link) && metric.unit != Unit::Currency || is_half && metric.unit != Unit::Percent
+                {
                     continue;
                 }
+                let values = if metric.unit == Unit::Percent {
+                    values.into_iter().map(percent).collect()
+                } else {
+                    values
+                };
                 let single = builder
                     .catalogue
                     .dimensions
                     .iter()
                     .find(|d| d.of_metric.as_deref() == Some(metric.name.as_str()));
                 let grouped = !self.draft.query.dimensions.is_empty() || self.draft.query.grain.is_some();
+                // "number of venues with attendance above 10k": the attendance is that of each venue.
+                let counts_things = !grouped
+                    && self.metrics.iter().any(|(metric, _)| {
+                        Some(*metric) != builder.counted().map(|(index, _)| index)
+                            && builder.metric(*metric).is_some_and(|metric| {
+                                metric.noun.is_some()
+                                    && metric
+                                        .sources
+                                        .iter()
+                                        .all(|source| source.aggregate == Aggregate::CountDistinct)
+                            })
+                    });
                 let of_rows = grouped && self.holds_for_rows(at, of);
                 if of_rows && single.is_none() {
+                    let having = MetricFilter {
+                        metric: metric.name.clone(),
+                        op,
+                        values,
+                    };
+                    if let Some(clause) = self.row_condition(having) {
+                        self.draft.query.filters.push(clause);
+                        self.tell(at, "condition on each".to_owned());
+                        self.tell(target, format!("metric {}", metric.label));
+                        self.draft.is_explicit = true;
+                        self.draft.has_scope = true;
+                    }
                     continue;
                 }
                 match single {
-                    Some(single) if !grouped || of_rows => {
+                    Some(single) if (!grouped || of_rows) && !counts_things => {
                         self.draft.query.filters.push(FilterClause::Is(Filter {
                             dimension: single.name.clone(),
                             op,
@@ -174,6 +262,9 @@ impl Assembly<'_, '_> {
                 self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
                 continue;
             }
+            if self.counts_rows_with(at, metric_filter(builder, index, condition)) {
+                continue;
+            }
             let only_single = self.draft.query.dimensions.iter().all(|name| {
                 builder
                     .entity()
@@ -184,24 +275,96 @@ impl Assembly<'_, '_> {
             let only_counted = self.metrics.iter().all(|(metric, _)| Some(*metric) == counted);
             let negated = matches!(builder.key_before(at), Some(Key::Not));
             let Some(metric) = builder.metric(index).filter(|_| {
-                only_single
-                    && only_counted
-                    && !negated
-                    && self.draft.query.grain.is_none()
-                    && builder.is_available(index)
+                only_single && only_counted && self.draft.query.grain.is_none() && builder.is_available(index)
             }) else {
                 continue;
             };
+            // "concerts that did not sell out"
+            let op = if negated {
+                negated_operator(condition.op)
+            } else {
+                Some(condition.op)
+            };
+            let Some(op) = op else { continue };
+            if negated && let Some(not) = builder.before(at) {
+                self.tell(not, "the contrary".to_owned());
+            }
             self.metrics.clear();
             self.metrics.push((index, at));
             self.draft.query.having.push(HavingClause::Is(MetricFilter {
                 metric: metric.name.clone(),
-                op: condition.op,
+                op,
                 values: condition.values.clone(),
             }));
             self.draft.is_explicit = true;
             self.tell(at, format!("condition on {}", metric.label.to_lowercase()));
         }
+    }
+
+    /// "how many shows sold out", "sold out shows by city", "which artists sold out most often": rows that meet a
+    /// condition are counted. True where it was so.
+    fn counts_rows_with(&mut self, at: usize, having: Option<MetricFilter>) -> bool {
+        let builder = self.builder;
+        let (Some(having), Some((counted, _))) = (having, builder.counted()) else {
+            return false;
+        };
+        let negated = matches!(builder.key_before(at), Some(Key::Not | Key::Never));
+        let is_listed = self.draft.query.dimensions.iter().any(|name| {
+            builder
+                .entity()
+                .and_then(|index| builder.dimension(index))
+                .is_some_and(|entity| entity.name == *name)
+        });
+        let says_count = builder.has_key(|key| matches!(key, Key::Count | Key::Often))
+            || builder.links.iter().any(|link| builder.ranks_often(link));
+        let names_entity = builder.links.iter().any(|link| builder.entity_noun(link));
+        let of_figure = !self.metrics.is_empty()
+            && (self.draft.query.dimensions.is_empty() || names_entity)
+            && !self.metrics.iter().any(|(metric, _)| *metric == counted);
+        let is_counted = of_figure || self.metrics.iter().all(|(metric, _)| *metric == counted);
+        let grouped = !self.draft.query.dimensions.is_empty() || self.draft.query.grain.is_some();
+        let counts = says_count && (grouped || !self.metrics.is_empty() || builder.follows)
+            || grouped && !self.metrics.is_empty()
+            || of_figure;
+        if negated || is_listed || !is_counted || !counts {
+            return false;
+        }
+        let Some(clause) = self.row_condition(having) else {
+            return false;
+        };
+        self.draft.query.filters.push(clause);
+        if self.metrics.is_empty() {
+            // "how many were sold out", of what was asked for.
+            self.draft.goes_on |= builder.follows && !builder.links.iter().any(|link| builder.entity_noun(link));
+            self.metrics.push((counted, at));
+            self.draft.has_metrics = true;
+        }
+        self.draft.is_explicit = true;
+        self.draft.has_scope = true;
+        self.tell(at, "condition on each".to_owned());
+        true
+    }
+
+    /// A condition on a figure of each single row.
+    pub(super) fn row_condition(&self, having: MetricFilter) -> Option<FilterClause> {
+        let entity = self.builder.entity().and_then(|index| self.builder.dimension(index))?;
+        let (_, counted) = self.builder.counted()?;
+        let clause = crate::construct::exists(
+            concert_contract::query::Exists {
+                dimension: entity.name.clone(),
+                of: counted.name.clone(),
+                having: vec![having.into()],
+                ..Default::default()
+            },
+            false,
+        );
+        // Not every figure is one of these rows: a list price is one of its tier.
+        let trial = Query {
+            metrics: vec![QueryMetric::from(&counted.name)],
+            filters: vec![clause.clone()],
+            ..Query::default()
+        };
+        self.builder.compiles(&trial).then_some(clause)
     }
 
     /// "venues that sold out a concert", "artists who never sold out": a condition on the single rows of things.
@@ -280,13 +443,55 @@ impl Assembly<'_, '_> {
             self.draft.beyond = words.map(|words| (words, Lack::Listing));
             return;
         }
-        if let Some(things) = things {
+        let says_count = builder.has_key(|key| key == Key::Count);
+        if let (Some(things), Some((_, counted))) = (things, builder.counted()) {
+            let having = std::mem::take(&mut query.having);
+            if says_count {
+                // The things are counted; the condition holds for what each of them has in the same scope.
+                let clause = crate::construct::exists(
+                    concert_contract::query::Exists {
+                        dimension: things.name.clone(),
+                        of: counted.name.clone(),
+                        filters: query.filters.clone(),
+                        having,
+                        period: query.period.clone(),
+                        ..Default::default()
+                    },
+                    false,
+                );
+                query.filters.push(clause);
+                let own = builder
+                    .catalogue
+                    .metrics
+                    .iter()
+                    .position(|metric| metric.noun.as_ref().is_some_and(|[_, many]| *many == things.plural));
+                query.metrics = own
+                    .and_then(|own| builder.metric(own))
+                    .map(|m| QueryMetric::from(&m.name))
+                    .into_iter()
+                    .collect();
+                return;
+            }
+            query.having = having;
             query.dimensions.push(things.name.clone());
             query.metrics = metrics_of(&query.having);
             query.metrics.dedup();
             self.draft.has_groups = true;
             return;
         }
+        if says_count
+            && let Some((_, counted)) = builder.counted()
+            && query.metrics.iter().all(|metric| metric.metric == counted.name)
+        {
+            let singles: Vec<MetricFilter> = query.having.iter().flat_map(HavingClause::singles).cloned().collect();
+            let clauses: Option<Vec<FilterClause>> = singles.into_iter().map(|one| self.row_condition(one)).collect();
+            if let Some(clauses) = clauses {
+                self.draft.query.having.clear();
+                self.draft.query.filters.extend(clauses);
+                return;
+            }
+        }
+        let query = &mut self.draft.query;
         if let Some(entity) = builder.entity().and_then(|index| builder.dimension(index)) {
             query.dimensions.push(entity.name.clone());
             self.draft.has_groups = true;
@@ -303,4 +508,54 @@ impl Assembly<'_, '_> {
             }
         }
     }
+}
+
+fn metric_filter(
+    builder: &Builder<'_>,
+    metric: usize,
+    condition: &concert_contract::catalogue::Condition,
+) -> Option<MetricFilter> {
+    let of = builder.metric(metric).filter(|_| builder.is_available(metric))?;
+    Some(MetricFilter {
+        metric: of.name.clone(),
+        op: condition.op,
+        values: condition.values.clone(),
+    })
+}
+
+/// A share that is written as a fraction, in percent.
+fn percent(value: Value) -> Value {
+    match value {
+        Value::Number(share) if share > 0.0 && share < 1.0 => {
+            let percent = share * 100.0;
+            if percent.fract() == 0.0 {
+                Value::Integer(percent as i64)
+            } else {
+                Value::Number(percent)
+            }
+        }
+        other => other,
+    }
+}
+
+/// Whether a number is one of percent.
+fn says_percent(builder: &Builder<'_>, link: &Link) -> bool {
+    builder
+        .tokens
+        .get(link.at..link.end())
+        .unwrap_or_default()
+        .iter()
+        .any(|token| token.text.contains('%') || matches!(token.norm.as_str(), "percent" | "pct" | "cent"))
+}
+
+/// The comparison that holds where another one does not.
+fn negated_operator(op: Operator) -> Option<Operator> {
+    Some(match op {
+        Operator::Greater => Operator::LessOrEqual,
+        Operator::GreaterOrEqual => Operator::Less,
+        Operator::Less => Operator::GreaterOrEqual,
+        Operator::LessOrEqual => Operator::Greater,
+        Operator::Equal => Operator::NotEqual,
+        _ => return None,
+    })
 }

@@ -92,6 +92,34 @@ impl Assembly<'_, '_> {
         }
     }
 
+    /// Two words for figures of which nothing says that both are asked for name one thing: "ticket revenue", "revenue
+    /// that people made". Which of them it is shows in how they stand to each other.
+    pub(super) fn one_thing(&mut self) {
+        let builder = self.builder;
+        let mut at = 1;
+        while at < self.metrics.len() {
+            let (Some(&(_, first)), Some(&(_, second))) = (self.metrics.get(at - 1), self.metrics.get(at)) else {
+                break;
+            };
+            match builder.is_one_thing(first, second) {
+                Some(keeps_first) => {
+                    let dropped = if keeps_first { at } else { at - 1 };
+                    let (_, link) = self.metrics.remove(dropped);
+                    if let Some(words) = builder.links.get(link).map(|link| builder.words(link))
+                        && let Some(told) = self.draft.understood.iter_mut().find(|told| told.words == words)
+                    {
+                        "said of the figure".clone_into(&mut told.meaning);
+                    }
+                    let ranked = builder
+                        .before(second)
+                        .is_some_and(|index| builder.links.get(index).is_some_and(Link::ranks));
+                    self.draft.guesses += usize::from(!builder.touches(first, second) && !ranked);
+                }
+                None => at += 1,
+            }
+        }
+    }
+
     /// "which theaters", "clubs in Seattle": values in the plural stand for the things that have them.
     pub(super) fn kinds(&mut self) {
         let builder = self.builder;
@@ -99,7 +127,21 @@ impl Assembly<'_, '_> {
             matches!(link.key(), Some(Key::Which | Key::List | Key::RankThings(_)))
                 || link.readings.iter().any(|reading| matches!(reading, Reading::Rank(..)))
         });
-        if !self.group_links.is_empty() || (!listed && !self.metrics.is_empty()) || self.roles.contains(&Role::Context)
+        // "the lowest revenue among arenas"
+        let among = builder.links.iter().any(|link| {
+            link.is_value()
+                && link
+                    .at
+                    .checked_sub(1)
+                    .and_then(|at| builder.word(at))
+                    .is_some_and(|word| matches!(word, "among" | "amongst"))
+        });
+        let listed = listed || among && builder.links.iter().any(Link::ranks);
+        let asks_for_part = builder.has_key(|key| key == Key::Share);
+        if asks_for_part
+            || !self.group_links.is_empty()
+            || (!listed && !self.metrics.is_empty())
+            || self.roles.contains(&Role::Context)
         {
             return;
         }
@@ -121,6 +163,23 @@ impl Assembly<'_, '_> {
             // A name that ends in s is no plural.
             (!value.to_lowercase().ends_with('s')).then_some((at, thing.name.clone()))
         });
+        // "how many arenas do we have": the venues are counted.
+        let counted = thing
+            .as_ref()
+            .filter(|(at, _)| self.metrics.is_empty() && builder.key_before(*at) == Some(Key::Count));
+        if let Some((at, name)) = counted
+            && let Some(things) = builder.catalogue.dimension(name)
+            && let Some(own) = builder
+                .catalogue
+                .metrics
+                .iter()
+                .position(|metric| metric.noun.as_ref().is_some_and(|[_, many]| *many == things.plural))
+        {
+            self.metrics.push((own, *at));
+            self.draft.has_metrics = true;
+            self.draft.is_explicit = true;
+            return;
+        }
         if let Some((at, name)) = thing {
             self.draft.query.dimensions.insert(0, name);
             self.group_links.push(at);
@@ -142,7 +201,19 @@ impl Assembly<'_, '_> {
             .filter(|dimension| dimension.column.is_none() && dimension.part.is_none())
             .flat_map(|dimension| dimension.shows.clone())
             .collect();
-        self.draft.query.dimensions.retain(|name| !shown.contains(name));
+        let ranked_within: Vec<String> = self
+            .draft
+            .constructs
+            .iter()
+            .flat_map(|construct| match construct {
+                Construct::Top { per, .. } => per.clone(),
+                _ => Vec::new(),
+            })
+            .collect();
+        self.draft
+            .query
+            .dimensions
+            .retain(|name| !shown.contains(name) || ranked_within.contains(name));
     }
 
     pub(super) fn group(&mut self, at: usize, index: usize) {
@@ -164,6 +235,10 @@ impl Assembly<'_, '_> {
 
     pub(super) fn grains(&mut self) {
         let builder = self.builder;
+        // "which months had revenue below 100,000": months of the calendar, and not all Januaries together.
+        let compares = (0..builder.links.len()).any(|at| builder.is_compare(at));
+        let by_year =
+            self.draft.query.grain == Some(Grain::Year) || builder.has_key(|key| key == Key::Grain(Grain::Year));
         for (at, link) in builder.links.iter().enumerate() {
             match link.key() {
                 // "how many years" asks for a count that no metric gives.
@@ -184,18 +259,41 @@ impl Assembly<'_, '_> {
                         Grain::Year | Grain::Week | Grain::Day => None,
                     };
                     let of_year = part
-                        .filter(|_| asked && !self.is_one_year() && !builder.tokens.iter().any(|t| t.norm == "ever"))
+                        .filter(|_| {
+                            asked
+                                && !compares
+                                && !by_year
+                                && !self.is_one_year()
+                                && !builder.tokens.iter().any(|t| t.norm == "ever")
+                        })
                         .and_then(|part| builder.dimension_of_part(part));
                     match of_year {
                         Some(index) => self.group(at, index),
                         None => {
-                            self.draft.query.grain = Some(grain);
+                            let year = builder
+                                .dimension_of_part(TimePart::Year)
+                                .and_then(|index| builder.dimension(index));
+                            match (self.draft.query.grain, year) {
+                                // "the best month of every year": months, each within its year.
+                                (Some(Grain::Year), Some(year)) if grain < Grain::Year => {
+                                    self.draft.query.grain = Some(grain);
+                                    self.within(&year.name);
+                                }
+                                (Some(finer), Some(year)) if grain == Grain::Year && finer < Grain::Year => {
+                                    self.within(&year.name);
+                                }
+                                _ => self.draft.query.grain = Some(grain),
+                            }
                             self.group_links.push(at);
                             self.draft.has_groups = true;
                             self.draft.names_groups = true;
                             self.tell(at, format!("by {}", grain.name()));
                         }
                     }
+                }
+                // "monthly trend": the stretch is said.
+                Some(Key::Trend) if builder.has_key(|key| matches!(key, Key::Grain(_))) => {
+                    self.tell(at, "over time".to_owned());
                 }
                 Some(Key::Trend) => {
                     let grain = self.trend_grain();
@@ -223,6 +321,13 @@ impl Assembly<'_, '_> {
                 .collect();
             if !several.is_empty() || self.draft.query.grain.is_some() || self.metrics.len() > 1 {
                 self.tell(at, "side by side".to_owned());
+                let others: Vec<usize> = builder
+                    .keys(|key| key == Key::Versus)
+                    .filter(|other| *other != at)
+                    .collect();
+                for other in others {
+                    self.quietly(other);
+                }
             }
             for name in several {
                 if !self.draft.query.dimensions.contains(&name) {
@@ -230,6 +335,12 @@ impl Assembly<'_, '_> {
                     self.draft.has_groups = true;
                 }
             }
+        }
+    }
+
+    fn within(&mut self, dimension: &str) {
+        if !self.draft.query.dimensions.iter().any(|name| name == dimension) {
+            self.draft.query.dimensions.push(dimension.to_owned());
         }
     }
 

@@ -14,9 +14,16 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn is_light(&self, at: usize) -> bool {
-        self.links
-            .get(at)
-            .is_some_and(|link| matches!(link.key(), Some(Key::Filler | Key::Preposition)))
+        self.links.get(at).is_some_and(|link| self.is_light_link(link))
+    }
+
+    /// "most often", "most frequently", "how often".
+    pub(super) fn ranks_often(&self, link: &Link) -> bool {
+        link.ranks() && (link.at..link.end()).any(|at| matches!(self.word(at), Some("often" | "frequently")))
+    }
+
+    pub(super) fn is_light_link(&self, link: &Link) -> bool {
+        matches!(link.key(), Some(Key::Filler | Key::Preposition))
     }
 
     pub(super) fn key_before(&self, at: usize) -> Option<Key> {
@@ -89,19 +96,19 @@ impl<'a> Builder<'a> {
                 dimensions: dimension.map(|dimension| dimension.name.clone()).into_iter().collect(),
                 ..Query::default()
             };
-            compile(
-                &query,
-                self.catalogue,
-                &CompileContext {
-                    today: self.today,
-                    state: self.state,
-                    role: None,
-                    max_rows: 1,
-                    offset: 0,
-                },
-            )
-            .is_ok()
+            self.compiles(&query)
         })
+    }
+
+    pub(super) fn compiles(&self, query: &Query) -> bool {
+        let context = CompileContext {
+            today: self.today,
+            state: self.state,
+            role: None,
+            max_rows: 1,
+            offset: 0,
+        };
+        compile(query, self.catalogue, &context).is_ok()
     }
 
     /// Whether one metric is money and the other one counts things.
@@ -252,7 +259,18 @@ impl<'a> Builder<'a> {
                 "dont" | "doesnt" | "didnt" | "havent" | "hasnt" | "hadnt" | "without"
             )
         });
-        written && self.word(link.at) != Some("without") || is_verb(link.at.checked_sub(1).and_then(|at| self.word(at)))
+        // "artists not playing in 2026"
+        let is_participle = self.word(link.at) == Some("not")
+            && self.word(link.end()).is_some_and(|next| {
+                next.ends_with("ing")
+                    && self
+                        .links
+                        .iter()
+                        .any(|l| l.at == link.end() && l.key() == Some(Key::Filler))
+            });
+        is_participle
+            || written && self.word(link.at) != Some("without")
+            || is_verb(link.at.checked_sub(1).and_then(|at| self.word(at)))
     }
 
     /// Whether only words without a meaning stand before or after a link.

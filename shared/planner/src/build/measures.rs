@@ -20,11 +20,12 @@ impl Assembly<'_, '_> {
         {
             return;
         }
-        if self.draft.query.dimensions.is_empty() && self.draft.query.grain.is_none() {
-            let Some(dimension) = self.part_of_whole(at) else {
-                return;
-            };
-            self.draft.constructs.push(Construct::Focus(dimension));
+        if self.draft.query.dimensions.is_empty() {
+            match self.part_of_whole(at) {
+                Some(dimension) => self.draft.constructs.push(Construct::Focus(dimension)),
+                None if self.draft.query.grain.is_some() => {}
+                None => return,
+            }
         }
         self.take(at, "share of the total", Construct::Compare(Comparison::ShareOfTotal));
         self.mark(|key| key == Key::Share);
@@ -42,8 +43,14 @@ impl Assembly<'_, '_> {
                     .dimensions
                     .iter()
                     .position(|dimension| dimension.name == name);
+                let part = index
+                    .and_then(|index| builder.dimension(index))
+                    .and_then(|dimension| dimension.part);
                 link.readings.iter().any(|reading| match reading {
                     Reading::Value { dimension, .. } | Reading::Part { dimension, .. } => Some(*dimension) == index,
+                    Reading::Time(Time::Weekdays(_)) => part == Some(TimePart::Weekday),
+                    Reading::Time(Time::Months(_)) => part == Some(TimePart::MonthOfYear),
+                    Reading::Time(Time::Quarters(_)) => part == Some(TimePart::QuarterOfYear),
                     _ => false,
                 })
             };
@@ -59,8 +66,61 @@ impl Assembly<'_, '_> {
             .or_else(|| (share..builder.links.len()).rev().find_map(of))
     }
 
+    /// "min and max attendance", "average, minimum and maximum revenue": several statistics of one amount.
+    pub(super) fn statistics_list(&mut self) {
+        let builder = self.builder;
+        let of = |at: usize| {
+            let link = builder.links.get(at)?;
+            match link.key()? {
+                Key::Median => Some(Statistic::Median),
+                Key::Average => Some(Statistic::Average),
+                Key::RankBy(direction) if link.length == 1 => match (direction, builder.word(link.at)?) {
+                    (Direction::Descending, "max" | "maximum" | "highest" | "largest" | "peak") => {
+                        Some(Statistic::Maximum)
+                    }
+                    (Direction::Ascending, "min" | "minimum" | "lowest" | "smallest") => Some(Statistic::Minimum),
+                    _ => None,
+                },
+                _ => None,
+            }
+        };
+        let amount = self.metrics.iter().find(|(metric, _)| {
+            builder.metric(*metric).is_some_and(|metric| {
+                metric
+                    .sources
+                    .iter()
+                    .all(|source| source.aggregate == Aggregate::Sum && source.over.is_none())
+            })
+        });
+        let Some((_, figure)) = amount.copied() else { return };
+        let mut at = figure;
+        let mut found = Vec::new();
+        while let Some(before) = builder.before(at) {
+            match of(before) {
+                Some(statistic) => found.push((before, statistic)),
+                None if builder.links.get(before).and_then(Link::key) == Some(Key::And) => {}
+                None => break,
+            }
+            at = before;
+        }
+        if found.len() < 2 || self.metrics.len() > 1 {
+            return;
+        }
+        found.reverse();
+        for (at, _) in &found {
+            self.tell(*at, "a statistic of single values".to_owned());
+        }
+        self.listed = found.iter().map(|(at, _)| *at).collect();
+        self.draft.constructs.push(Construct::Statistics(
+            found.into_iter().map(|(_, statistic)| statistic).collect(),
+        ));
+    }
+
     pub(super) fn statistics(&mut self) {
         let builder = self.builder;
+        if !self.listed.is_empty() {
+            return;
+        }
         for at in 0..builder.links.len() {
             let Some(key) = builder.links.get(at).and_then(Link::key) else {
                 continue;
@@ -83,6 +143,14 @@ impl Assembly<'_, '_> {
             if matches!(key, Key::RankBy(_)) {
                 self.draft.query.order.clear();
                 self.draft.query.limit = None;
+            }
+            // "median attendance per show": of the amounts, and not of their average.
+            if let Some((first, _)) = self.metrics.first_mut()
+                && let Some(sum) = builder
+                    .metric(*first)
+                    .and_then(|average| crate::construct::sum_of(builder.catalogue, average))
+            {
+                *first = sum;
             }
             self.take(at, "a statistic of single values", Construct::Statistic(statistic));
         }

@@ -22,6 +22,7 @@ impl Assembly<'_, '_> {
             .links
             .iter()
             .enumerate()
+            .filter(|(link, _)| !self.listed.contains(link))
             .filter_map(|(link, l)| {
                 l.readings.iter().find_map(|reading| match reading {
                     Reading::Rank(metric, direction) => Some(Rank {
@@ -59,7 +60,7 @@ impl Assembly<'_, '_> {
         let Some(rank) = primary else {
             if let Some((at, rows)) = limit {
                 if self.metrics.is_empty() && self.group_links.is_empty() {
-                    self.draft.bare_rank = Some((Direction::Descending, Some(rows)));
+                    self.draft.bare_rank = Some((None, Some(rows)));
                 }
                 self.draft.query.limit = Some(rows);
                 self.tell(at, format!("{rows} rows"));
@@ -86,7 +87,13 @@ impl Assembly<'_, '_> {
             return;
         };
         if self.metrics.is_empty() && self.group_links.is_empty() && rank.metric.is_none() && !rank.in_time {
-            self.draft.bare_rank = Some((rank.direction, limit.map(|(_, rows)| rows)));
+            // "which was the best", "the best one"
+            let is_one = builder
+                .tokens
+                .iter()
+                .any(|token| matches!(token.norm.as_str(), "was" | "is" | "one" | "had"));
+            let rows = limit.map(|(_, rows)| rows).or(is_one.then_some(1));
+            self.draft.bare_rank = Some((Some(rank.direction), rows));
         }
         self.draft.is_explicit = true;
         let entity = builder.entity();
@@ -95,6 +102,28 @@ impl Assembly<'_, '_> {
             .map(|d| d.name.clone());
         let is_entity = |name: &String| Some(name) == entity_name.as_ref();
         if rank.in_time {
+            // "the last sold out show": the noun was counted, and is listed now. "the last one": of what was asked for.
+            let lists = self.draft.query.dimensions.iter().any(is_entity);
+            let is_bare = builder.follows && !self.draft.has_groups && self.metrics.is_empty();
+            if is_bare {
+                self.draft.goes_on = true;
+                self.draft.names_groups = true;
+                self.draft.query.limit = Some(1);
+            }
+            let names_entity = builder
+                .links
+                .iter()
+                .skip(rank.link)
+                .any(|link| builder.entity_noun(link));
+            if !lists
+                && (is_bare || names_entity)
+                && let Some(entity) = &entity_name
+            {
+                self.draft.query.dimensions.push(entity.clone());
+                self.draft.has_groups = true;
+                let counted = builder.counted().map(|(index, _)| index);
+                self.metrics.retain(|(metric, _)| Some(*metric) != counted);
+            }
             let Some(name) = self.draft.query.dimensions.iter().find(|name| is_entity(name)).cloned() else {
                 return;
             };
@@ -112,7 +141,7 @@ impl Assembly<'_, '_> {
                     to: None,
                 });
             }
-            if rank.direction == Direction::Descending && self.draft.query.period.is_none() {
+            if rank.direction == Direction::Descending && self.draft.query.period.is_none() && !is_bare {
                 self.draft.query.period = Some(Period::Between {
                     from: None,
                     to: Some(builder.today),
@@ -153,7 +182,16 @@ impl Assembly<'_, '_> {
             || builder
                 .after(rank.link)
                 .is_some_and(|next| self.roles.get(next) == Some(&Role::Metric) && builder.touches(rank.link, next));
-        let named = self.metrics.first().map(|(metric, _)| *metric);
+        // "average price at the venues with the most concerts": the figure behind the word is what ranks.
+        let behind = builder
+            .after(rank.link)
+            .filter(|next| builder.touches(rank.link, *next));
+        let named = self
+            .metrics
+            .iter()
+            .find(|(_, at)| Some(*at) == behind && *at > 0)
+            .or(self.metrics.first())
+            .map(|(metric, _)| *metric);
         let of_having = !self.draft.query.having.is_empty() && !self.draft.has_metrics;
         let grouped = self.draft.has_groups;
         let metric = match (rank.metric, named) {
@@ -162,15 +200,35 @@ impl Assembly<'_, '_> {
                 self.metrics.retain(|(other, _)| *other != named);
                 own
             }
+            // "the most popular day for concerts": the concerts are those that it is the most popular for.
+            (Some(own), Some(named))
+                if !one_word
+                    && Some(named) == builder.counted().map(|(index, _)| index)
+                    && self.metrics.iter().all(|(_, at)| {
+                        *at > rank.link
+                            && at
+                                .checked_sub(1)
+                                .and_then(|before| builder.links.get(before))
+                                .is_some_and(|link| link.key() == Some(Key::Preposition))
+                    }) =>
+            {
+                self.metrics.clear();
+                own
+            }
             (Some(_), Some(named)) if one_word && !of_having => named,
             (Some(metric), _) => metric,
             (None, Some(named)) => named,
             (None, None) => {
                 self.draft.guesses += 1;
-                let by_amount = builder
-                    .links
-                    .get(rank.link)
-                    .is_some_and(|link| matches!(link.key(), Some(Key::RankThings(_))));
+                let by_amount = builder.links.get(rank.link).is_some_and(|link| {
+                    matches!(link.key(), Some(Key::RankThings(_)))
+                        || builder.word(link.at).is_some_and(|word| {
+                            matches!(
+                                word,
+                                "strongest" | "weakest" | "highest" | "lowest" | "peak" | "greatest"
+                            )
+                        })
+                });
                 // "the best artists" are those of the largest amounts, "plays most" counts.
                 builder.default_metric(by_amount || !grouped || self.draft.query.dimensions.iter().any(is_entity))
             }
@@ -226,7 +284,17 @@ impl Assembly<'_, '_> {
         let [thing] = self.draft.query.dimensions.as_slice() else {
             return false;
         };
-        if !self.metrics.is_empty() || !self.draft.query.having.is_empty() || self.draft.query.grain.is_some() {
+        // "revenue of the smallest clubs" shows the figure; "largest clubs by revenue" is in its order.
+        let shown = self.metrics.iter().all(|(_, at)| {
+            *at < rank.link
+                && builder
+                    .links
+                    .iter()
+                    .take(rank.link)
+                    .skip(at + 1)
+                    .any(|link| link.key() == Some(Key::Preposition))
+        });
+        if !shown || !self.draft.query.having.is_empty() || self.draft.query.grain.is_some() {
             return false;
         }
         let table = builder
@@ -282,13 +350,22 @@ impl Assembly<'_, '_> {
                 Reading::Number(number) => Some(*number),
                 _ => None,
             })?;
+            let is_share = builder
+                .tokens
+                .get(link.at..link.end())
+                .unwrap_or_default()
+                .iter()
+                .any(|token| token.text.contains('%') || matches!(token.norm.as_str(), "percent" | "pct"));
+            if is_share {
+                return None;
+            }
             let is_ranked = |index: Option<usize>| index.is_some_and(|i| ranks.iter().any(|rank| rank.link == i));
             // "show 5", and nothing else: of what was asked before.
             let is_alone = builder.after(at).is_none()
                 && builder.before(at).is_none_or(|index| {
                     matches!(
                         builder.links.get(index).and_then(Link::key),
-                        Some(Key::List | Key::Only)
+                        Some(Key::List | Key::Only | Key::GoOn)
                     )
                 });
             let is_listed = |index: Option<usize>| {
@@ -311,11 +388,61 @@ impl Assembly<'_, '_> {
     /// One row for "the largest venue", ten for "the largest venues".
     pub(super) fn rows_of(&self, rank: usize) -> u32 {
         let builder = self.builder;
+        // "the first jazz show": the noun behind it, past the names that narrow it.
+        let behind = (rank + 1..builder.links.len())
+            .take_while(|at| {
+                builder.is_noun(*at)
+                    || builder.links.get(*at).is_some_and(|link| {
+                        link.is_value()
+                            || builder.is_light_link(link)
+                            || link
+                                .readings
+                                .iter()
+                                .any(|reading| matches!(reading, Reading::Condition(..)))
+                    })
+            })
+            .find(|at| builder.is_noun(*at) && self.roles.get(*at) != Some(&Role::Order))
+            .filter(|_| {
+                matches!(
+                    builder.links.get(rank).and_then(Link::key),
+                    Some(Key::InTime(_) | Key::Next)
+                )
+            });
+        // "when did Who last play": one time is asked for.
+        let when = matches!(builder.links.get(rank).and_then(Link::key), Some(Key::InTime(_)))
+            && builder.tokens.iter().any(|token| token.norm == "when")
+            && behind.is_none();
+        if when {
+            return 1;
+        }
+        if builder.follows && self.draft.query.limit == Some(1) && behind.is_none() {
+            return 1;
+        }
+        if let Some(link) = behind.and_then(|at| builder.links.get(at)) {
+            let is_plural = builder
+                .tokens
+                .get(link.at..link.end())
+                .unwrap_or_default()
+                .iter()
+                .any(Token::is_plural);
+            return if is_plural { RANKED_ROWS } else { 1 };
+        }
+        // "which of the clubs has the highest …"
+        let verb = builder.links.get(rank).and_then(|link| {
+            let the = link.at.checked_sub(1).filter(|at| builder.word(*at) == Some("the"));
+            builder.word(the.unwrap_or(link.at).checked_sub(1)?)
+        });
+        if matches!(verb, Some("has" | "is" | "was")) {
+            return 1;
+        }
         let noun = self
             .group_links
             .iter()
             .copied()
-            .min_by_key(|at| at.abs_diff(rank))
+            .min_by_key(|at| {
+                let is_led = matches!(builder.key_before(*at), Some(Key::By | Key::Every));
+                (is_led, at.abs_diff(rank))
+            })
             .and_then(|at| builder.links.get(at));
         let singular = noun.is_some_and(|link| {
             let tokens = builder.tokens.get(link.at..link.end()).unwrap_or_default();

@@ -6,6 +6,11 @@ impl Assembly<'_, '_> {
     pub(super) fn scope(&mut self) {
         let builder = self.builder;
         let mut filters: Vec<Filter> = Vec::new();
+        // "Seattle rather than Chicago" says twice which of them.
+        let mut replaced: Vec<String> = Vec::new();
+        // Which link gave which condition, and which of them are joined by "or".
+        let mut positions: Vec<(usize, usize)> = Vec::new();
+        let mut either: Vec<(usize, usize)> = Vec::new();
         let mut last_negated: Option<(usize, usize)> = None;
         for (at, link) in builder.links.iter().enumerate() {
             let not = builder
@@ -14,7 +19,7 @@ impl Assembly<'_, '_> {
             if let Some(not) = not.filter(|not| self.used.get(*not) != Some(&true)) {
                 self.tell(not, "left out".to_owned());
             }
-            let in_region = self.region.as_ref().is_some_and(|region| at > region.from);
+            let in_region = self.region.as_ref().is_some_and(|region| region.holds(at));
             if let Some((dimension, reading, rivals)) = self.choose_value(at, link) {
                 let Some(of) = builder.dimension(dimension) else {
                     continue;
@@ -35,7 +40,17 @@ impl Assembly<'_, '_> {
                                 || and == negated
                         })
                 });
+                let is_replaced = not.is_some_and(|index| {
+                    builder
+                        .links
+                        .get(index)
+                        .and_then(|link| builder.word(link.at))
+                        .is_some_and(|word| matches!(word, "rather" | "instead"))
+                });
                 let negated = not.is_some() || chained;
+                if is_replaced {
+                    replaced.push(of.name.clone());
+                }
                 last_negated = negated.then_some((at, dimension));
                 let (filter, told) = match &reading {
                     Reading::Value { value, how, .. } => {
@@ -61,7 +76,21 @@ impl Assembly<'_, '_> {
                     }
                     _ => continue,
                 };
+                let or = builder.before(at).filter(|index| {
+                    builder
+                        .links
+                        .get(*index)
+                        .is_some_and(|link| link.key() == Some(Key::And) && builder.word(link.at) == Some("or"))
+                });
+                let other = or
+                    .and_then(|or| builder.before(or))
+                    .and_then(|index| positions.iter().find(|(link, _)| *link == index))
+                    .map(|(_, position)| *position);
                 let position = merge_filter(&mut filters, filter);
+                positions.push((at, position));
+                if let Some(other) = other.filter(|other| *other != position) {
+                    either.push((other, position));
+                }
                 for rival in rivals {
                     self.draft.alternatives.push((position, rival));
                 }
@@ -86,12 +115,19 @@ impl Assembly<'_, '_> {
                         self.tell(at, format!("period {}", concert_contract::insight::period_text(period)));
                     } else if not.is_none() {
                         self.periods.push((at, period.clone()));
+                    } else {
+                        self.not_periods.push((at, period.clone()));
                     }
                     continue;
                 }
-                Time::NoSuchDay => {
+                Time::NoSuchDay | Time::TwoDays => {
                     self.quietly(at);
-                    self.draft.beyond = Some((builder.words(link), Lack::NoSuchDay));
+                    let lack = if *time == Time::NoSuchDay {
+                        Lack::NoSuchDay
+                    } else {
+                        Lack::TwoDays
+                    };
+                    self.draft.beyond = Some((builder.words(link), lack));
                     continue;
                 }
                 Time::Months(_) => TimePart::MonthOfYear,
@@ -127,7 +163,34 @@ impl Assembly<'_, '_> {
             self.tell(at, of.label.clone());
             self.draft.has_scope = true;
         }
-        self.draft.query.filters = filters.into_iter().map(Into::into).collect();
+        for name in replaced {
+            let says_which = filters
+                .iter()
+                .any(|filter| filter.dimension == name && filter.op == Operator::In);
+            if says_which
+                && let Some(at) = filters
+                    .iter()
+                    .position(|filter| filter.dimension == name && filter.op == Operator::NotIn)
+            {
+                // Places in the list stay what they are.
+                if either.is_empty() {
+                    filters.remove(at);
+                }
+            }
+        }
+        let mut clauses: Vec<Option<FilterClause>> = filters.into_iter().map(|filter| Some(filter.into())).collect();
+        for (first, second) in either {
+            let one = clauses.get_mut(first).and_then(Option::take);
+            let other = clauses.get_mut(second).and_then(Option::take);
+            let any: Vec<FilterClause> = match one {
+                Some(FilterClause::Any { any }) => any.into_iter().chain(other).collect(),
+                one => one.into_iter().chain(other).collect(),
+            };
+            if let Some(slot) = clauses.get_mut(second) {
+                *slot = Some(FilterClause::Any { any });
+            }
+        }
+        self.draft.query.filters = clauses.into_iter().flatten().collect();
         self.periods();
     }
 
@@ -243,6 +306,15 @@ impl Assembly<'_, '_> {
                         );
                     }
                     self.draft.has_scope = true;
+                } else if let Some(whole) = touching_periods(several, self.builder.today) {
+                    self.draft.query.period = Some(whole);
+                    for (at, period) in several {
+                        self.tell(
+                            *at,
+                            format!("period {}", concert_contract::insight::period_text(period)),
+                        );
+                    }
+                    self.draft.has_scope = true;
                 } else if let Some((at, period)) = several.first() {
                     self.draft.query.period = Some(period.clone());
                     self.tell(
@@ -261,4 +333,25 @@ impl Assembly<'_, '_> {
             matches!((days.from, days.to), (Some(from), Some(to)) if from.year() == to.year())
         })
     }
+}
+
+/// One stretch of time for several that follow each other without a gap: "Q1 and Q2 2025".
+fn touching_periods(periods: &[(usize, Period)], today: Date) -> Option<Period> {
+    let mut days: Vec<(Date, Date)> = periods
+        .iter()
+        .map(|(_, period)| {
+            let days = period.resolve(today).ok()?;
+            Some((days.from?, days.to?))
+        })
+        .collect::<Option<_>>()?;
+    days.sort_unstable();
+    let follow = days
+        .iter()
+        .zip(days.iter().skip(1))
+        .all(|(before, next)| before.1.tomorrow().ok() == Some(next.0));
+    let (first, last) = (days.first()?, days.last()?);
+    follow.then_some(Period::Between {
+        from: Some(first.0),
+        to: Some(last.1),
+    })
 }

@@ -18,6 +18,15 @@ pub(super) struct Region {
     pub(super) period: Option<Period>,
     pub(super) having: Vec<MetricFilter>,
     pub(super) of: Option<usize>,
+    /// The link of who did not: "cities where Nova Tide has not played".
+    pub(super) subject: Option<usize>,
+}
+
+impl Region {
+    /// Whether a link is a part of what did not happen.
+    pub(super) fn holds(&self, at: usize) -> bool {
+        at > self.from || self.subject == Some(at)
+    }
 }
 
 impl Builder<'_> {
@@ -59,8 +68,31 @@ impl Builder<'_> {
         Some(Region {
             from,
             things,
+            subject: self.subject_of(from),
             ..Region::default()
         })
+    }
+
+    /// Who has not: the name right before the negated verb, unless a preposition says that it is a place.
+    fn subject_of(&self, negation: usize) -> Option<usize> {
+        const AUXILIARIES: [&str; 8] = ["has", "have", "had", "did", "does", "do", "hasnt", "was"];
+        let mut end = self.links.get(negation)?.at;
+        while end > 0 && self.word(end - 1).is_some_and(|word| AUXILIARIES.contains(&word)) {
+            end -= 1;
+        }
+        let subject = self
+            .links
+            .iter()
+            .position(|link| link.end() == end && link.is_value())?;
+        let lead = self
+            .links
+            .get(subject)
+            .and_then(|link| self.word(link.at.checked_sub(1)?));
+        let is_place = matches!(
+            lead,
+            Some("in" | "at" | "from" | "near" | "of" | "for" | "by" | "on" | "to" | "and" | "or")
+        );
+        (!is_place).then_some(subject)
     }
 
     /// Whether a noun stands for single rows: concerts.
@@ -87,7 +119,8 @@ impl Assembly<'_, '_> {
             .of
             .and_then(|index| builder.metric(index))
             .map(|metric| metric.name.clone());
-        let (Some(of), Some(_)) = (of.or(counted), builder.after(region.from)) else {
+        let says_what = builder.after(region.from).is_some() || region.subject.is_some();
+        let Some(of) = of.or(counted).filter(|_| says_what) else {
             return;
         };
         let per = if region.having.is_empty() {
@@ -144,17 +177,47 @@ impl Assembly<'_, '_> {
             return;
         };
         let Some((_, counted)) = builder.counted() else { return };
+        let period = self.draft.query.period.clone();
         let has = |filter: Filter, is_absent: bool| {
             exists(
                 Exists {
                     dimension: things.name.clone(),
                     of: counted.name.clone(),
                     filters: vec![filter.into()],
+                    period: period.clone(),
                     ..Exists::default()
                 },
                 is_absent,
             )
         };
+        // "played in 2024 but not in 2025"
+        if !self.not_periods.is_empty() && self.draft.query.grain.is_none() {
+            let filters = std::mem::take(&mut self.draft.query.filters);
+            let during = |period: &Option<Period>, is_absent: bool| {
+                exists(
+                    Exists {
+                        dimension: things.name.clone(),
+                        of: counted.name.clone(),
+                        filters: filters.clone(),
+                        period: period.clone(),
+                        ..Exists::default()
+                    },
+                    is_absent,
+                )
+            };
+            let mut clauses: Vec<FilterClause> = Vec::new();
+            if period.is_some() || !filters.is_empty() {
+                clauses.push(during(&period, false));
+            }
+            for (at, period) in std::mem::take(&mut self.not_periods) {
+                clauses.push(during(&Some(period), true));
+                self.tell(at, "not then".to_owned());
+            }
+            self.draft.query.period = None;
+            self.draft.query.filters = clauses;
+            self.draft.has_scope = true;
+            return;
+        }
         let of_others = |filter: &Filter| filter.dimension != things.name;
         let position = |wanted: Key| builder.keys(move |key| key == wanted).next();
         let filters: Vec<Filter> = self.draft.query.conditions().into_iter().cloned().collect();
@@ -177,9 +240,10 @@ impl Assembly<'_, '_> {
                 used.push((at, "each of them"));
             }
         }
-        let only = builder
-            .keys(|key| key == Key::Only)
-            .find(|at| !builder.is_at_an_end(*at));
+        let only = builder.keys(|key| key == Key::Only).find(|at| {
+            // "artists who only played …"; "theaters only, by city" is a condition like any other.
+            !builder.is_at_an_end(*at) && self.group_links.iter().any(|group| group < at)
+        });
         let only = only.or_else(|| {
             builder.keys(|key| key == Key::Beyond(Lack::All)).find(|at| {
                 let link = builder.links.get(*at);
@@ -275,16 +339,19 @@ impl Assembly<'_, '_> {
             .filter(|at| is_per(*at))
             .filter_map(name_of)
             .collect();
+        per.sort_unstable();
         per.dedup();
         per.retain(|name| groups.contains(name) || Some(name) == grain.as_ref());
         // What is ranked is what stands nearest to the ranking word; where every group was introduced alike, so it
         // is told apart.
         if per.len() == groups.len() + usize::from(grain.is_some()) {
+            // "month with the highest revenue each year": what no "each" leads to.
+            let is_led = |at: usize| matches!(builder.key_before(at), Some(Key::By | Key::Every));
             let ranked = self
                 .group_links
                 .iter()
                 .copied()
-                .min_by_key(|at| at.abs_diff(rank_at))
+                .min_by_key(|at| (is_led(*at), at.abs_diff(rank_at)))
                 .and_then(name_of);
             per.retain(|name| Some(name) != ranked.as_ref());
         }
