@@ -64,9 +64,9 @@ fn plain(rows: &[Vec<Cell>]) -> Vec<Vec<String>> {
         Cell::Null => "-".to_owned(),
         Cell::Boolean(truth) => i32::from(*truth).to_string(),
         Cell::Text(text) => text.strip_suffix("T00:00:00Z").unwrap_or(text).to_owned(),
-        other => other
-            .as_f64()
-            .map_or_else(String::new, |number| format!("{}", (number * 100.0).round() / 100.0 + 0.0)),
+        other => other.as_f64().map_or_else(String::new, |number| {
+            format!("{}", (number * 100.0).round() / 100.0 + 0.0)
+        }),
     };
     rows.iter().map(|row| row.iter().map(text).collect()).collect()
 }
