@@ -98,7 +98,8 @@ impl<'a> Planner<'a> {
             Some(plan) if plan.not_understood.is_empty() => plan,
             Some(plan) => {
                 let other = self.plan_figures(question, context);
-                if other.query.is_some() && other.not_understood.len() < plan.not_understood.len() {
+                let knows_more = plan.query.is_none() || other.not_understood.len() < plan.not_understood.len();
+                if other.query.is_some() && knows_more {
                     other
                 } else {
                     plan
@@ -135,6 +136,12 @@ impl<'a> Planner<'a> {
             not_understood,
             ..Plan::default()
         };
+        if let Some(name) = unknown_name_at(&reading.unknown, &tokens) {
+            let near = concert_contract::compile::suggest(self.values.values(), &name, None, MOST_OFFERED);
+            plan.message = Some(not_in_data(&name, near));
+            plan.follow_ups = self.first_questions(context);
+            return Some(plan);
+        }
         plan.confidence = sureness(reading.guesses, &plan.not_understood, true);
         plan.query = Some(reading.query);
         Some(plan)
@@ -346,7 +353,6 @@ impl<'a> Planner<'a> {
 
     /// A name that the data does not have, behind "in" or "at": an answer without it would be one to another question.
     fn unknown_name(&self, draft: &Draft, tokens: &[text::Token]) -> Option<String> {
-        const MOST_OFFERED: usize = 3;
         let at = draft.unlinked.iter().copied().find(|at| {
             let steps_back = |steps: usize| {
                 at.checked_sub(steps)
@@ -371,13 +377,7 @@ impl<'a> Planner<'a> {
             .collect();
         let name = clipped(&name.join(" "));
         let near = concert_contract::compile::suggest(self.values.values(), &name, None, MOST_OFFERED);
-        let near: Vec<String> = near.into_iter().map(|value| value.label).collect();
-        let offer = if near.is_empty() {
-            String::new()
-        } else {
-            format!(" The nearest are {}.", near.join(", "))
-        };
-        Some(format!("“{name}” is not in the data at hand.{offer}"))
+        Some(not_in_data(&name, near))
     }
 
     /// What can be asked, in a sentence.
@@ -460,6 +460,43 @@ fn clipped(text: &str) -> String {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
+}
+
+/// The nearest names that are offered for one that the data does not have.
+const MOST_OFFERED: usize = 3;
+
+fn not_in_data(name: &str, near: Vec<concert_contract::catalogue::CatalogueValue>) -> String {
+    let near: Vec<String> = near.into_iter().map(|value| value.label).collect();
+    let offer = if near.is_empty() {
+        String::new()
+    } else {
+        format!(" The nearest are {}.", near.join(", "))
+    };
+    format!("“{name}” is not in the data at hand.{offer}")
+}
+
+/// A name among words that found no place: written as one, or behind a word that a name follows. An answer without it
+/// would be one to another question.
+fn unknown_name_at(unknown: &[usize], tokens: &[text::Token]) -> Option<String> {
+    let is_name = |at: &&usize| {
+        let before = at
+            .checked_sub(1)
+            .and_then(|index| tokens.get(index))
+            .map(|t| t.norm.as_str());
+        let token = tokens.get(**at);
+        let is_written = token
+            .is_some_and(|token| token.is_capital() && !token.is_upper() || token.is_upper() && token.norm.len() > 1)
+            && **at > 0
+            && !tokens.iter().all(text::Token::is_capital);
+        is_written || matches!(before, Some("in" | "at" | "from" | "near" | "named" | "called"))
+    };
+    let at = *unknown.iter().find(is_name)?;
+    let words: Vec<&str> = (at..)
+        .take_while(|index| unknown.contains(index))
+        .filter_map(|index| tokens.get(index))
+        .map(|token| token.text.as_str())
+        .collect();
+    Some(words.join(" "))
 }
 
 fn list(words: &[String]) -> String {

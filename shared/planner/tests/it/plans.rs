@@ -1,6 +1,6 @@
 //! What holds for every plan, whatever was asked.
 
-use crate::support::{TODAY, World, band, line, promoter};
+use crate::support::{TODAY, World, band, college, line, promoter};
 use concert_contract::{
     api::CatalogueAnswer,
     chart::ChartKind,
@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use std::sync::LazyLock;
 
 static BAND: LazyLock<World> = LazyLock::new(band);
+static COLLEGE: LazyLock<World> = LazyLock::new(college);
 static PLANNER: LazyLock<Planner<'static>> = LazyLock::new(|| Planner::new(&BAND.catalogue, &BAND.values));
 
 fn plan_for_band(question: &str) -> Plan {
@@ -101,6 +102,76 @@ fn what_the_data_lacks_is_said() {
     );
 }
 
+const WORDS_ABOUT_THINGS: &[&str] = &[
+    "students",
+    "course",
+    "courses",
+    "instructors",
+    "enrolments",
+    "name",
+    "names",
+    "grade",
+    "credits",
+    "title",
+    "birth date",
+    "home country",
+    "department",
+    "Norway",
+    "Calculus",
+    "Dr. Birch",
+    "how many",
+    "which",
+    "list",
+    "who",
+    "when",
+    "how much",
+    "and",
+    "or",
+    "not",
+    "without",
+    "never",
+    "with",
+    "by",
+    "per",
+    "for each",
+    "of",
+    "in",
+    "the",
+    "average",
+    "maximum",
+    "total",
+    "most",
+    "least",
+    "top 3",
+    "highest",
+    "youngest",
+    "most common",
+    "more than 2",
+    "fewer than 3",
+    "between 2 and 5",
+    "above the average",
+    "older than",
+    "sorted by",
+    "descending",
+    "both",
+    "different",
+    "starting with",
+    "A",
+    "2021",
+    "after 2020",
+    "born",
+    "teaches",
+    "enrolled",
+    "percentage",
+    "most often",
+    "their",
+    "number of",
+    "year",
+    "4",
+    "latest",
+    "sort",
+];
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -110,6 +181,20 @@ proptest! {
         if let Some(query) = &planned.query {
             let context = CompileContext { today: TODAY, state: &BAND.state, role: None, max_rows: 10, offset: 0 };
             prop_assert!(compile(query, &BAND.catalogue, &context).is_ok());
+        }
+        prop_assert!((0.0..=1.0).contains(&planned.confidence));
+    }
+
+    /// Words of questions for things, in any order.
+    #[test]
+    fn no_words_about_things_panic_and_every_query_compiles(
+        words in prop::collection::vec(prop::sample::select(WORDS_ABOUT_THINGS), 0..14)
+    ) {
+        let question = words.join(" ");
+        let planned = plan(&COLLEGE, &question);
+        if let Some(query) = &planned.query {
+            let context = CompileContext { today: TODAY, state: &COLLEGE.state, role: None, max_rows: 10, offset: 0 };
+            prop_assert!(compile(query, &COLLEGE.catalogue, &context).is_ok(), "{question}");
         }
         prop_assert!((0.0..=1.0).contains(&planned.confidence));
     }
