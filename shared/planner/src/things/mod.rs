@@ -8,6 +8,7 @@ mod lex;
 mod read;
 mod request;
 mod schema;
+mod words;
 mod write;
 
 pub(crate) use schema::Schema;

@@ -278,12 +278,8 @@ pub fn line(query: &Query) -> String {
     }
     for filter in query.conditions() {
         let values: Vec<String> = filter.values.iter().map(value).collect();
-        parts.push(format!(
-            "{} {} {}",
-            filter.dimension,
-            operator(filter.op),
-            values.join(" / ")
-        ));
+        let told = format!("{} {} {}", filter.dimension, operator(filter.op), values.join(" / "));
+        parts.push(told.trim_end().to_owned());
     }
     let compact = |clause: &FilterClause| {
         let one = Query {
