@@ -91,7 +91,7 @@ impl<'a> Planner<'a> {
 
     /// Plans a question. Any text gives a plan; none panics.
     pub fn plan(&self, question: &str, context: &PlanContext<'_>) -> Plan {
-        if !self.things.is_complete(self.catalogue) {
+        if !self.things.is_complete {
             return self.plan_figures(question, context);
         }
         match self.plan_things(question, context) {

@@ -21,6 +21,8 @@ pub(super) struct Thing {
     /// The attribute that names its rows.
     pub label: Option<usize>,
     pub key: Vec<String>,
+    /// Whether its rows do little more than tie others together: which physician belongs to which department.
+    pub is_tie: bool,
     pub time: Option<String>,
 }
 
@@ -65,6 +67,9 @@ pub(super) enum Sense {
 pub(crate) struct Schema {
     pub(super) things: Vec<Thing>,
     pub(super) attributes: Vec<Attribute>,
+    /// Whether every table that others belong to is one of things that can be counted and listed. Where it is not, the
+    /// catalogue is one of figures about a few tables, its questions ask for those, and nothing more is read of it.
+    pub(crate) is_complete: bool,
     /// The thing that "who" asks for.
     pub(super) person: Option<usize>,
     phrases: HashMap<String, Vec<(Vec<String>, Sense)>>,
@@ -117,6 +122,7 @@ impl Schema {
                 entity,
                 label: None,
                 key: definition.key.clone(),
+                is_tie: definition.key.len() > 1 && definition.columns.len() <= definition.key.len() + 1,
                 time: definition.time.clone(),
             });
             let mut nouns: Vec<String> = vec![table.replace('_', " ")];
@@ -136,22 +142,20 @@ impl Schema {
                 }
             }
         }
+        schema.is_complete = !schema.things.is_empty()
+            && catalogue
+                .joins
+                .iter()
+                .all(|join| table_of(&join.to).is_none_or(|table| schema.thing_of(table).is_some()));
+        if !schema.is_complete {
+            return schema;
+        }
         schema.joins(catalogue);
         schema.read_attributes(catalogue);
         schema.read_metrics(catalogue);
         schema.share_phrases();
         schema.add_parts();
         schema
-    }
-
-    /// Whether every table that others belong to is one of things that can be counted and listed. Where it is not, the
-    /// catalogue is one of figures about a few tables, and its questions ask for those.
-    pub(crate) fn is_complete(&self, catalogue: &Catalogue) -> bool {
-        !self.things.is_empty()
-            && catalogue
-                .joins
-                .iter()
-                .all(|join| table_of(&join.to).is_none_or(|table| self.thing_of(table).is_some()))
     }
 
     fn thing_of(&self, table: &str) -> Option<usize> {
@@ -458,12 +462,17 @@ impl Schema {
         self.steps_up(from, to).is_some()
     }
 
-    /// The thing whose rows belong to both: the one nearest to them.
+    /// The thing whose rows belong to both: one that ties them together, else the nearest. The departments of physicians
+    /// are those that they belong to before those that they head.
     pub(super) fn connector(&self, one: usize, other: usize) -> Option<usize> {
         (0..self.things.len())
-            .filter_map(|at| Some((self.steps_up(at, one)? + self.steps_up(at, other)?, at)))
+            .filter_map(|at| {
+                let (up, down) = (self.steps_up(at, one)?, self.steps_up(at, other)?);
+                let ties = up == 1 && down == 1 && self.things.get(at).is_some_and(|thing| thing.is_tie);
+                Some((!ties, up + down, at))
+            })
             .min()
-            .map(|(_, at)| at)
+            .map(|(_, _, at)| at)
     }
 
     /// How far two things are from each other, through whatever connects them.

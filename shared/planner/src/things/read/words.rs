@@ -27,6 +27,17 @@ impl<'a> Reader<'a> {
                             .is_some_and(|t| matches!(t.norm.as_str(), "each" | "every" | "per" | "grouped" | "group"))
                     })
                 });
+                // "pets owned by students" are not told for each of them.
+                let is_agent = !says_each
+                    && at
+                        .checked_sub(1)
+                        .is_some_and(|before| self.span(before).is_some_and(|s| s.is(Word::Verb)))
+                    && self
+                        .next(at)
+                        .is_some_and(|next| self.span(next).is_some_and(|s| self.is_thing(s)) && self.is_plural(next));
+                if is_agent {
+                    return true;
+                }
                 if self.state.is_sorting && !is_name {
                     self.state.is_sorting = false;
                     self.state.sorts = true;
