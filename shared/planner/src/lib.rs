@@ -316,8 +316,7 @@ impl<'a> Planner<'a> {
             .map(|token| token.text.as_str())
             .collect();
         let name = clipped(&name.join(" "));
-        let near = concert_contract::compile::suggest(self.values.values(), &name, None, MOST_OFFERED);
-        let near: Vec<String> = near.into_iter().map(|value| value.label).collect();
+        let near = self.values.nearest(&name, MOST_OFFERED);
         let offer = if near.is_empty() {
             String::new()
         } else {
@@ -370,7 +369,7 @@ impl<'a> Planner<'a> {
     }
 
     fn first_questions(&self, context: &PlanContext<'_>) -> Vec<Suggestion> {
-        concert_contract::api::CatalogueAnswer::build(self.catalogue, context.state, self.values.values()).questions
+        concert_contract::api::CatalogueAnswer::build(self.catalogue, context.state, self.values.heads()).questions
     }
 }
 
