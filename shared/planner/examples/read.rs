@@ -29,17 +29,23 @@ fn main() {
         failed(&world, file);
         return;
     }
+    let planner = Planner::new(&world.catalogue, &world.values);
     let mut previous: Option<Query> = None;
     for question in std::io::stdin().lock().lines().map_while(Result::ok) {
         if question.trim().is_empty() || question.starts_with('#') {
             continue;
         }
         let next = question.strip_prefix("> ");
+        let begun = std::time::Instant::now();
         let plan = plan(
+            &planner,
             &world,
             next.unwrap_or(&question),
             previous.as_ref().filter(|_| next.is_some()),
         );
+        if arguments.iter().any(|word| word == "time") {
+            print!("{:7.2} ms ", begun.elapsed().as_secs_f64() * 1e3);
+        }
         if arguments.iter().any(|word| word == "json") {
             let query = plan.query.as_ref().and_then(|query| serde_json::to_value(query).ok());
             let after = previous
@@ -62,13 +68,13 @@ fn main() {
     }
 }
 
-fn plan(world: &World, question: &str, previous: Option<&Query>) -> Plan {
+fn plan(planner: &Planner<'_>, world: &World, question: &str, previous: Option<&Query>) -> Plan {
     let context = PlanContext {
         today: TODAY,
         state: &world.state,
         previous,
     };
-    Planner::new(&world.catalogue, &world.values).plan(question, &context)
+    planner.plan(question, &context)
 }
 
 fn tell(plan: &Plan, with_words: bool) {
@@ -91,9 +97,10 @@ fn tell(plan: &Plan, with_words: bool) {
 }
 
 fn failed(world: &World, file: &str) {
+    let planner = Planner::new(&world.catalogue, &world.values);
     let mut score = Score::default();
     for case in cases(file) {
-        let plan = plan(world, &case.question, case.after.as_ref());
+        let plan = plan(&planner, world, &case.question, case.after.as_ref());
         let before = score.failed.len();
         score.add(&case, &plan, TODAY);
         if score.failed.len() > before {

@@ -15,6 +15,10 @@ use std::{
 
 /// Past this many values with the same word, a word is no name.
 const MOST_PARTIAL: usize = 40;
+/// How many values of a dimension first questions are made from.
+const MOST_HEADS: usize = 50;
+/// From how many names those are taken that an unknown one may have meant.
+const MOST_OFFERED_FROM: usize = 2_000;
 /// Names are compared letter by letter with at most this many of a similar shape.
 const MOST_COMPARED: usize = 20_000;
 
@@ -26,6 +30,8 @@ pub struct ValueIndex {
     by_first: HashMap<String, Vec<usize>>,
     by_word: HashMap<String, Vec<usize>>,
     by_shape: HashMap<Shape, Vec<usize>>,
+    /// The heaviest values of each dimension.
+    heads: Vec<CatalogueValue>,
 }
 
 /// What two spellings of one name have in common: the first letter, the number of words, the length within the
@@ -111,8 +117,62 @@ impl ValueIndex {
             }
         }
         index.entries = names;
+        let mut by_dimension: BTreeMap<&str, Vec<&CatalogueValue>> = BTreeMap::new();
+        for value in &values {
+            by_dimension.entry(&value.dimension).or_default().push(value);
+        }
+        let mut heads: Vec<CatalogueValue> = Vec::new();
+        for of in by_dimension.values_mut() {
+            of.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.label.cmp(&b.label)));
+            heads.extend(of.iter().take(MOST_HEADS).map(|value| (*value).clone()));
+        }
+        index.heads = heads;
         index.values = values;
         index
+    }
+
+    /// The heaviest values of each dimension: enough to invent a question with.
+    pub(crate) fn heads(&self) -> &[CatalogueValue] {
+        &self.heads
+    }
+
+    /// Up to so many names that a name may have meant: those with a word of it, and those of its shape.
+    pub(crate) fn nearest(&self, name: &str, most: usize) -> Vec<String> {
+        const SLACK: usize = 2;
+        let words: Vec<String> = tokens(name).into_iter().map(|token| token.norm).collect();
+        let joined = words.join(" ");
+        let length = joined.chars().count();
+        let count = words.len();
+        let of_word = words.iter().filter_map(|word| self.by_word.get(word)).flatten();
+        let of_shape = joined.chars().next().into_iter().flat_map(|letter| {
+            (length.saturating_sub(SLACK)..=length + SLACK).filter_map(move |letters| {
+                self.by_shape.get(&Shape {
+                    letter,
+                    words: count,
+                    letters,
+                })
+            })
+        });
+        let found: Vec<CatalogueValue> = of_word
+            .chain(of_shape.flatten())
+            .take(MOST_OFFERED_FROM)
+            .filter_map(|at| self.entries.get(*at))
+            .map(|entry| CatalogueValue {
+                dimension: entry.dimension.clone(),
+                value: entry.value.clone(),
+                label: entry.value.clone(),
+                weight: entry.weight,
+                sounds_like: None,
+            })
+            .collect();
+        let mut names: Vec<String> = Vec::new();
+        for value in concert_contract::compile::suggest(&found, name, None, found.len()) {
+            if !names.contains(&value.label) {
+                names.push(value.label);
+            }
+        }
+        names.truncate(most);
+        names
     }
 
     /// The values as they were given.

@@ -137,8 +137,7 @@ impl<'a> Planner<'a> {
             ..Plan::default()
         };
         if let Some(name) = unknown_name_at(&reading.unknown, &tokens) {
-            let near = concert_contract::compile::suggest(self.values.values(), &name, None, MOST_OFFERED);
-            plan.message = Some(not_in_data(&name, near));
+            plan.message = Some(not_in_data(&name, &self.values.nearest(&name, MOST_OFFERED)));
             plan.follow_ups = self.first_questions(context);
             return Some(plan);
         }
@@ -376,8 +375,7 @@ impl<'a> Planner<'a> {
             .map(|token| token.text.as_str())
             .collect();
         let name = clipped(&name.join(" "));
-        let near = concert_contract::compile::suggest(self.values.values(), &name, None, MOST_OFFERED);
-        Some(not_in_data(&name, near))
+        Some(not_in_data(&name, &self.values.nearest(&name, MOST_OFFERED)))
     }
 
     /// What can be asked, in a sentence.
@@ -424,7 +422,7 @@ impl<'a> Planner<'a> {
     }
 
     fn first_questions(&self, context: &PlanContext<'_>) -> Vec<Suggestion> {
-        concert_contract::api::CatalogueAnswer::build(self.catalogue, context.state, self.values.values()).questions
+        concert_contract::api::CatalogueAnswer::build(self.catalogue, context.state, self.values.heads()).questions
     }
 }
 
@@ -465,8 +463,7 @@ fn clipped(text: &str) -> String {
 /// The nearest names that are offered for one that the data does not have.
 const MOST_OFFERED: usize = 3;
 
-fn not_in_data(name: &str, near: Vec<concert_contract::catalogue::CatalogueValue>) -> String {
-    let near: Vec<String> = near.into_iter().map(|value| value.label).collect();
+fn not_in_data(name: &str, near: &[String]) -> String {
     let offer = if near.is_empty() {
         String::new()
     } else {

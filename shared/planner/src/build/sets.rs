@@ -369,6 +369,7 @@ impl Assembly<'_, '_> {
         for at in self.group_links.clone() {
             if name_of(at).is_some_and(|name| per.contains(&name))
                 && let Some(by) = builder.before(at)
+                && matches!(builder.links.get(by).and_then(Link::key), Some(Key::By | Key::Every))
             {
                 self.quietly(by);
             }
