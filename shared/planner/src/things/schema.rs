@@ -46,6 +46,10 @@ pub(super) struct Attribute {
     pub kind: Kind,
     /// Whether it leads to another thing than the shortest chain would: a `via`.
     pub is_roundabout: bool,
+    /// The thing whose column it is; another one than `thing` where it is roundabout.
+    pub home: usize,
+    /// The joins that lead there, where they are named.
+    pub via: Vec<String>,
 }
 
 /// What a phrase can stand for here.
@@ -224,6 +228,8 @@ impl Schema {
                     column: place.column.clone(),
                     kind: kind_of(dimension, &place.column),
                     is_roundabout: first_join.is_some(),
+                    home: own,
+                    via: dimension.via.clone(),
                 });
             }
             if is_entity && let Some(thing) = self.things.get_mut(thing) {
@@ -451,6 +457,15 @@ impl Schema {
 
     pub(super) fn attribute_of(&self, dimension: usize) -> Option<usize> {
         self.attributes.iter().position(|a| a.dimension == dimension)
+    }
+
+    /// The attribute of the same name that is reached as another one is: of the destination, where that is spoken of.
+    pub(super) fn beside(&self, spoken_of: usize, attribute: usize) -> Option<usize> {
+        let of = self.attributes.get(spoken_of).filter(|of| of.is_roundabout)?;
+        let wanted = self.attributes.get(attribute).filter(|a| a.home == of.home)?;
+        self.attributes
+            .iter()
+            .position(|a| a.is_roundabout && a.via == of.via && a.home == wanted.home && a.column == wanted.column)
     }
 
     /// How many joins lead from a thing up to another one that it belongs to; 0 to itself.

@@ -612,12 +612,18 @@ impl<'a> Reader<'a> {
         else {
             return;
         };
+        let found = attribute;
+        let attribute = self
+            .state
+            .subject
+            .and_then(|spoken_of| self.schema.beside(spoken_of, attribute))
+            .unwrap_or(attribute);
         let several = options
             .iter()
             .filter(|other| {
-                **other != attribute
+                **other != found
                     && self.schema.attributes.get(**other).map(|a| a.thing)
-                        == self.schema.attributes.get(attribute).map(|a| a.thing)
+                        == self.schema.attributes.get(found).map(|a| a.thing)
             })
             .count();
         self.state.guesses += several.min(1);
@@ -630,7 +636,7 @@ impl<'a> Reader<'a> {
             let thing = self.state.request.thing;
             self.state.request.figures.push(Figure::Count(thing));
         }
-        let mut hits: Vec<&Hit> = span.hits.iter().filter(|hit| hit.attribute == attribute).collect();
+        let mut hits: Vec<&Hit> = span.hits.iter().filter(|hit| hit.attribute == found).collect();
         hits.sort_by_key(|hit| std::cmp::Reverse(hit.weight));
         let is_negated_value = self.state.negation.is_some() && self.sees(self.state.request.thing, attribute);
         if is_negated_value && let Some(not) = self.state.negation.take() {

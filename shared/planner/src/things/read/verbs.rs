@@ -15,7 +15,12 @@ impl<'a> Reader<'a> {
                 let Some(attribute) = self.schema.attributes.get(*index) else {
                     return false;
                 };
-                let in_name = |fits: &dyn Fn(&str) -> bool| attribute.column.split('_').any(fits);
+                // What is reached by a certain join is spoken of by the column of the join.
+                let name = match attribute.via.first().filter(|_| attribute.is_roundabout) {
+                    Some(join) => join.split_once('.').map_or("", |(_, column)| column),
+                    None => attribute.column.as_str(),
+                };
+                let in_name = |fits: &dyn Fn(&str) -> bool| name.split('_').any(fits);
                 let is_form = |word: &str| {
                     same_root(word, verb) || word.len() >= 3 && verb.starts_with(word) && attribute.kind != Kind::Text
                 };
@@ -127,6 +132,12 @@ impl<'a> Reader<'a> {
                 return;
             }
             if is_time {
+                return;
+            }
+            // "arriving in Aberdeen": the names that follow are those of the destination.
+            if self.schema.attributes.get(attribute).is_some_and(|a| a.is_roundabout) {
+                self.take(at, self.name(attribute));
+                self.state.subject = Some(attribute);
                 return;
             }
         }
