@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 /// A dimension with more values than this has no index: nobody names them.
 const INDEX_MAX_VALUES: u64 = 100_000;
 const INDEX_LONGEST_CHARS: f64 = 80.0;
+/// A longer key is not said aloud.
+const CODE_LONGEST_CHARS: f64 = 8.0;
 /// What stands beside a row that has no name.
 const MAX_SHOWN: usize = 4;
 /// Kinds of a second table of the same joins that get dimensions of their own.
@@ -147,6 +149,11 @@ impl<'b, 'a> Builder<'b, 'a> {
                     column_type: type_name(column.column_type),
                     column: Some(place),
                     via: self.via(&thing.table.name),
+                    // Codes are names as well: flights from APG.
+                    indexed: is_key
+                        && column.is_text()
+                        && column.average_length <= CODE_LONGEST_CHARS
+                        && column.distinct <= INDEX_MAX_VALUES,
                     name,
                     ..DimensionEntry::default()
                 });
@@ -383,7 +390,14 @@ impl<'b, 'a> Builder<'b, 'a> {
             let mut made: Vec<(Vec<String>, &ColumnProfile, Option<String>)> = Vec::new();
             let key = target.place(&reference.to.column);
             match target.label {
-                Some(label) => made.push((target.noun.clone(), label, Some(key))),
+                Some(label) => {
+                    made.push((target.noun.clone(), label, Some(key)));
+                    let code = target
+                        .table
+                        .column(&reference.to.column)
+                        .filter(|code| !is_only && code.is_text() && code.name != label.name);
+                    made.extend(code.map(|code| (thesaurus().spoken(&code.name), code, None)));
+                }
                 None => made.extend(
                     target
                         .table
