@@ -99,7 +99,7 @@ pub fn thesaurus() -> &'static Thesaurus {
 impl Thesaurus {
     /// The words of a name, with short forms written out.
     pub fn words(&self, name: &str) -> Vec<String> {
-        names::words(name)
+        parts(name)
             .into_iter()
             .flat_map(|word| match self.abbreviations.get(&word) {
                 Some(long) => long.split(' ').map(str::to_owned).collect(),
@@ -110,13 +110,22 @@ impl Thesaurus {
 
     /// The words of a name as it is spoken: short forms of one word are written out, others (`gdp`) stay.
     pub fn spoken(&self, name: &str) -> Vec<String> {
-        names::words(name)
+        let mut words: Vec<String> = parts(name)
             .into_iter()
             .map(|word| match self.abbreviations.get(&word) {
                 Some(long) if !long.contains(' ') => long.clone(),
                 _ => word,
             })
-            .collect()
+            .collect();
+        // "num_pages" is the number of pages.
+        if let [first, second, ..] = words.as_slice()
+            && first == "number"
+            && second != "of"
+            && second.ends_with('s')
+        {
+            words.insert(1, "of".to_owned());
+        }
+        words
     }
 
     /// A phrase as a label: with a capital first letter, and initials (`GDP`) in capitals.
@@ -173,7 +182,29 @@ impl Thesaurus {
 
     /// What codes in a column of this name stand for.
     pub fn codes(&self, words: &[String]) -> Option<&BTreeMap<String, Vec<String>>> {
-        self.codes.get(words.last()?)
+        let (last, rest) = words.split_last()?;
+        // "country_name" holds countries.
+        let of = rest.last().filter(|_| last == "name").unwrap_or(last);
+        self.codes.get(of)
+    }
+
+    /// Words that rank by a day of this name. The first word says what happened: a birth date is no date like others.
+    pub fn ranks_of_day(&self, words: &[String]) -> Option<&[Vec<String>; 2]> {
+        words.iter().find_map(|word| self.ranks.get(word))
+    }
+}
+
+/// The words of a name, where a letter for the first or the last name of somebody counts as the word: `LName`.
+fn parts(name: &str) -> Vec<String> {
+    let words = names::words(name);
+    match words.as_slice() {
+        [letter, name] if name == "name" => match letter.as_str() {
+            "f" => vec!["first".to_owned(), "name".to_owned()],
+            "l" => vec!["last".to_owned(), "name".to_owned()],
+            "m" => vec!["middle".to_owned(), "name".to_owned()],
+            _ => words,
+        },
+        _ => words,
     }
 }
 

@@ -50,6 +50,15 @@ pub struct Chart {
     pub y_format: Option<AxisFormat>,
 }
 
+impl Chart {
+    /// Draws it as another kind, where that suits the result; the kind that was chosen becomes an alternative.
+    pub fn prefer(&mut self, kind: ChartKind) {
+        if let Some(slot) = self.alternatives.iter_mut().find(|other| **other == kind) {
+            *slot = std::mem::replace(&mut self.kind, kind);
+        }
+    }
+}
+
 /// How an axis is written: `{"kind": "money", "unit": "USD"}`, `{"kind": "time", "unit": "month"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AxisFormat {

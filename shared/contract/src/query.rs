@@ -8,10 +8,11 @@ mod clause;
 mod compact;
 mod error;
 mod metric;
+mod near;
 mod period;
 
 pub use added::{Added, AddedColumn};
-pub use clause::{Exists, Filter, FilterClause, HavingClause, MetricFilter};
+pub use clause::{Exists, Filter, FilterClause, HavingClause, MetricFilter, Than, Usual};
 pub use error::{QueryError, QueryErrorCode};
 pub use metric::{QueryMetric, Statistic, Window};
 pub use period::{Days, Grain, Period};
@@ -28,6 +29,10 @@ fn version() -> u32 {
     QUERY_VERSION
 }
 
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
 /// What is asked for.
 ///
 /// An answer is made in this order: rows by `filters` and `period`; groups by `grain` and `dimensions`; metrics;
@@ -39,8 +44,16 @@ fn version() -> u32 {
 pub struct Query {
     #[serde(default = "version")]
     pub version: u32,
-    /// At least one.
+    /// At least one, unless `of` says whose rows are listed.
+    #[serde(default)]
     pub metrics: Vec<QueryMetric>,
+    /// Lists rows instead of measuring them: a metric, whose rows they are, with that metric's own conditions. The
+    /// answer has a row for each of them, with the values of `dimensions`. Only where there are no metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// Of listed rows that show the same values, one stands for all.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub distinct: bool,
     /// Names of dimensions to group by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dimensions: Vec<String>,
@@ -81,6 +94,8 @@ impl Default for Query {
         Query {
             version: QUERY_VERSION,
             metrics: Vec::new(),
+            of: None,
+            distinct: false,
             dimensions: Vec::new(),
             filters: Vec::new(),
             focus: Vec::new(),
@@ -205,7 +220,7 @@ impl Direction {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Order {
-    /// A metric, a dimension, the grain or an added column of the same query.
+    /// A metric, a dimension, the grain or an added column of the same query; of listed rows any dimension.
     pub by: String,
     pub direction: Direction,
 }
@@ -231,8 +246,9 @@ impl Query {
             .suggest("Ask for fewer values in one filter."));
         }
         let query: Query = serde_json::from_str(text).map_err(|error| {
-            QueryError::new(QueryErrorCode::BadQuery, "", format!("This is not a query: {error}."))
-                .suggest("Name metrics and dimensions as /api/catalogue lists them; only metrics is required.")
+            let message = error.to_string();
+            QueryError::new(QueryErrorCode::BadQuery, "", format!("This is not a query: {message}."))
+                .suggest(how_to_mend(&message))
         })?;
         query.check_version()?;
         Ok(query)
@@ -277,4 +293,21 @@ impl Query {
             ),
         ))
     }
+}
+
+/// How to mend a query of the wrong shape, by what serde says of it: the nearest name of those that it expected.
+fn how_to_mend(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let names_unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");
+    if let Some(wrong) = quoted.next().filter(|_| names_unknown) {
+        let names: Vec<&str> = quoted.collect();
+        if let Some(near) = near::nearest(wrong, &names) {
+            return format!("Did you mean {near}?");
+        }
+        return format!("Use one of {}.", names.join(", "));
+    }
+    if message.contains("date") {
+        return "Write a day as 2025-03-31, year, month and day, and only days that the calendar has.".to_owned();
+    }
+    "Name metrics and dimensions as /api/catalogue lists them; only metrics is required.".to_owned()
 }

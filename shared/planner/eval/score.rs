@@ -154,6 +154,7 @@ fn normal(clause: &FilterClause, today: Date) -> FilterClause {
             exists.period = exists.period.take().map(|period| absolute(period, today));
             FilterClause::Exists { exists }
         }
+        FilterClause::Than { .. } => clause.clone(),
     }
 }
 
@@ -178,8 +179,8 @@ pub type ByTag = BTreeMap<String, (usize, usize)>;
 pub struct Score {
     pub right: usize,
     pub cases: usize,
-    /// Wrong answers that were given with confidence.
-    pub sure_and_wrong: usize,
+    /// Wrong answers that were given with confidence, by their questions.
+    pub sure_and_wrong: Vec<String>,
     /// Answers with a confidence of at least 0.9, and how many of them are right.
     pub very_sure: (usize, usize),
     pub by_tag: ByTag,
@@ -195,7 +196,10 @@ impl Score {
         self.cases += 1;
         self.right += right;
         if plan.query.is_some() {
-            self.sure_and_wrong += usize::from(verdict == Verdict::Wrong && plan.confidence >= SURE);
+            if verdict == Verdict::Wrong && plan.confidence >= SURE {
+                self.sure_and_wrong
+                    .push(format!("{} ({:.2})", case.question, plan.confidence));
+            }
             if plan.confidence >= VERY_SURE {
                 self.very_sure.0 += right;
                 self.very_sure.1 += 1;

@@ -2,6 +2,7 @@
 //! statistics and windows. Each is a change of a `Query`, so that a question that goes on from the one before makes
 //! the same changes to that one.
 
+use concert_contract::catalogue::Catalogue;
 use concert_contract::query::{
     Added, Comparison, Direction, FilterClause, Grain, HavingClause, MetricFilter, Operator, Order, Period, Query,
     QueryMetric, Statistic, Top, Value, Window,
@@ -28,6 +29,21 @@ pub(crate) enum Construct {
     },
     /// Only rows whose figure changed this way.
     Changed(Direction),
+    /// Only rows whose figure changed by so much.
+    ChangedBy {
+        op: Operator,
+        values: Vec<Value>,
+        percent: bool,
+    },
+    /// Only rows whose share of the total is so.
+    ShareIs {
+        op: Operator,
+        values: Vec<Value>,
+    },
+    /// Only rows above, or below, the average of the others.
+    BesideAverage(Direction),
+    /// Several statistics of the first figure, side by side.
+    Statistics(Vec<Statistic>),
     /// The first rows in each group.
     Top {
         n: u32,
@@ -45,11 +61,163 @@ pub(crate) enum Construct {
     },
     /// No condition on this dimension any more.
     All(String),
+    /// In this order, by what the rows are ordered by.
+    Sort(Direction),
+    SortBy(String, Direction),
+    Reverse,
+    /// Only rows whose figure is so.
+    Condition {
+        op: Operator,
+        values: Vec<Value>,
+    },
+    /// The average of the amounts instead of their sum.
+    Averaged,
+    /// The share of the total that what is named has.
+    ShareOfAll,
+    /// Everything but what is named.
+    Elsewhere,
+    /// No conditions.
+    Clear,
+    /// No period.
+    AllTime,
+    /// By what lies within the things that are there: the venues of a city.
+    Drill,
+    /// What changed the most against the time before.
+    Why,
 }
 
 impl Construct {
-    pub fn apply(&self, query: &mut Query) {
+    /// A condition on a change as it is said: what "fell by more than 20" changed by less than -20.
+    pub fn changed_by(way: Direction, op: Operator, values: &[Value], percent: bool) -> Construct {
+        let fell = way == Direction::Ascending;
+        let values = values
+            .iter()
+            .map(|value| match value {
+                Value::Integer(number) if fell => Value::Integer(number.saturating_neg()),
+                Value::Number(number) if fell => Value::Number(-number),
+                other => other.clone(),
+            })
+            .collect();
+        let op = match op {
+            Operator::Greater if fell => Operator::Less,
+            Operator::GreaterOrEqual if fell => Operator::LessOrEqual,
+            Operator::Less if fell => Operator::Greater,
+            Operator::LessOrEqual if fell => Operator::GreaterOrEqual,
+            other => other,
+        };
+        Construct::ChangedBy { op, values, percent }
+    }
+
+    pub fn apply(&self, query: &mut Query, catalogue: &Catalogue) {
         match self {
+            Construct::Sort(direction) => match query.order.first_mut() {
+                Some(order) => order.direction = *direction,
+                None => {
+                    let by = ranked_by(query);
+                    query.order = vec![Order {
+                        by,
+                        direction: *direction,
+                    }];
+                }
+            },
+            Construct::SortBy(name, direction) => {
+                if !query.has_metric(name) {
+                    query.metrics.push(QueryMetric::from(name));
+                }
+                query.order = vec![Order {
+                    by: name.clone(),
+                    direction: *direction,
+                }];
+            }
+            Construct::Reverse => {
+                let by = ranked_by(query);
+                match query.order.first_mut() {
+                    Some(order) => {
+                        order.direction = match order.direction {
+                            Direction::Ascending => Direction::Descending,
+                            Direction::Descending => Direction::Ascending,
+                        }
+                    }
+                    None => {
+                        query.order = vec![Order {
+                            by,
+                            direction: Direction::Ascending,
+                        }];
+                    }
+                }
+            }
+            Construct::Condition { op, values } => {
+                let metric = ranked_by(query);
+                query
+                    .having
+                    .retain(|clause| clause.single().is_none_or(|single| single.metric != metric));
+                query.having.push(HavingClause::Is(MetricFilter {
+                    metric,
+                    op: *op,
+                    values: values.clone(),
+                }));
+            }
+            Construct::Averaged => {
+                if let Some(metric) = query.metrics.first_mut() {
+                    let sibling = catalogue
+                        .metric(&metric.metric)
+                        .and_then(|of| average_of(catalogue, of))
+                        .and_then(|index| catalogue.metrics.get(index));
+                    rename(&mut query.order, metric, |metric| match sibling {
+                        Some(sibling) => metric.metric.clone_from(&sibling.name),
+                        None => metric.aggregate = Some(Statistic::Average),
+                    });
+                }
+            }
+            Construct::ShareOfAll => {
+                // Of a single figure: of what its last condition names, among all of its kind.
+                let last = query
+                    .conditions()
+                    .iter()
+                    .rev()
+                    .find(|filter| matches!(filter.op, Operator::Equal | Operator::In))
+                    .map(|filter| filter.dimension.clone());
+                if let Some(dimension) = last.filter(|_| query.dimensions.is_empty()) {
+                    Construct::Focus(dimension).apply(query, catalogue);
+                }
+                compare(query, Comparison::ShareOfTotal);
+            }
+            Construct::Elsewhere => {
+                let last = query
+                    .filters
+                    .iter_mut()
+                    .rev()
+                    .filter_map(FilterClause::single_mut)
+                    .find(|filter| matches!(filter.op, Operator::Equal | Operator::In));
+                if let Some(filter) = last {
+                    filter.op = Operator::NotIn;
+                }
+            }
+            Construct::Clear => {
+                query.filters.clear();
+                query.focus.clear();
+                query.having.clear();
+            }
+            Construct::AllTime => query.period = None,
+            Construct::Drill => drill(query, catalogue),
+            Construct::Why => {
+                need_time(query);
+                compare(query, Comparison::PreviousPeriod);
+                query.grain = None;
+                if query.dimensions.is_empty()
+                    && let Some(dimension) = telling_dimension(query, catalogue)
+                {
+                    query.dimensions.push(dimension);
+                }
+                let by = changed(query, false);
+                query.order = vec![Order {
+                    by,
+                    direction: Direction::Ascending,
+                }];
+                query.limit = None;
+                query.top = None;
+                query.having.clear();
+            }
             Construct::Compare(comparison) => compare(query, *comparison),
             Construct::Against(unit) => {
                 let finer = query.grain.is_some_and(|grain| grain < *unit);
@@ -129,6 +297,48 @@ impl Construct {
                     values: vec![Value::Integer(0)],
                 }));
             }
+            Construct::ChangedBy { op, values, percent } => {
+                let metric = changed(query, *percent);
+                query.having.push(HavingClause::Is(MetricFilter {
+                    metric,
+                    op: *op,
+                    values: values.clone(),
+                }));
+            }
+            Construct::ShareIs { op, values } => {
+                compare(query, Comparison::ShareOfTotal);
+                let metric = query.metrics.first().map(QueryMetric::name).unwrap_or_default();
+                query.having.push(HavingClause::Is(MetricFilter {
+                    metric: format!("{metric}{}", Added::Share.suffix()),
+                    op: *op,
+                    values: values.clone(),
+                }));
+            }
+            Construct::BesideAverage(direction) => {
+                compare(query, Comparison::AverageOfPeers);
+                let metric = query.metrics.first().map(QueryMetric::name).unwrap_or_default();
+                query.having.push(HavingClause::Is(MetricFilter {
+                    metric: format!("{metric}{}", Added::PeersDifference.suffix()),
+                    op: match direction {
+                        Direction::Descending => Operator::Greater,
+                        Direction::Ascending => Operator::Less,
+                    },
+                    values: vec![Value::Integer(0)],
+                }));
+            }
+            Construct::Statistics(statistics) => {
+                if let Some(metric) = query.metrics.first().cloned() {
+                    query.metrics = statistics
+                        .iter()
+                        .map(|statistic| QueryMetric {
+                            aggregate: Some(*statistic),
+                            ..metric.clone()
+                        })
+                        .collect();
+                    query.order.clear();
+                    query.limit = None;
+                }
+            }
             Construct::Top { n, per, direction } => {
                 let by = ranked_by(query);
                 query.limit = None;
@@ -189,6 +399,75 @@ fn compare(query: &mut Query, comparison: Comparison) {
     if !query.compare.contains(&comparison) {
         query.compare.push(comparison);
     }
+}
+
+/// From the things of a dimension that one condition names to what lies within them, else to shorter stretches of time.
+fn drill(query: &mut Query, catalogue: &Catalogue) {
+    let fixed = |name: &str| {
+        query
+            .conditions()
+            .iter()
+            .any(|filter| filter.dimension == name && (filter.op == Operator::Equal || filter.values.len() == 1))
+    };
+    let within = |name: &str| {
+        catalogue
+            .dimensions
+            .iter()
+            .find(|dimension| dimension.within.as_deref() == Some(name))
+            .map(|dimension| dimension.name.clone())
+    };
+    let named = query
+        .dimensions
+        .iter()
+        .position(|name| fixed(name))
+        .or(match query.dimensions.len() {
+            1 => Some(0),
+            _ => None,
+        });
+    match named.and_then(|at| Some((at, within(query.dimensions.get(at)?)?))) {
+        Some((at, finer)) => {
+            if let Some(slot) = query.dimensions.get_mut(at) {
+                *slot = finer;
+            }
+        }
+        None => {
+            query.grain = match query.grain {
+                Some(Grain::Year) => Some(Grain::Quarter),
+                Some(Grain::Quarter) => Some(Grain::Month),
+                Some(Grain::Month) => Some(Grain::Week),
+                Some(Grain::Week | Grain::Day) => Some(Grain::Day),
+                None => None,
+            };
+        }
+    }
+}
+
+/// The first dimension of named things that no condition holds fast.
+fn telling_dimension(query: &Query, catalogue: &Catalogue) -> Option<String> {
+    let fixed: Vec<String> = query
+        .conditions()
+        .iter()
+        .map(|filter| filter.dimension.clone())
+        .collect();
+    // By state, all of one city is the same.
+    let mut around: Vec<String> = Vec::new();
+    for name in &fixed {
+        let mut at = catalogue.dimension(name);
+        while let Some(outer) = at.and_then(|dimension| dimension.within.clone()) {
+            at = catalogue.dimension(&outer);
+            if around.contains(&outer) {
+                break;
+            }
+            around.push(outer);
+        }
+    }
+    let money = catalogue.currency_dimension().map(|dimension| dimension.name.clone());
+    catalogue
+        .dimensions
+        .iter()
+        .filter(|dimension| dimension.indexed && dimension.key.is_none() && Some(&dimension.name) != money.as_ref())
+        .map(|dimension| dimension.name.clone())
+        .find(|name| !fixed.contains(name) && !around.contains(name))
 }
 
 /// A change needs two stretches of time: of the course that is asked for, else this year and the one before.
@@ -291,4 +570,36 @@ pub(crate) fn exists(exists: concert_contract::query::Exists, is_absent: bool) -
     } else {
         clause
     }
+}
+
+/// The metric of a catalogue that is the average of the same amounts as a sum.
+pub(crate) fn average_of(catalogue: &Catalogue, sum: &concert_contract::catalogue::Metric) -> Option<usize> {
+    let amounts = |metric: &concert_contract::catalogue::Metric| metric.sources.first().map(|source| source.of.clone());
+    catalogue.metrics.iter().position(|other| {
+        other
+            .sources
+            .iter()
+            .all(|source| source.aggregate == concert_contract::catalogue::Aggregate::Average)
+            && amounts(other) == amounts(sum)
+    })
+}
+
+/// The sum of the amounts that a metric of a catalogue is the average of.
+pub(crate) fn sum_of(catalogue: &Catalogue, average: &concert_contract::catalogue::Metric) -> Option<usize> {
+    use concert_contract::catalogue::Aggregate;
+    let is_average = average
+        .sources
+        .iter()
+        .all(|source| source.aggregate == Aggregate::Average && source.over.is_none());
+    let of = average.sources.first().map(|source| &source.of)?;
+    catalogue
+        .metrics
+        .iter()
+        .position(|other| {
+            other
+                .sources
+                .first()
+                .is_some_and(|source| source.aggregate == Aggregate::Sum && source.over.is_none() && source.of == *of)
+        })
+        .filter(|_| is_average)
 }

@@ -6,20 +6,27 @@ use concert_contract::{
     chat::{Clarify, Suggestion},
     compile::{CompileContext, compile},
     insight,
-    query::{Direction, Filter, FilterClause, Grain, Operator, Order, Query, QueryMetric, Value},
+    query::{Comparison, Direction, Filter, FilterClause, Grain, Operator, Order, Query, QueryMetric, Top, Value},
 };
 
 const MOST_FOLLOW_UPS: usize = 3;
 const RANKED_ROWS: u32 = 10;
 
 /// The query before, changed by what the new question says: "and in Boston?", "by month instead".
-pub(crate) fn go_on(previous: &Query, draft: &Draft) -> Query {
+pub(crate) fn go_on(previous: &Query, draft: &Draft, catalogue: &Catalogue) -> Query {
     let mut query = Query {
         cursor: None,
         ..previous.clone()
     };
     let new = &draft.query;
     for clause in &new.filters {
+        // "vs Austin": both cities, each by itself.
+        if (draft.is_beside || draft.is_more)
+            && let Some(filter) = clause.single().filter(|filter| filter.op == Operator::In)
+        {
+            beside(&mut query, filter);
+            continue;
+        }
         if let Some(filter) = clause.single() {
             query
                 .filters
@@ -32,12 +39,14 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft) -> Query {
     }
     // "the worst ones", "show 5": of the same rows, by the same figure.
     if let Some((direction, rows)) = draft.bare_rank {
-        Construct::First { rows, direction }.apply(&mut query);
+        let kept = query.order.first().map(|order| order.direction);
+        let direction = direction.or(kept).unwrap_or(Direction::Descending);
+        Construct::First { rows, direction }.apply(&mut query, catalogue);
         return query;
     }
     if !draft.adds.is_empty() {
         for name in &draft.adds {
-            Construct::Add(name.clone()).apply(&mut query);
+            Construct::Add(name.clone()).apply(&mut query, catalogue);
         }
         return query;
     }
@@ -50,17 +59,68 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft) -> Query {
             .cloned()
             .collect();
         for name in &narrowed {
-            Construct::All(name.clone()).apply(&mut query);
+            Construct::All(name.clone()).apply(&mut query, catalogue);
         }
         if !narrowed.is_empty() {
             return query;
         }
     }
+    if draft.is_more {
+        for metric in new.metrics.iter().filter(|_| draft.has_metrics) {
+            if !query.has_metric(&metric.name()) {
+                query.metrics.push(metric.clone());
+            }
+        }
+        for name in new.dimensions.iter().filter(|_| draft.names_groups) {
+            if !query.dimensions.contains(name) {
+                query.dimensions.push(name.clone());
+            }
+        }
+        query.grain = query.grain.or(new.grain);
+        return query;
+    }
+    // "in each city": the first of each, where the first of all were asked for.
+    if draft.says_each
+        && !draft.has_metrics
+        && let ([name], None, Some(n), Some(order)) = (
+            new.dimensions.as_slice(),
+            new.limit,
+            query.limit,
+            query.order.first().cloned(),
+        )
+        && query.has_metric(&order.by)
+        && !query.dimensions.contains(name)
+    {
+        query.dimensions.push(name.clone());
+        query.top = Some(Top {
+            n,
+            by: Some(order.by),
+            per: vec![name.clone()],
+            direction: order.direction,
+        });
+        query.order.clear();
+        query.limit = None;
+        return query;
+    }
     if draft.has_metrics {
+        // What was ranked stays ranked, by the new figure.
+        if let (Some(new_metric), true) = (new.metrics.first(), new.order.is_empty()) {
+            let old = previous.metric_names();
+            for order in query.order.iter_mut().filter(|order| old.contains(&order.by)) {
+                order.by = new_metric.name();
+            }
+        }
         query.metrics.clone_from(&new.metrics);
         query.having.clone_from(&new.having);
     }
     if draft.names_groups {
+        // A place or a share among other rows says nothing of these.
+        let added: Vec<String> = previous.added_columns().into_iter().map(|column| column.name).collect();
+        query
+            .having
+            .retain(|clause| clause.singles().iter().all(|single| !added.contains(&single.metric)));
+        query.compare.retain(|comparison| *comparison != Comparison::Rank);
+        query.order.retain(|order| !added.contains(&order.by));
         query.dimensions.clone_from(&new.dimensions);
         query.grain = new.grain;
         if new.limit.is_none() && new.grain.is_some() {
@@ -70,7 +130,22 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft) -> Query {
     }
     if new.limit.is_some() {
         query.limit = new.limit;
-        query.order.clone_from(&new.order);
+        match new.order.first().filter(|_| !draft.has_metrics) {
+            // "top venues": by the figure that was asked for before.
+            Some(order) if !query.dimensions.contains(&order.by) => {
+                let direction = order.direction;
+                Construct::First {
+                    rows: new.limit,
+                    direction,
+                }
+                .apply(&mut query, catalogue);
+            }
+            _ => query.order.clone_from(&new.order),
+        }
+        if !draft.names_groups && !new.dimensions.is_empty() {
+            query.dimensions.clone_from(&new.dimensions);
+            query.grain = None;
+        }
     }
     if !new.having.is_empty() {
         query.having.clone_from(&new.having);
@@ -82,6 +157,29 @@ pub(crate) fn go_on(previous: &Query, draft: &Draft) -> Query {
             || query.grain.is_some_and(|grain| grain.name() == order.by)
     });
     query
+}
+
+/// Adds values to those that a condition names already, and shows a row for each.
+fn beside(query: &mut Query, new: &Filter) {
+    let old = query
+        .filters
+        .iter_mut()
+        .filter_map(FilterClause::single_mut)
+        .find(|old| old.dimension == new.dimension && matches!(old.op, Operator::Equal | Operator::In));
+    match old {
+        Some(old) => {
+            for value in &new.values {
+                if !old.values.contains(value) {
+                    old.values.push(value.clone());
+                }
+            }
+            old.op = Operator::In;
+        }
+        None => query.filters.push(new.clone().into()),
+    }
+    if !query.dimensions.contains(&new.dimension) {
+        query.dimensions.push(new.dimension.clone());
+    }
 }
 
 /// The query with what else its names could mean.

@@ -2,7 +2,7 @@
 
 use crate::{
     text::{Token, stem, tokens},
-    words::{FILLERS, KEYS, Key},
+    words::{COMPARISONS, COMPARISONS_BEHIND, FILLERS, KEYS, Key, MONTHS, TIME_WORDS},
 };
 use concert_contract::{
     catalogue::{Catalogue, CatalogueValue, Condition},
@@ -15,6 +15,10 @@ use std::{
 
 /// Past this many values with the same word, a word is no name.
 const MOST_PARTIAL: usize = 40;
+/// How many values of a dimension first questions are made from.
+const MOST_HEADS: usize = 50;
+/// From how many names those are taken that an unknown one may have meant.
+const MOST_OFFERED_FROM: usize = 2_000;
 /// Names are compared letter by letter with at most this many of a similar shape.
 const MOST_COMPARED: usize = 20_000;
 
@@ -26,6 +30,8 @@ pub struct ValueIndex {
     by_first: HashMap<String, Vec<usize>>,
     by_word: HashMap<String, Vec<usize>>,
     by_shape: HashMap<Shape, Vec<usize>>,
+    /// The heaviest values of each dimension.
+    heads: Vec<CatalogueValue>,
 }
 
 /// What two spellings of one name have in common: the first letter, the number of words, the length within the
@@ -111,13 +117,72 @@ impl ValueIndex {
             }
         }
         index.entries = names;
+        let mut by_dimension: BTreeMap<&str, Vec<&CatalogueValue>> = BTreeMap::new();
+        for value in &values {
+            by_dimension.entry(&value.dimension).or_default().push(value);
+        }
+        let mut heads: Vec<CatalogueValue> = Vec::new();
+        for of in by_dimension.values_mut() {
+            of.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.label.cmp(&b.label)));
+            heads.extend(of.iter().take(MOST_HEADS).map(|value| (*value).clone()));
+        }
+        index.heads = heads;
         index.values = values;
         index
+    }
+
+    /// The heaviest values of each dimension: enough to invent a question with.
+    pub(crate) fn heads(&self) -> &[CatalogueValue] {
+        &self.heads
+    }
+
+    /// Up to so many names that a name may have meant: those with a word of it, and those of its shape.
+    pub(crate) fn nearest(&self, name: &str, most: usize) -> Vec<String> {
+        const SLACK: usize = 2;
+        let words: Vec<String> = tokens(name).into_iter().map(|token| token.norm).collect();
+        let joined = words.join(" ");
+        let length = joined.chars().count();
+        let count = words.len();
+        let of_word = words.iter().filter_map(|word| self.by_word.get(word)).flatten();
+        let of_shape = joined.chars().next().into_iter().flat_map(|letter| {
+            (length.saturating_sub(SLACK)..=length + SLACK).filter_map(move |letters| {
+                self.by_shape.get(&Shape {
+                    letter,
+                    words: count,
+                    letters,
+                })
+            })
+        });
+        let found: Vec<CatalogueValue> = of_word
+            .chain(of_shape.flatten())
+            .take(MOST_OFFERED_FROM)
+            .filter_map(|at| self.entries.get(*at))
+            .map(|entry| CatalogueValue {
+                dimension: entry.dimension.clone(),
+                value: entry.value.clone(),
+                label: entry.value.clone(),
+                weight: entry.weight,
+                sounds_like: None,
+            })
+            .collect();
+        let mut names: Vec<String> = Vec::new();
+        for value in concert_contract::compile::suggest(&found, name, None, found.len()) {
+            if !names.contains(&value.label) {
+                names.push(value.label);
+            }
+        }
+        names.truncate(most);
+        names
     }
 
     /// The values as they were given.
     pub fn values(&self) -> &[CatalogueValue] {
         &self.values
+    }
+
+    /// Whether some name has this word.
+    pub(crate) fn has_word(&self, word: &str) -> bool {
+        self.by_word.contains_key(word)
     }
 
     /// Names that stand at the beginning of `words` in full, and how many words they take.
@@ -173,7 +238,12 @@ impl ValueIndex {
             .collect::<Vec<_>>()
             .join(" ");
         let length = asked.chars().count();
-        let most = tolerance(length)?;
+        // In words of seven and eight letters two may have changed places, however far apart.
+        let most = if (SHORTEST_ANAGRAM..=LONGEST_ANAGRAM).contains(&length) {
+            2
+        } else {
+            tolerance(length)?
+        };
         let letter = asked.chars().next()?;
         let letters = letters_of(&asked);
         // Each changed letter sets one bit and clears another.
@@ -191,7 +261,10 @@ impl ValueIndex {
             .filter(|entry| (entry.letters ^ letters).count_ones() <= most_bits)
             .take(MOST_COMPARED)
             .map(|entry| (entry, strsim::damerau_levenshtein(&asked, &entry.joined)))
-            .filter(|(_, distance)| (1..=most).contains(distance))
+            .filter(|(entry, distance)| {
+                (1..=most).contains(distance)
+                    && (Some(*distance) <= tolerance(length) || is_anagram(&asked, &entry.joined))
+            })
             .min_by(|(a, a_distance), (b, b_distance)| {
                 a_distance
                     .cmp(b_distance)
@@ -199,6 +272,19 @@ impl ValueIndex {
                     .then_with(|| a.value.cmp(&b.value))
             })
     }
+}
+
+const SHORTEST_ANAGRAM: usize = 7;
+const LONGEST_ANAGRAM: usize = 8;
+
+/// Whether two words have the same letters.
+pub(crate) fn is_anagram(a: &str, b: &str) -> bool {
+    let sorted = |word: &str| {
+        let mut letters: Vec<char> = word.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    a.len() == b.len() && sorted(a) == sorted(b)
 }
 
 /// How many letters a misspelt word may differ by; short words may not.
@@ -268,10 +354,81 @@ impl Phrases {
     }
 }
 
+/// Where a word is from, in the order in which a misspelt one is sought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Source {
+    Catalogue,
+    English,
+    /// A month, which few slips of the finger make.
+    Month,
+    /// Says nothing by itself.
+    Filler,
+}
+
+/// The words of the planner's own English, those about time among them.
+static ENGLISH_WORDS: LazyLock<BTreeMap<String, Source>> = LazyLock::new(|| {
+    let mut words: BTreeMap<String, Source> = BTreeMap::new();
+    for word in FILLERS.split_whitespace() {
+        words.insert(stem(word), Source::Filler);
+    }
+    for (phrase, key) in KEYS {
+        let source = if matches!(key, Key::Filler | Key::Preposition) {
+            Source::Filler
+        } else {
+            Source::English
+        };
+        for token in tokens(phrase) {
+            // In "the number of" only one word says something.
+            let known = words.get(&token.stem).copied();
+            words.insert(
+                token.stem,
+                known.map_or(source, |known| {
+                    if known == Source::Filler {
+                        known
+                    } else {
+                        known.min(source)
+                    }
+                }),
+            );
+        }
+    }
+    for word in TIME_WORDS.split_whitespace() {
+        words.insert(stem(word), Source::English);
+    }
+    for word in MONTHS.split_whitespace() {
+        words.insert(stem(word), Source::Month);
+    }
+    for (phrase, _) in COMPARISONS.iter().chain(COMPARISONS_BEHIND) {
+        for token in tokens(phrase) {
+            words.entry(token.stem).or_insert(Source::English);
+        }
+    }
+    words
+});
+
+static ENGLISH_PAIRS: LazyLock<HashSet<(String, String)>> = LazyLock::new(|| {
+    KEYS.iter()
+        .map(|(phrase, _)| *phrase)
+        .chain(COMPARISONS.iter().chain(COMPARISONS_BEHIND).map(|(phrase, _)| *phrase))
+        .flat_map(|phrase| {
+            let words: Vec<String> = tokens(phrase).into_iter().map(|token| token.stem).collect();
+            pairs(&words)
+        })
+        .collect()
+});
+
+fn pairs(words: &[String]) -> Vec<(String, String)> {
+    words.iter().cloned().zip(words.iter().skip(1).cloned()).collect()
+}
+
 /// The phrases of one catalogue, beside those of English.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lexicon {
     own: Phrases,
+    /// The words of its phrases.
+    words: BTreeMap<String, Source>,
+    /// Words that stand side by side in its phrases.
+    pairs: HashSet<(String, String)>,
 }
 
 impl Lexicon {
@@ -335,7 +492,72 @@ impl Lexicon {
                 }
             }
         }
+        for phrase in lexicon.own.by_first.values().flatten() {
+            lexicon.pairs.extend(pairs(&phrase.stems));
+            let source = match phrase.meaning {
+                Meaning::Key(_) => Source::Filler,
+                _ => Source::Catalogue,
+            };
+            for word in &phrase.stems {
+                // "how much is a ticket" does not make "how" a word of the catalogue.
+                if ENGLISH_WORDS.contains_key(word) {
+                    continue;
+                }
+                let known = lexicon.words.entry(word.clone()).or_insert(source);
+                *known = source.min(*known);
+            }
+        }
         lexicon
+    }
+
+    /// Whether a word means something, alone or as a part of a phrase.
+    pub fn knows(&self, word: &Token) -> bool {
+        self.words.contains_key(&word.stem)
+            || ENGLISH_WORDS.contains_key(&word.stem)
+            || crate::text::number(&word.norm).is_some()
+            || crate::times::is_time_word(&word.norm)
+    }
+
+    /// Whether a word alone means something and is none that says nothing.
+    pub fn is_word(&self, word: &str) -> bool {
+        let source = self.words.get(word).or_else(|| ENGLISH_WORDS.get(word));
+        source.is_some_and(|source| *source != Source::Filler)
+    }
+
+    /// Whether two words stand side by side in some phrase.
+    pub fn has_pair(&self, first: &str, second: &str) -> bool {
+        let pair = (first.to_owned(), second.to_owned());
+        ENGLISH_PAIRS.contains(&pair) || self.pairs.contains(&pair)
+    }
+
+    /// Every word, and where it is from.
+    pub fn vocabulary(&self) -> impl Iterator<Item = (&str, Source)> {
+        self.words
+            .iter()
+            .chain(ENGLISH_WORDS.iter())
+            .map(|(word, source)| (word.as_str(), *source))
+    }
+
+    /// The shortest word of the catalogue that begins so, where all such words mean the same.
+    pub fn only_word_with_prefix(&self, prefix: &str, shortest: usize) -> Option<&str> {
+        let mut found: Option<(&str, Vec<&Meaning>)> = None;
+        for (word, phrases) in self.own.by_first.iter().filter(|(word, _)| word.starts_with(prefix)) {
+            let meanings: Vec<&Meaning> = phrases
+                .iter()
+                .filter(|phrase| phrase.stems.len() == 1)
+                .map(|phrase| &phrase.meaning)
+                .filter(|meaning| matches!(meaning, Meaning::Metric(_) | Meaning::Dimension(_)))
+                .collect();
+            if meanings.is_empty() || word.len() < shortest {
+                continue;
+            }
+            match &mut found {
+                Some((_, others)) if *others != meanings => return None,
+                Some((shorter, _)) if shorter.len() <= word.len() => {}
+                _ => found = Some((word, meanings)),
+            }
+        }
+        found.map(|(word, _)| word)
     }
 
     /// Phrases that stand at the beginning of `words`, and how many words they take.
@@ -351,41 +573,6 @@ impl Lexicon {
                     && phrase.stems.iter().zip(words).all(|(stem, word)| *stem == word.stem);
                 fits.then_some((&phrase.meaning, phrase.stems.len()))
             })
-    }
-
-    /// What the word of a metric, a dimension or a value means that is spelt almost like `word`.
-    pub fn similar(&self, word: &Token) -> Vec<&Meaning> {
-        let Some(most) = tolerance(word.stem.chars().count()) else {
-            return Vec::new();
-        };
-        let Some(letter) = word.stem.chars().next() else {
-            return Vec::new();
-        };
-        let found: Vec<(&Phrase, usize)> = self
-            .own
-            .by_first
-            .iter()
-            .filter(|(first, _)| first.starts_with(letter))
-            .flat_map(|(_, phrases)| phrases)
-            .filter(|phrase| {
-                matches!(
-                    phrase.meaning,
-                    Meaning::Metric(_) | Meaning::Dimension(_) | Meaning::Value { .. }
-                )
-            })
-            .filter_map(|phrase| match phrase.stems.as_slice() {
-                [only] => Some((phrase, strsim::damerau_levenshtein(only, &word.stem))),
-                _ => None,
-            })
-            .filter(|(_, distance)| (1..=most).contains(distance))
-            .collect();
-        // Of words equally near the first by alphabet is taken, so that a plan is the same every time.
-        let nearest = found.iter().map(|(phrase, distance)| (*distance, &phrase.stems)).min();
-        found
-            .iter()
-            .filter(|(phrase, distance)| Some((*distance, &phrase.stems)) == nearest)
-            .map(|(phrase, _)| &phrase.meaning)
-            .collect()
     }
 }
 

@@ -8,8 +8,12 @@ mod build;
 mod construct;
 mod follow;
 mod index;
+mod language;
 mod link;
+mod onward;
+mod spell;
 mod text;
+mod things;
 mod times;
 mod words;
 
@@ -19,6 +23,7 @@ use build::{Builder, Draft};
 use concert_contract::{
     api::DataState,
     catalogue::Catalogue,
+    chart::ChartKind,
     chat::{Clarify, Suggestion, Understood},
     compile::{CompileContext, compile},
     insight,
@@ -28,6 +33,11 @@ use index::Lexicon;
 use jiff::civil::Date;
 use link::Linker;
 use words::Lack;
+
+/// The longest question that is read. Real ones have fewer than fifty words.
+const MOST_WORDS: usize = 150;
+/// As much of an unknown word as is said back in a sentence, in characters.
+const MOST_SAID_BACK: usize = 60;
 
 /// What a plan depends on beside the question.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +56,8 @@ pub struct Plan {
     pub query: Option<Query>,
     /// Of the query: "Attendance by year".
     pub title: String,
+    /// How the answer is to be drawn, where the question says so.
+    pub chart: Option<ChartKind>,
     pub understood: Vec<Understood>,
     /// Words that mean nothing here, as they were written.
     pub not_understood: Vec<String>,
@@ -64,6 +76,7 @@ pub struct Planner<'a> {
     catalogue: &'a Catalogue,
     values: &'a ValueIndex,
     lexicon: Lexicon,
+    things: things::Schema,
 }
 
 impl<'a> Planner<'a> {
@@ -72,12 +85,70 @@ impl<'a> Planner<'a> {
             catalogue,
             values,
             lexicon: Lexicon::new(catalogue, values),
+            things: things::Schema::new(catalogue),
         }
     }
 
     /// Plans a question. Any text gives a plan; none panics.
     pub fn plan(&self, question: &str, context: &PlanContext<'_>) -> Plan {
-        if is_sql(question) {
+        if !self.things.is_complete {
+            return self.plan_figures(question, context);
+        }
+        match self.plan_things(question, context) {
+            Some(plan) if plan.not_understood.is_empty() => plan,
+            Some(plan) => {
+                let other = self.plan_figures(question, context);
+                let knows_more = plan.query.is_none() || other.not_understood.len() < plan.not_understood.len();
+                if other.query.is_some() && knows_more {
+                    other
+                } else {
+                    plan
+                }
+            }
+            None => self.plan_figures(question, context),
+        }
+    }
+
+    /// Plans a question that asks for things: rows, their columns, how many others belong to them.
+    fn plan_things(&self, question: &str, context: &PlanContext<'_>) -> Option<Plan> {
+        if is_sql(question, self.catalogue) || context.previous.is_some() {
+            return None;
+        }
+        let tokens = text::tokens(question);
+        let reading = things::read(self.catalogue, self.values, &self.things, question, context.today)?;
+        let compile_context = CompileContext {
+            today: context.today,
+            state: context.state,
+            role: None,
+            max_rows: 1,
+            offset: 0,
+        };
+        compile(&reading.query, self.catalogue, &compile_context).ok()?;
+        let not_understood: Vec<String> = reading
+            .unknown
+            .iter()
+            .filter_map(|at| tokens.get(*at))
+            .map(|token| token.text.clone())
+            .collect();
+        let mut plan = Plan {
+            title: insight::title(&reading.query, self.catalogue),
+            understood: reading.understood,
+            not_understood,
+            ..Plan::default()
+        };
+        if let Some(name) = unknown_name_at(&reading.unknown, &tokens) {
+            plan.message = Some(not_in_data(&name, &self.values.nearest(&name, MOST_OFFERED)));
+            plan.follow_ups = self.first_questions(context);
+            return Some(plan);
+        }
+        plan.confidence = sureness(reading.guesses, &plan.not_understood, true);
+        plan.query = Some(reading.query);
+        Some(plan)
+    }
+
+    /// Plans a question that asks for figures, by groups and over time.
+    fn plan_figures(&self, question: &str, context: &PlanContext<'_>) -> Plan {
+        if is_sql(question, self.catalogue) {
             return Plan {
                 message: Some(format!(
                     "This is SQL, and the built-in planner reads plain words. Run it with the tool for SQL, or ask in \
@@ -88,7 +159,39 @@ impl<'a> Planner<'a> {
                 ..Plan::default()
             };
         }
-        let tokens = text::tokens(question);
+        let refused = |message: String| Plan {
+            message: Some(message),
+            follow_ups: self.first_questions(context),
+            ..Plan::default()
+        };
+        let words = question.split_whitespace().count();
+        if words > MOST_WORDS {
+            return refused(format!(
+                "The question has {words} words, and at most {MOST_WORDS} are read, so that none is left out in silence. \
+                 Ask it in a sentence or two. {}",
+                self.offer(context)
+            ));
+        }
+        let mut tokens = text::tokens(question);
+        let language = language::other_language(question, &tokens, |token| {
+            self.lexicon.knows(token) || self.values.has_word(&token.norm)
+        });
+        if let Some(language) = language {
+            let looks = if language.is_empty() {
+                String::new()
+            } else {
+                format!(", and this looks like {language}")
+            };
+            return Plan {
+                not_understood: tokens
+                    .iter()
+                    .filter(|token| !self.lexicon.knows(token) && !self.values.has_word(&token.norm))
+                    .map(|token| token.text.clone())
+                    .collect(),
+                ..refused(format!("I read English only{looks}. {}", self.offer(context)))
+            };
+        }
+        spell::correct(&mut tokens, &self.lexicon, self.values);
         let linker = Linker {
             catalogue: self.catalogue,
             values: self.values,
@@ -102,6 +205,7 @@ impl<'a> Planner<'a> {
             today: context.today,
             tokens: &tokens,
             links,
+            follows: context.previous.is_some(),
         }
         .build();
         let mut plan = Plan {
@@ -112,6 +216,7 @@ impl<'a> Planner<'a> {
                 .map(|token| token.text.clone())
                 .collect(),
             understood: draft.understood.clone(),
+            chart: draft.chart,
             ..Plan::default()
         };
         let compile_context = CompileContext {
@@ -129,45 +234,21 @@ impl<'a> Planner<'a> {
             plan.follow_ups = self.first_questions(context);
             return plan;
         }
-        let names_nothing = !draft.has_metrics && !draft.names_groups;
-        // "per week please", "with at least 20 concerts": the beginning of no question of its own.
-        let is_part = context.previous.is_some()
-            && tokens.first().is_some_and(|first| {
-                const PARTS: [&str; 12] = [
-                    "by",
-                    "per",
-                    "with",
-                    "without",
-                    "in",
-                    "for",
-                    "only",
-                    "just",
-                    "except",
-                    "excluding",
-                    "as",
-                    "split",
-                ];
-                PARTS.contains(&first.norm.as_str())
-            });
-        let goes_on = draft.goes_on
-            || is_part && !draft.has_metrics
-            || names_nothing && (!draft.is_explicit || draft.bare_rank.is_some() || !draft.constructs.is_empty())
-            || draft.says_all && !draft.has_metrics
-            || names_nothing && draft.groups_are_kinds
-            || names_nothing && !draft.query.having.is_empty();
-        let mut query = match context.previous.filter(|_| goes_on) {
-            Some(previous) => follow::go_on(previous, &draft),
-            None => draft.query.clone(),
-        };
-        if query.grain.is_none() {
-            query.grain = draft.needs_grain;
-        }
-        for construct in &draft.constructs {
-            construct.apply(&mut query);
-        }
-        for filter in query.filters.iter_mut().filter_map(FilterClause::single_mut) {
-            if filter.op == Operator::In && filter.values.len() == 1 {
-                filter.op = Operator::Equal;
+        let goes_on = context.previous.is_some() && onward::goes_on(&tokens, &draft);
+        let previous = context.previous.filter(|_| goes_on);
+        let mut query = self.asked(&draft, previous);
+        // What the turn before compared may make no sense of what is asked now.
+        if let Some(previous) = previous
+            && compile(&query, self.catalogue, &compile_context).is_err()
+        {
+            let plain = Query {
+                compare: Vec::new(),
+                having: Vec::new(),
+                ..previous.clone()
+            };
+            let again = self.asked(&draft, Some(&plain));
+            if compile(&again, self.catalogue, &compile_context).is_ok() {
+                query = again;
             }
         }
         plan.title = insight::title(&query, self.catalogue);
@@ -177,7 +258,7 @@ impl<'a> Planner<'a> {
             plan.confidence = 0.0;
             return plan;
         }
-        plan.confidence = confidence(&draft, &plan);
+        plan.confidence = confidence(&draft, &plan, goes_on);
         plan.clarify = follow::clarify(&query, &draft, self.catalogue, &compile_context);
         if plan.clarify.is_some() {
             return plan;
@@ -187,9 +268,29 @@ impl<'a> Planner<'a> {
         plan
     }
 
+    /// The query of a draft, on its own or as a change of the one before.
+    fn asked(&self, draft: &Draft, previous: Option<&Query>) -> Query {
+        let mut query = match previous {
+            Some(previous) => follow::go_on(previous, draft, self.catalogue),
+            None => draft.query.clone(),
+        };
+        if query.grain.is_none() {
+            query.grain = draft.needs_grain;
+        }
+        for construct in &draft.constructs {
+            construct.apply(&mut query, self.catalogue);
+        }
+        for filter in query.filters.iter_mut().filter_map(FilterClause::single_mut) {
+            if filter.op == Operator::In && filter.values.len() == 1 {
+                filter.op = Operator::Equal;
+            }
+        }
+        query
+    }
+
     /// Why a question is not answered at all, instead of in part.
     fn refusal(&self, draft: &Draft, plan: &Plan, tokens: &[text::Token], context: &PlanContext<'_>) -> Option<String> {
-        let unknown = plan.not_understood.join(", ");
+        let unknown = clipped(&plan.not_understood.join(", "));
         if let Some((words, lack)) = &draft.beyond {
             if *lack == Lack::NoSuchDay {
                 return Some(format!(
@@ -203,7 +304,11 @@ impl<'a> Planner<'a> {
             ));
         }
         let names_nothing = !draft.is_explicit && !draft.has_groups;
-        let says_change = draft.bare_rank.is_some() || !draft.constructs.is_empty() || !draft.adds.is_empty();
+        let says_change = draft.bare_rank.is_some()
+            || !draft.constructs.is_empty()
+            || !draft.adds.is_empty()
+            || draft.says_chart && context.previous.is_some()
+            || draft.is_beside;
         let goes_on = context.previous.is_some() && (draft.has_scope || draft.has_groups || says_change);
         if names_nothing && !plan.not_understood.is_empty() && !(goes_on && draft.has_scope) {
             return Some(format!(
@@ -213,6 +318,12 @@ impl<'a> Planner<'a> {
         }
         if names_nothing && !draft.has_scope && !says_change && !goes_on {
             return Some(self.offer(context));
+        }
+        if draft.bare_rank.is_some() && !goes_on && !draft.has_scope && plan.not_understood.is_empty() {
+            return Some(format!(
+                "Name what is to be ranked, as in “top 10 artists by revenue”. {}",
+                self.offer(context)
+            ));
         }
         // A word that means something here, with nothing to attach to: the query would answer another question.
         if !draft.misplaced.is_empty() && !goes_on {
@@ -241,7 +352,6 @@ impl<'a> Planner<'a> {
 
     /// A name that the data does not have, behind "in" or "at": an answer without it would be one to another question.
     fn unknown_name(&self, draft: &Draft, tokens: &[text::Token]) -> Option<String> {
-        const MOST_OFFERED: usize = 3;
         let at = draft.unlinked.iter().copied().find(|at| {
             let steps_back = |steps: usize| {
                 at.checked_sub(steps)
@@ -264,15 +374,8 @@ impl<'a> Planner<'a> {
             .filter_map(|index| tokens.get(index))
             .map(|token| token.text.as_str())
             .collect();
-        let name = name.join(" ");
-        let near = concert_contract::compile::suggest(self.values.values(), &name, None, MOST_OFFERED);
-        let near: Vec<String> = near.into_iter().map(|value| value.label).collect();
-        let offer = if near.is_empty() {
-            String::new()
-        } else {
-            format!(" The nearest are {}.", near.join(", "))
-        };
-        Some(format!("“{name}” is not in the data at hand.{offer}"))
+        let name = clipped(&name.join(" "));
+        Some(not_in_data(&name, &self.values.nearest(&name, MOST_OFFERED)))
     }
 
     /// What can be asked, in a sentence.
@@ -319,17 +422,26 @@ impl<'a> Planner<'a> {
     }
 
     fn first_questions(&self, context: &PlanContext<'_>) -> Vec<Suggestion> {
-        concert_contract::api::CatalogueAnswer::build(self.catalogue, context.state, self.values.values()).questions
+        concert_contract::api::CatalogueAnswer::build(self.catalogue, context.state, self.values.heads()).questions
     }
 }
 
 /// Whether a text is a statement and no question: what a person pasted, not what they asked.
-fn is_sql(text: &str) -> bool {
+fn is_sql(text: &str, catalogue: &Catalogue) -> bool {
     let lower = text.trim_start().to_lowercase();
     let words: Vec<&str> = lower.split_whitespace().collect();
     let has = |word: &str| words.contains(&word);
+    // "select the revenue from Chicago" is plain words.
+    let from_table = words.windows(2).any(|pair| match pair {
+        ["from", table] => {
+            let table = table.trim_end_matches([';', ',', ')']);
+            catalogue.tables.contains_key(table.rsplit('.').next().unwrap_or(table)) || table.contains(['.', '_'])
+        }
+        _ => false,
+    });
+    let is_written = lower.contains(['*', ';', '=', '(']) || has("where") || has("join") || has("limit");
     match words.first() {
-        Some(&"select") => has("from"),
+        Some(&"select") => has("from") && (from_table || is_written),
         Some(&"with") => has("as") && has("select"),
         Some(&"insert") => has("into"),
         Some(&"update") => has("set"),
@@ -341,6 +453,49 @@ fn is_sql(text: &str) -> bool {
     }
 }
 
+fn clipped(text: &str) -> String {
+    match text.char_indices().nth(MOST_SAID_BACK) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// The nearest names that are offered for one that the data does not have.
+const MOST_OFFERED: usize = 3;
+
+fn not_in_data(name: &str, near: &[String]) -> String {
+    let offer = if near.is_empty() {
+        String::new()
+    } else {
+        format!(" The nearest are {}.", near.join(", "))
+    };
+    format!("“{name}” is not in the data at hand.{offer}")
+}
+
+/// A name among words that found no place: written as one, or behind a word that a name follows. An answer without it
+/// would be one to another question.
+fn unknown_name_at(unknown: &[usize], tokens: &[text::Token]) -> Option<String> {
+    let is_name = |at: &&usize| {
+        let before = at
+            .checked_sub(1)
+            .and_then(|index| tokens.get(index))
+            .map(|t| t.norm.as_str());
+        let token = tokens.get(**at);
+        let is_written = token
+            .is_some_and(|token| token.is_capital() && !token.is_upper() || token.is_upper() && token.norm.len() > 1)
+            && **at > 0
+            && !tokens.iter().all(text::Token::is_capital);
+        is_written || matches!(before, Some("in" | "at" | "from" | "near" | "named" | "called"))
+    };
+    let at = *unknown.iter().find(is_name)?;
+    let words: Vec<&str> = (at..)
+        .take_while(|index| unknown.contains(index))
+        .filter_map(|index| tokens.get(index))
+        .map(|token| token.text.as_str())
+        .collect();
+    Some(words.join(" "))
+}
+
 fn list(words: &[String]) -> String {
     match words.split_last() {
         None => String::new(),
@@ -350,17 +505,23 @@ fn list(words: &[String]) -> String {
 }
 
 /// How sure the plan is: every word that was guessed or left over takes its share.
-fn confidence(draft: &Draft, plan: &Plan) -> f64 {
+fn confidence(draft: &Draft, plan: &Plan, goes_on: bool) -> f64 {
+    // What nobody named is that of the turn before.
+    let guesses = draft.guesses - usize::from(goes_on && draft.bare_rank.is_some() && draft.guesses > 0);
+    sureness(guesses, &plan.not_understood, draft.is_explicit || goes_on)
+}
+
+fn sureness(guesses: usize, not_understood: &[String], is_explicit: bool) -> f64 {
     const GUESS: f64 = 0.15;
     const UNKNOWN: f64 = 0.2;
     const UNNAMED: f64 = 0.25;
     const LEAST: f64 = 0.05;
     // A word that was left out may be the one that matters.
     const MOST_WITH_UNKNOWN: f64 = 0.45;
-    let guesses = GUESS * draft.guesses as f64;
-    let unknown = UNKNOWN * plan.not_understood.len() as f64;
-    let unnamed = if draft.is_explicit { 0.0 } else { UNNAMED };
-    let most = if plan.not_understood.is_empty() {
+    let guesses = GUESS * guesses as f64;
+    let unknown = UNKNOWN * not_understood.len() as f64;
+    let unnamed = if is_explicit { 0.0 } else { UNNAMED };
+    let most = if not_understood.is_empty() {
         1.0
     } else {
         MOST_WITH_UNKNOWN

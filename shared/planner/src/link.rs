@@ -134,6 +134,10 @@ impl Linker<'_> {
             }
         }
         links.sort_by_key(|link| link.at);
+        for link in &mut links {
+            let words = tokens.get(link.at..link.end()).unwrap_or_default();
+            link.is_guess |= words.iter().any(|word| word.is_corrected);
+        }
         links
     }
 
@@ -191,8 +195,12 @@ impl Linker<'_> {
                     Meaning::Condition(index, condition) => {
                         add(length, Reading::Condition(*index, condition.clone()), 3)
                     }
-                    Meaning::Key(Key::Filler) => add(length, Reading::Key(Key::Filler), -2),
+                    Meaning::Key(Key::Filler) => {
+                        add(length, Reading::Key(Key::Filler), if length > 1 { 2 } else { -2 })
+                    }
                     Meaning::Key(Key::Preposition) => add(length, Reading::Key(Key::Preposition), -1),
+                    // "average attendance rate" is an average of a rate, and not an average attendance of something.
+                    Meaning::Key(key @ Key::Beyond(_)) => add(length, Reading::Key(*key), 1),
                     Meaning::Key(key) => add(length, Reading::Key(*key), 2),
                     Meaning::Value {
                         dimension,
@@ -212,7 +220,10 @@ impl Linker<'_> {
                 }
             }
             for (entry, length) in self.values.exact(rest) {
-                if !self.may_be_name(tokens, at, length) && !self.stands_beside(tokens, at, length, &entry.dimension) {
+                if !self.may_be_name(tokens, at, length)
+                    && !self.stands_beside(tokens, at, length, &entry.dimension)
+                    && !self.describes(tokens, at, length)
+                {
                     continue;
                 }
                 let Some(dimension) = self.dimension_at(&entry.dimension) else {
@@ -277,6 +288,38 @@ impl Linker<'_> {
         behind || ahead
     }
 
+    /// Whether a word that names a dimension as well stands as an adjective before things: "country concerts", "the
+    /// country artists".
+    fn describes(&self, tokens: &[Token], at: usize, length: usize) -> bool {
+        let [word] = tokens.get(at..at + length).unwrap_or_default() else {
+            return false;
+        };
+        let is_thing = tokens.get(at + length..).is_some_and(|rest| {
+            self.lexicon.find(rest).any(|(meaning, _)| match meaning {
+                Meaning::Dimension(index) => self
+                    .catalogue
+                    .dimensions
+                    .get(*index)
+                    .is_some_and(|dimension| dimension.key.is_some()),
+                _ => false,
+            })
+        });
+        let names_dimension = self
+            .lexicon
+            .find(std::slice::from_ref(word))
+            .any(|(meaning, _)| matches!(meaning, Meaning::Dimension(_)));
+        let is_asked = at
+            .checked_sub(1)
+            .and_then(|index| tokens.get(index))
+            .is_some_and(|token| {
+                matches!(
+                    token.norm.as_str(),
+                    "by" | "per" | "each" | "every" | "which" | "what" | "this" | "that"
+                )
+            });
+        names_dimension && is_thing && !is_asked && !word.is_plural()
+    }
+
     /// The best way to cut the question into links: dynamic programming from its end.
     fn segment(&self, tokens: &[Token], candidates: &[(Link, i32)]) -> Vec<Link> {
         let mut best: Vec<(i32, Option<&Link>)> = vec![(0, None); tokens.len() + 1];
@@ -310,25 +353,31 @@ impl Linker<'_> {
     /// A link for words that nothing else explains: part of a value's name, or something misspelt.
     fn rescue(&self, tokens: &[Token], at: usize, free: usize) -> Option<Link> {
         const SHORTEST_PART: usize = 4;
+        const SHORTEST_UNNAMED_PART: usize = 6;
         for length in (1..=free.min(MOST_WORDS)).rev() {
             let words = tokens.get(at..at + length)?;
             let named = words.iter().any(Token::is_capital) || after_preposition(tokens, at);
             let long = words.iter().map(|word| word.norm.chars().count()).sum::<usize>() >= SHORTEST_PART;
-            if named && long {
+            let is_plain = words.iter().all(|word| word.norm.chars().all(char::is_alphabetic));
+            let is_long = words.iter().map(|word| word.norm.chars().count()).sum::<usize>() >= SHORTEST_UNNAMED_PART;
+            if long && (named || is_plain && is_long) {
                 let found = self.values.partial(words);
+                let one = found.first().map(|first| first.value.clone());
+                // In small letters, what only one name has.
+                if !named && found.iter().any(|entry| Some(&entry.value) != one.as_ref()) {
+                    continue;
+                }
                 if let Some(readings) = self.parts(&found, words) {
                     return Some(Link {
                         at,
                         length,
                         readings,
-                        is_guess: false,
+                        is_guess: !named,
                     });
                 }
             }
             if let Some((entry, _)) = self.values.similar(words)
                 && let Some(dimension) = self.dimension_at(&entry.dimension)
-                && let [.., _] = words
-                && !(length == 1 && words.first().is_some_and(|word| !self.lexicon.similar(word).is_empty()) && !named)
             {
                 let reading = Reading::Value {
                     dimension,
@@ -344,32 +393,7 @@ impl Linker<'_> {
                 });
             }
         }
-        let readings: Vec<Reading> = self
-            .lexicon
-            .similar(tokens.get(at)?)
-            .into_iter()
-            .filter_map(|meaning| match meaning {
-                Meaning::Metric(index) => Some(Reading::Metric(*index)),
-                Meaning::Dimension(index) => Some(Reading::Dimension(*index)),
-                Meaning::Value {
-                    dimension,
-                    value,
-                    weight,
-                } => Some(Reading::Value {
-                    dimension: *dimension,
-                    value: value.clone(),
-                    weight: *weight,
-                    how: Match::Spelling,
-                }),
-                Meaning::Rank(..) | Meaning::RankOf(..) | Meaning::Condition(..) | Meaning::Key(_) => None,
-            })
-            .collect();
-        (!readings.is_empty()).then_some(Link {
-            at,
-            length: 1,
-            readings,
-            is_guess: true,
-        })
+        None
     }
 
     fn parts(&self, found: &[&crate::index::Entry], words: &[Token]) -> Option<Vec<Reading>> {
@@ -431,10 +455,14 @@ fn compare_at(tokens: &[Token], at: usize) -> Option<(Operator, Vec<Value>, usiz
         Some(length)
     };
     for (phrase, op) in COMPARISONS {
-        if let Some(lead) = phrase_at(phrase, at)
-            && let Some((number, length)) = number_at(tokens, at + lead)
-        {
-            return Some((*op, vec![value(number)], lead + length));
+        if let Some(lead) = phrase_at(phrase, at) {
+            if let Some((number, length)) = number_at(tokens, at + lead) {
+                return Some((*op, vec![value(number)], lead + length));
+            }
+            // "more than half full"
+            if phrase_at("half", at + lead).is_some() {
+                return Some((*op, vec![Value::Number(0.5)], lead + 1));
+            }
         }
     }
     if phrase_at("between", at).is_some()
@@ -447,6 +475,29 @@ fn compare_at(tokens: &[Token], at: usize) -> Option<(Operator, Vec<Value>, usiz
             vec![value(low.min(high)), value(high.max(low))],
             2 + low_length + high_length,
         ));
+    }
+    // "500 to 2,000 seats", "500-2000"
+    let from = usize::from(phrase_at("from", at).is_some());
+    if let Some((low, low_length)) = number_at(tokens, at + from) {
+        let to = at + from + low_length;
+        let skip = usize::from(phrase_at("to", to).is_some());
+        let joined = skip == 1 || tokens.get(to).is_some_and(|token| token.after_dash);
+        if joined
+            && let Some((high, high_length)) = number_at(tokens, to + skip)
+            && low < high
+        {
+            return Some((
+                Operator::Between,
+                vec![value(low), value(high)],
+                from + low_length + skip + high_length,
+            ));
+        }
+    }
+    if let Some((low, high)) = tokens.get(at).and_then(|token| token.norm.split_once('-'))
+        && let (Some(low), Some(high)) = (crate::text::number(low), crate::text::number(high))
+        && low < high
+    {
+        return Some((Operator::Between, vec![value(low), value(high)], 1));
     }
     let (number, length) = number_at(tokens, at)?;
     for (phrase, op) in COMPARISONS_BEHIND {

@@ -14,6 +14,12 @@ pub(crate) struct Token {
     pub norm: String,
     /// `norm` in the singular.
     pub stem: String,
+    /// A comma or its like stands before it.
+    pub after_comma: bool,
+    /// A dash stands between it and the word before, and nothing else.
+    pub after_dash: bool,
+    /// Taken for another word than the one that was written.
+    pub is_corrected: bool,
 }
 
 impl Token {
@@ -33,43 +39,109 @@ impl Token {
 }
 
 pub(crate) fn tokens(text: &str) -> Vec<Token> {
-    let chars: Vec<char> = text.chars().map(plain_char).collect();
-    let mut tokens = Vec::new();
+    let chars = full_words(text.chars().filter(|c| !is_invisible(*c)).map(plain_char).collect());
+    let is_sign = |c: char| matches!(c, '<' | '>' | '=' | '≤' | '≥');
+    let mut tokens: Vec<Token> = Vec::new();
     let mut word = String::new();
-    for (at, c) in chars.iter().enumerate() {
+    // What stands between two words.
+    let mut between = String::new();
+    let mut push = |word: &mut String, between: &mut String| {
+        if !word.is_empty() {
+            let gap = std::mem::take(between);
+            // "-3" is a number below zero, unless it closes a range.
+            let closes = tokens
+                .last()
+                .is_some_and(|before| before.text.ends_with(|c: char| c.is_ascii_digit()));
+            if gap.ends_with('-') && gap.len() > 1 && !closes && word.starts_with(|c: char| c.is_ascii_digit()) {
+                word.insert(0, '-');
+            }
+            tokens.push(token(std::mem::take(word), &gap));
+        }
+        tokens.len() >= MAX_TOKENS
+    };
+    for (at, c) in chars.iter().copied().enumerate() {
         let before = at.checked_sub(1).and_then(|i| chars.get(i));
         let after = chars.get(at + 1);
         let between_digits = before.is_some_and(char::is_ascii_digit) && after.is_some_and(char::is_ascii_digit);
         let between_letters = before.is_some_and(|c| c.is_alphanumeric()) && after.is_some_and(|c| c.is_alphanumeric());
         let is_abbreviation =
-            *c == '.' && before.is_some_and(|c| c.is_alphabetic()) && (word.chars().count() == 1 || word.contains('.'));
+            c == '.' && before.is_some_and(|c| c.is_alphabetic()) && (word.chars().count() == 1 || word.contains('.'));
         let keep = c.is_alphanumeric()
-            || is_combining_mark(*c)
+            || is_combining_mark(c)
             || matches!(c, '$' | '€' | '£' | '¥' | '%' | '&')
-            || (*c == '+' && before.is_some_and(char::is_ascii_digit))
-            || (*c == '\'' && between_letters)
+            || (c == '+' && before.is_some_and(char::is_ascii_digit))
+            || (c == '\'' && between_letters && after.is_some_and(|c| c.is_alphabetic()))
             || (matches!(c, ':' | '.' | ',' | '/' | '-') && between_digits)
             || is_abbreviation;
-        if keep {
-            word.push(*c);
-        } else if !word.is_empty() {
-            tokens.push(std::mem::take(&mut word));
-        }
-        if tokens.len() >= MAX_TOKENS {
-            break;
+        let is_full = if is_sign(c) {
+            // A comparison in signs is a word of its own.
+            let cut = !word.chars().all(is_sign) && push(&mut word, &mut between);
+            word.push(c);
+            cut || !after.copied().is_some_and(is_sign) && push(&mut word, &mut between)
+        } else if keep {
+            word.push(c);
+            false
+        } else {
+            let cut = push(&mut word, &mut between);
+            between.push(c);
+            cut
+        };
+        if is_full {
+            return tokens;
         }
     }
-    if !word.is_empty() && tokens.len() < MAX_TOKENS {
-        tokens.push(word);
-    }
+    push(&mut word, &mut between);
     tokens
-        .into_iter()
-        .map(|text| {
-            let norm = fold(&text);
-            let stem = stem(&norm);
-            Token { text, norm, stem }
-        })
-        .collect()
+}
+
+/// Marks of direction, joiners and soft hyphens, which stand inside words and are not seen.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
+/// "w/o" and "w/" in full.
+fn full_words(chars: Vec<char>) -> Vec<char> {
+    if !chars.contains(&'/') {
+        return chars;
+    }
+    let mut full = Vec::with_capacity(chars.len());
+    let mut at = 0;
+    while let Some(c) = chars.get(at) {
+        let opens = at == 0 || chars.get(at - 1).is_some_and(|c| c.is_whitespace());
+        let next = |offset: usize| chars.get(at + offset).copied();
+        match (opens, c.to_ascii_lowercase(), next(1), next(2), next(3)) {
+            (true, 'w', Some('/'), Some('o' | 'O'), end) if end.is_none_or(char::is_whitespace) => {
+                full.extend("without".chars());
+                at += 3;
+            }
+            (true, 'w', Some('/'), ..) => {
+                full.extend("with ".chars());
+                at += 2;
+            }
+            _ => {
+                full.push(*c);
+                at += 1;
+            }
+        }
+    }
+    full
+}
+
+fn token(text: String, gap: &str) -> Token {
+    let mut norm = fold(&text);
+    // "'25" is a year.
+    if gap.ends_with('\'') && norm.len() == 2 && norm.chars().all(|c| c.is_ascii_digit()) {
+        norm.insert_str(0, "20");
+    }
+    let stem = stem(&norm);
+    Token {
+        text,
+        norm,
+        stem,
+        after_comma: gap.contains([',', ';', '+', '/']),
+        after_dash: gap.trim() == "-",
+        is_corrected: false,
+    }
 }
 
 /// Typographic quotes and dashes as their plain kin.
@@ -204,7 +276,10 @@ pub(crate) fn number_at(tokens: &[Token], at: usize) -> Option<(f64, usize)> {
         let factor = match next.norm.as_str() {
             "hundred" => 100.0,
             "thousand" => 1000.0,
-            "million" => 1_000_000.0,
+            "million" | "mil" | "mio" | "mn" | "mm" => 1_000_000.0,
+            "billion" | "bn" => 1_000_000_000.0,
+            "dozen" => 12.0,
+            "k" => 1000.0,
             _ => {
                 let tens = (20.0..=90.0).contains(&value)
                     && value % 10.0 == 0.0
@@ -225,6 +300,12 @@ pub(crate) fn number_at(tokens: &[Token], at: usize) -> Option<(f64, usize)> {
         };
         value *= factor;
         length += 1;
+    }
+    // "75 percent"
+    match (word(length), word(length + 1)) {
+        (Some("percent" | "pct" | "%"), _) => length += 1,
+        (Some("per"), Some("cent")) => length += 2,
+        _ => {}
     }
     Some((value, length))
 }

@@ -16,6 +16,8 @@ pub(crate) enum Time {
     Quarters(Vec<i64>),
     /// A day that is in no calendar: the 30th of February.
     NoSuchDay,
+    /// Digits that are one day in one country and another one elsewhere: 5/6/2025.
+    TwoDays,
 }
 
 /// Years outside of these are numbers.
@@ -56,6 +58,13 @@ pub(crate) fn time_at(tokens: &[Token], at: usize, today: Date) -> Option<(Time,
     if let Some((period, length)) = parser.days_of_one_year(start) {
         return Some((Time::Period(period), lead + length));
     }
+    let is_unclear = parser.word(start).is_some_and(|word| {
+        let separator = if word.contains('/') { '/' } else { '-' };
+        is_two_dates(&word.split(separator).collect::<Vec<_>>())
+    });
+    if is_unclear {
+        return Some((Time::TwoDays, lead + 1));
+    }
     if let Some(length) = parser.no_such_day(start) {
         return Some((Time::NoSuchDay, lead + length));
     }
@@ -85,10 +94,11 @@ pub(crate) fn time_at(tokens: &[Token], at: usize, today: Date) -> Option<(Time,
             return Some((Time::Months(months_between(*from, *to)), end - at));
         }
         let first = first.beside(&second);
-        let (from, to) = (first.days(today)?.from?, second.days(today)?.to?);
+        // Whichever is said first.
+        let (first, second) = (first.days(today)?, second.days(today)?);
         Period::Between {
-            from: Some(from.min(to)),
-            to: Some(to.max(from)),
+            from: Some(first.from?.min(second.from?)),
+            to: Some(first.to?.max(second.to?)),
         }
     } else {
         match edge {
@@ -114,6 +124,17 @@ pub(crate) fn time_at(tokens: &[Token], at: usize, today: Date) -> Option<(Time,
         }
     };
     Some((Time::Period(period), end - at))
+}
+
+/// Words that are read here and stand in no table of phrases.
+pub(crate) fn is_time_word(word: &str) -> bool {
+    const WORDS: &str = "january jan february feb march mar april apr may june jun july jul august aug september sep sept \
+        october oct november nov december dec monday mon tuesday tue tues wednesday wed thursday thu thur friday fri \
+        saturday sat sunday sun weekend weekends weekday weekdays spring summer autumn winter today tonight yesterday \
+        tomorrow ytd qtd mtd ago date early mid late sixties seventies eighties nineties half night nights evening \
+        evenings since pre till until thru through starting beginning earlier later this current past previous preceding \
+        coming following upcoming far end start before after";
+    WORDS.split_whitespace().any(|known| known == word)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -247,10 +268,11 @@ impl Parser<'_> {
             }
             _ => {}
         }
-        if self.part_of_relative_year(at).is_some() {
+        if self.part_of_relative_year(at).is_some() || self.dashed(at).is_some() {
             return None;
         }
         if let Some((quarter, length)) = self.quarter(at)
+            && self.year_said_later(at + length).is_none()
             && self.year(at + length).is_none()
             && !(self.word(at + length) == Some("of") && self.year(at + length + 1).is_some())
         {
@@ -335,6 +357,26 @@ impl Parser<'_> {
         {
             return Some(found);
         }
+        let third = match self.word(at)? {
+            "early" => Some(0),
+            "mid" => Some(1),
+            "late" => Some(2),
+            _ => None,
+        };
+        if let Some(third) = third
+            && let Some((year, length)) = self.year_or_relative(at + 1)
+        {
+            let first = Date::new(year, 1 + 4 * third, 1).ok()?;
+            let to = Grain::Month.add(first, 4)?.yesterday().ok()?;
+            return fixed(first, to, 1 + length);
+        }
+        if let Some(found) = self
+            .week_of(at)
+            .or_else(|| self.holiday(at))
+            .or_else(|| self.dashed(at))
+        {
+            return Some(found);
+        }
         if let Some(year) = self.year(at) {
             // "1999 to 2001" and "between 1999 and 2001" are put together by the caller.
             return fixed(Date::new(year, 1, 1).ok()?, Date::new(year, 12, 31).ok()?, 1);
@@ -350,10 +392,11 @@ impl Parser<'_> {
         }
         if let Some((quarter, length)) = self.quarter(at) {
             let skip = usize::from(self.word(at + length) == Some("of"));
-            let year = self.year(at + length + skip)?;
+            let said = self.year(at + length + skip).map(|year| (year, length + skip + 1));
+            let (year, taken) = said.or_else(|| Some((self.year_said_later(at + length)?, length)))?;
             let first = Date::new(year, i8::try_from(quarter * 3 - 2).ok()?, 1).ok()?;
             let to = Grain::Quarter.add(first, 1)?.yesterday().ok()?;
-            return fixed(first, to, length + skip + 1);
+            return fixed(first, to, taken);
         }
         if let Some(point) = self.season(at) {
             return Some(point);
@@ -362,6 +405,107 @@ impl Parser<'_> {
             return Some(point);
         }
         self.relative(at)
+    }
+
+    /// "the week of June 3 2025": from its Monday to its Sunday.
+    fn week_of(&self, at: usize) -> Option<(Point, usize)> {
+        const WEEK_DAYS: i64 = 7;
+        if self.word(at)? != "week"
+            || !matches!(
+                self.word(at + 1)?,
+                "of" | "starting" | "beginning" | "from" | "containing"
+            )
+        {
+            return None;
+        }
+        let lead = 2 + usize::from(self.word(at + 2) == Some("the"));
+        let (Point::Fixed(from, to), length) = self.point(at + lead, true)? else {
+            return None;
+        };
+        if from != to {
+            return None;
+        }
+        let monday = Grain::Week.start_of(from)?;
+        let sunday = Grain::Day.add(monday, WEEK_DAYS - 1)?;
+        Some((Point::Fixed(monday, sunday), lead + length))
+    }
+
+    /// "Christmas 2025", "last Halloween", "New Year's Eve": days that are the same each year.
+    fn holiday(&self, at: usize) -> Option<(Point, usize)> {
+        let (month, day, length) = match (self.word(at)?, self.word(at + 1), self.word(at + 2)) {
+            ("new", Some("year" | "years"), Some("eve")) => (12, 31, 3),
+            ("new", Some("year" | "years"), Some("day")) => (1, 1, 3),
+            ("christmas", Some("eve"), _) => (12, 24, 2),
+            ("christmas", Some("day"), _) => (12, 25, 2),
+            ("christmas", ..) => (12, 25, 1),
+            ("boxing", Some("day"), _) => (12, 26, 2),
+            ("halloween", ..) => (10, 31, 1),
+            ("valentine" | "valentines", Some("day"), _) => (2, 14, 2),
+            ("independence", Some("day"), _) => (7, 4, 2),
+            _ => return None,
+        };
+        let skip = usize::from(matches!(self.word(at + length), Some("of" | "in")));
+        let (year, taken) = match self.year_or_relative(at + length + skip) {
+            Some((year, taken)) => (year, skip + taken),
+            None => {
+                let this = Date::new(self.today.year(), month, day).ok()?;
+                (
+                    if this <= self.today {
+                        this.year()
+                    } else {
+                        this.year() - 1
+                    },
+                    0,
+                )
+            }
+        };
+        let date = Date::new(year, month, day).ok()?;
+        Some((Point::Fixed(date, date), length + taken))
+    }
+
+    /// "Jan-Mar 2025", "Q1–Q3 2025": a dash between two parts of one year.
+    fn dashed(&self, at: usize) -> Option<(Point, usize)> {
+        const QUARTER_MONTHS: i64 = 3;
+        let part = |at: usize| {
+            if let Some((quarter, length)) = self.quarter(at) {
+                let first = quarter * QUARTER_MONTHS - QUARTER_MONTHS + 1;
+                return Some((first, first + QUARTER_MONTHS - 1, length));
+            }
+            let month = i64::from(self.month(at, true)?);
+            Some((month, month, 1))
+        };
+        let (from, _, length) = part(at)?;
+        if !self.tokens.get(at + length)?.after_dash {
+            return None;
+        }
+        let (_, to, second) = part(at + length)?;
+        let end = at + length + second;
+        let (year, taken) = self.year_or_relative(end)?;
+        let from_year = if from <= to { year } else { year - 1 };
+        let from = Date::new(from_year, i8::try_from(from).ok()?, 1).ok()?;
+        let to = Date::new(year, i8::try_from(to).ok()?, 1).ok()?.last_of_month();
+        Some((Point::Fixed(from, to), end + taken - at))
+    }
+
+    /// "Q1 and Q2 2025", "March vs April 2025": the year of a part of a year that is said after the next one.
+    fn year_said_later(&self, end: usize) -> Option<i16> {
+        const BETWEEN: [&str; 14] = [
+            "and", "or", "vs", "versus", "v", "with", "to", "against", "compared", "than", "in", "over", "through",
+            "until",
+        ];
+        let mut at = end;
+        while at < end + 3 && self.word(at).is_some_and(|word| BETWEEN.contains(&word)) {
+            at += 1;
+        }
+        if at == end {
+            return None;
+        }
+        let part = self
+            .quarter(at)
+            .map(|(_, length)| length)
+            .or_else(|| self.month(at, true).map(|_| 1))?;
+        let skip = usize::from(self.word(at + part) == Some("of"));
+        self.year(at + part + skip)
     }
 
     /// "March 1999", "March 5 1999", "5 March 1999", "5th of March 1999", "March".
@@ -376,6 +520,15 @@ impl Parser<'_> {
             if let (Some(day), Some(year)) = (self.day(at + 1), self.year(at + 2)) {
                 let day = Date::new(year, month, day).ok()?;
                 return fixed(day, day, 3);
+            }
+            // "March vs April 2025"; "March and April 2025" is one stretch.
+            let apart = !matches!(
+                self.word(at + 1),
+                Some("and" | "or" | "to" | "through" | "until" | "in" | "over")
+            );
+            if let Some(year) = self.year_said_later(at + 1).filter(|_| apart) {
+                let first = Date::new(year, month, 1).ok()?;
+                return fixed(first, first.last_of_month(), 1);
             }
             return Some((Point::Month(month), 1));
         }
@@ -424,6 +577,9 @@ impl Parser<'_> {
 
     /// How many words it takes to name a day that is not there: "February 30th 2025", "31 April".
     fn no_such_day(&self, at: usize) -> Option<usize> {
+        if let Some(true) = self.word(at).map(is_no_date) {
+            return Some(1);
+        }
         let impossible = |month: i8, day: i8, year: Option<i16>| {
             // In a leap year February is as long as it can be.
             Date::new(year.unwrap_or(2024), month, day).is_err()
@@ -471,8 +627,8 @@ impl Parser<'_> {
     /// "the first half of 2025", "H2 2024", "first half of this year".
     fn half(&self, at: usize) -> Option<(Point, usize)> {
         let (second, lead) = match (self.word(at)?, self.word(at + 1)) {
-            ("h1", _) => (false, 1),
-            ("h2", _) => (true, 1),
+            ("h1" | "1h", _) => (false, 1),
+            ("h2" | "2h", _) => (true, 1),
             ("first", Some("half")) => (false, 2),
             ("second", Some("half")) => (true, 2),
             _ => return None,
@@ -540,6 +696,10 @@ impl Parser<'_> {
             ("qtd", ..) => return relative(Grain::Quarter, 0, 1, 1),
             ("mtd", ..) => return relative(Grain::Month, 0, 1, 1),
             ("ytd", ..) => return relative(Grain::Year, 0, 1, 1),
+            ("day" | "night", Some("before"), Some("last")) => return relative(Grain::Day, -2, 1, 3),
+            ("week", Some("before"), Some("last")) => return relative(Grain::Week, -2, 1, 3),
+            ("month", Some("before"), Some("last")) => return relative(Grain::Month, -2, 1, 3),
+            ("year", Some("before"), Some("last")) => return relative(Grain::Year, -2, 1, 3),
             ("so", Some("far"), Some("this")) => {
                 let (point, length) = self.relative(at + 2)?;
                 return Some((point, length + 2));
@@ -744,6 +904,35 @@ fn months_between(from: i8, to: i8) -> Vec<i64> {
     }
 }
 
+/// Whether digits are written like a date that no calendar has: `2025-02-30`, `31/02/2025`, `2025-13`.
+fn is_no_date(word: &str) -> bool {
+    let separator = if word.contains('/') { '/' } else { '-' };
+    let parts: Vec<&str> = word.split(separator).collect();
+    let is_digits = parts
+        .iter()
+        .all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit()));
+    let years = parts.iter().filter(|part| part.len() == 4).count();
+    let is_short = parts.iter().all(|part| part.len() == 4 || part.len() <= 2);
+    is_digits
+        && is_short
+        && years == 1
+        && (2..=3).contains(&parts.len())
+        && !is_two_dates(&parts)
+        && word.parse::<Date>().is_err()
+        && written(word).is_none()
+}
+
+/// Whether digits are one day where the month is written first, and another where the day is: `5/6/2025`.
+fn is_two_dates(parts: &[&str]) -> bool {
+    match parts {
+        [first, second, year] => {
+            let small = |part: &str| part.parse::<u8>().is_ok_and(|number| (1..=12).contains(&number));
+            year.len() == 4 && small(first) && small(second) && first != second
+        }
+        _ => false,
+    }
+}
+
 /// Dates and ranges in digits: `1988-1992`, `1999-03`, `1999/03`, `25/12/1999`.
 fn written(word: &str) -> Option<Point> {
     let separator = if word.contains('/') { '/' } else { '-' };
@@ -756,9 +945,9 @@ fn written(word: &str) -> Option<Point> {
                 .is_some_and(|year| (FIRST_YEAR..=LAST_YEAR).contains(year))
     };
     match numbers.as_slice() {
-        [first, second] if is_year(0) && is_year(1) && first <= second => Some(Point::Fixed(
-            date_or_none(*first, 1, 1)?,
-            date_or_none(*second, 12, 31)?,
+        [first, second] if is_year(0) && is_year(1) => Some(Point::Fixed(
+            date_or_none(*first.min(second), 1, 1)?,
+            date_or_none(*first.max(second), 12, 31)?,
         )),
         // 1998-99
         [first, second] if is_year(0) && *second > 12 && *second < 100 && first / 100 * 100 + second >= *first => {
@@ -878,7 +1067,6 @@ mod tests {
             "may",
             "5",
             "20",
-            "03/04/1999",
             "between 5 and 6",
             "in Boston",
             "last concert",

@@ -5,4 +5,5 @@ mod health;
 mod query;
 mod routes;
 mod sql;
+mod tools;
 mod world;

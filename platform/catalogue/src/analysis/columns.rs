@@ -137,6 +137,15 @@ fn number_role(column: &ColumnProfile, words: &[String]) -> Role {
     if is_whole && !counts && (has(&numbers.ordinal, last) || last == "year") {
         return Role::Ordinal;
     }
+    let is_amount = counts
+        || any(&numbers.money)
+        || any(&numbers.added)
+        || any(&numbers.average)
+        || any(&numbers.both)
+        || any(&thesaurus().sales.quantities);
+    if !is_amount && is_flag(column) {
+        return Role::Kind;
+    }
     let is_money = any(&numbers.money) && !counts;
     let named_percent = words
         .iter()
@@ -189,6 +198,15 @@ fn number_role(column: &ColumnProfile, words: &[String]) -> Role {
     }
 }
 
+/// Whether a whole number is only ever 0 and 1: yes and no, unless its name speaks of an amount.
+pub fn is_flag(column: &ColumnProfile) -> bool {
+    column.column_type == ColumnType::Integer
+        && column.distinct == 2
+        && column
+            .range()
+            .is_some_and(|(least, greatest)| least == 0.0 && greatest == 1.0)
+}
+
 /// Of how many columns that differ only in a number at their end (`track_1` to `track_40`) this one is; none for a few.
 pub fn numbered(table: &TableProfile, column: &str) -> Option<usize> {
     const FEW: usize = 5;
@@ -208,6 +226,12 @@ pub fn numbered(table: &TableProfile, column: &str) -> Option<usize> {
 /// The column that names what a row is, and how sure that is by its name: the place in the list of names.
 pub fn label<'a>(table: &'a TableProfile, noun: &[String], excluded: &[&str]) -> Option<&'a ColumnProfile> {
     let names = &thesaurus().labels.names;
+    let is_person = noun.last().is_some_and(|word| has(&thesaurus().things.person, word));
+    let is_given_name = |words: &[String]| {
+        words
+            .iter()
+            .any(|word| matches!(word.as_str(), "first" | "given" | "middle"))
+    };
     let rank = |column: &ColumnProfile| {
         let words = thesaurus().words(&column.name);
         // "singer_name" of singers, and a column called like the table.
@@ -216,7 +240,19 @@ pub fn label<'a>(table: &'a TableProfile, noun: &[String], excluded: &[&str]) ->
         if own.is_empty() {
             return Some(0);
         }
-        names.iter().position(|name| *name == phrase).map(|at| at + 1)
+        let at = names.iter().position(|name| *name == phrase).map(|at| at + 1);
+        match at {
+            // What people are called, before what they are.
+            Some(at) if is_person && own.last().is_some_and(|word| word == "title" || word == "description") => {
+                Some(at + names.len())
+            }
+            Some(at) => Some(at),
+            // "company_name" of customers: some name is better than none.
+            None => words
+                .last()
+                .is_some_and(|word| matches!(word.as_str(), "name" | "title"))
+                .then_some(2 * names.len() + usize::from(is_given_name(&words))),
+        }
     };
     let fits = |column: &&ColumnProfile| {
         column.column_type == ColumnType::Text

@@ -190,7 +190,11 @@ fn things<'a>(
             let key = keys.get(&table.name)?;
             let noun = noun_of(&table.name);
             let own: Vec<&'a Reference> = references.iter().filter(|r| r.from.table == table.name).collect();
-            let referring: Vec<&str> = own.iter().map(|r| r.from.column.as_str()).collect();
+            let referring: Vec<&str> = own
+                .iter()
+                .filter(|r| r.score > 0)
+                .map(|r| r.from.column.as_str())
+                .collect();
             // A text that tells rows apart only together with others is no name of theirs: a language of a country.
             let mut excluded = referring.clone();
             if key.single().is_none() {

@@ -68,6 +68,8 @@ fn name_score(table: &[String], column: &str, is_first: bool) -> u8 {
     let noun = table.concat();
     match words.as_slice() {
         [only] if only == "id" => return 6,
+        // What people or wares are known by elsewhere is no better a key than an id of one's own.
+        [only] if matches!(only.as_str(), "ssn" | "number" | "sku" | "iata" | "icao") => return 3,
         [only] if is_id_word(only) => return 5,
         _ => {}
     }

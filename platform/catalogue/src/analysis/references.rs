@@ -20,6 +20,8 @@ const NAMED_FOR_TABLE: u8 = 5;
 const UNNAMED_MIN_TEXTS: u64 = 10;
 const UNNAMED_MIN_NUMBERS: u64 = 100;
 const LONGEST_CHARS: f64 = 64.0;
+/// A shorter word has too little in common with the name of a table.
+const LEAST_ROOT: usize = 4;
 
 /// A column that may hold the key of a table.
 #[derive(Clone, Debug, PartialEq)]
@@ -220,6 +222,17 @@ fn by_name(column: &ColumnProfile, one: &TableProfile, target: &ColumnProfile, i
     if words != target_words && words.concat() == target_words.concat() && words.concat().len() > 4 && !is_same_table {
         return (4, "both have the same name".to_owned());
     }
+    // "isbn" of loans and of books.
+    if let [only] = words.as_slice()
+        && words == target_words
+        && !is_same_table
+        && matches!(
+            only.as_str(),
+            "isbn" | "ssn" | "sku" | "iata" | "icao" | "uid" | "uuid" | "guid"
+        )
+    {
+        return (4, "both have the same name".to_owned());
+    }
     // Without separators: "countrycode", "customerid".
     if let [only] = words.as_slice() {
         let bare = ["id", "code", "key", "no"]
@@ -245,10 +258,23 @@ fn by_name(column: &ColumnProfile, one: &TableProfile, target: &ColumnProfile, i
     {
         return (3, format!("{last} is another word for {head}"));
     }
+    // "ship_via" is one of the shippers.
+    if !is_same_table
+        && stem
+            .iter()
+            .any(|word| word.len() >= LEAST_ROOT && head.strip_prefix(word.as_str()).is_some_and(is_agent_ending))
+    {
+        return (3, format!("{} speaks of {head}", stem.join(" ")));
+    }
     if stem.iter().any(|word| has(thesaurus.role(word), head)) || is_same_table && is_parent(&stem) {
         return (3, format!("a {} is one of {}", stem.join(" "), one.name));
     }
     (0, String::new())
+}
+
+/// What makes of a verb the one who does it: ship, shipper.
+fn is_agent_ending(ending: &str) -> bool {
+    matches!(ending, "r" | "er" | "or" | "per" | "ner" | "ter")
 }
 
 fn is_parent(stem: &[String]) -> bool {

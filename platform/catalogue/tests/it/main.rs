@@ -6,4 +6,5 @@ mod files;
 mod pure;
 mod redshift;
 mod schemas;
+mod scored;
 mod support;

@@ -78,6 +78,14 @@ impl World {
 
     /// The rows of a question's answer, a line for each, or why there is none.
     pub async fn ask(&self, question: &str) -> String {
+        match self.answer(question).await {
+            Ok(rows) => rows.iter().map(|row| line(row)).collect::<Vec<_>>().join("\n"),
+            Err(why) => why,
+        }
+    }
+
+    /// The rows of a question's answer, or why there is none.
+    pub async fn answer(&self, question: &str) -> Result<Vec<Vec<Cell>>, String> {
         let planner = Planner::new(self.catalogue(), &self.values);
         let context = PlanContext {
             today: TODAY,
@@ -87,7 +95,7 @@ impl World {
         let plan = planner.plan(question, &context);
         let Some(query) = plan.query else {
             let asked_back = plan.clarify.map(|clarify| clarify.question);
-            return format!("no query: {}", plan.message.or(asked_back).unwrap_or_default());
+            return Err(format!("no query: {}", plan.message.or(asked_back).unwrap_or_default()));
         };
         let context = CompileContext {
             today: TODAY,
@@ -96,26 +104,24 @@ impl World {
             max_rows: MAX_ROWS,
             offset: 0,
         };
-        let compiled = match compile(&query, self.catalogue(), &context) {
-            Ok(compiled) => compiled,
-            Err(error) => return format!("no statement: {}", error.message),
-        };
-        match self.folder.tables().execute(&compiled.sql, &compiled.parameters).await {
-            Ok(result) => {
-                let table = result.to_table(&[], MAX_ROWS as usize + 1).expect("a table");
-                let rows = compiled.page(table.rows).table.rows;
-                rows.iter().map(|row| line(row)).collect::<Vec<_>>().join("\n")
-            }
-            Err(error) => format!("{error}\n{}", compiled.sql),
-        }
+        let compiled =
+            compile(&query, self.catalogue(), &context).map_err(|error| format!("no statement: {}", error.message))?;
+        let result = self.folder.tables().execute(&compiled.sql, &compiled.parameters).await;
+        let result = result.map_err(|error| format!("{error}\n{}", compiled.sql))?;
+        let table = result.to_table(&[], MAX_ROWS as usize + 1).expect("a table");
+        Ok(compiled.page(table.rows).table.rows)
     }
 
     /// The rows of a statement over the tables.
-    pub async fn rows(&self, sql: &str) -> Vec<String> {
+    pub async fn cells(&self, sql: &str) -> Vec<Vec<Cell>> {
         let result = self.folder.tables().execute(sql, &[]).await;
         let result = result.unwrap_or_else(|error| panic!("{sql}: {error}"));
-        let table = result.to_table(&[], MAX_ROWS as usize).expect("a table");
-        table.rows.iter().map(|row| line(row)).collect()
+        result.to_table(&[], MAX_ROWS as usize).expect("a table").rows
+    }
+
+    /// The rows of a statement over the tables, a line for each.
+    pub async fn rows(&self, sql: &str) -> Vec<String> {
+        self.cells(sql).await.iter().map(|row| line(row)).collect()
     }
 }
 

@@ -107,6 +107,9 @@ pub async fn run(home: &Path, output: &Output, options: Options) -> Result<()> {
             },
         );
         answer.chart = chart::choose(query, &source.visible, &page.table);
+        if let (Some(chart), Some(kind)) = (&mut answer.chart, plan.chart) {
+            chart.prefer(kind);
+        }
         answer.sql = Some(compiled.sql);
         answer.table = page.table;
         if let Some(path) = &memory {

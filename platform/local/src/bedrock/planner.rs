@@ -129,7 +129,11 @@ impl Speaker<'_> {
         }
         match &plan.query {
             Some(query) if self.has(QUERY_DATA) => {
-                vec![tool(QUERY_DATA, json!({"query": query, "title": plan.title}))]
+                let mut input = json!({"query": query, "title": plan.title});
+                if let (Some(kind), Some(fields)) = (plan.chart, input.as_object_mut()) {
+                    fields.insert("chart".to_owned(), json!(kind));
+                }
+                vec![tool(QUERY_DATA, input)]
             }
             Some(_) => {
                 let text = format!("I can only answer through the tool {QUERY_DATA}, which was not offered.");

@@ -290,6 +290,7 @@ fn constructs(query: &Query) -> Vec<&'static str> {
     fn of_clause(clause: &FilterClause, found: &mut Vec<&'static str>) {
         match clause {
             FilterClause::Is(_) => found.push("filter"),
+            FilterClause::Than { .. } => found.push("than"),
             FilterClause::Any { any: parts } => {
                 found.push("any");
                 parts.iter().for_each(|part| of_clause(part, found));
@@ -348,5 +349,14 @@ fn constructs(query: &Query) -> Vec<&'static str> {
             .map(|top| if top.per.is_empty() { "top" } else { "top per" }),
     );
     found.extend(query.limit.map(|_| "limit"));
+    if query.of.is_some() {
+        found.push(if query.distinct {
+            "list of different rows"
+        } else {
+            "list"
+        });
+        let is_hidden = query.order.iter().any(|order| !query.dimensions.contains(&order.by));
+        found.extend(is_hidden.then_some("list in a hidden order"));
+    }
     found
 }

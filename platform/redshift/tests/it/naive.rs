@@ -7,7 +7,7 @@ use concert_contract::{
     compile::{ColumnRef, Expression},
     query::{
         Added, Comparison, Days, Direction, Exists, Filter, FilterClause, Grain, HavingClause, MetricFilter, Operator,
-        Period, Query, QueryMetric, Statistic, Value, Window,
+        Period, Query, QueryMetric, Statistic, Than, Usual, Value, Window,
     },
     table::ColumnType,
 };
@@ -447,7 +447,33 @@ impl<'a> Naive<'a> {
                 .fold(Some(true), and),
             FilterClause::Not { not } => self.clause(look, item, not).map(|b| !b),
             FilterClause::Exists { exists } => Some(self.exists(look, item, exists)),
+            FilterClause::Than { than } => self.than(look, item, than),
         }
+    }
+
+    fn than(&self, look: &Look, item: &Item, than: &Than) -> Option<bool> {
+        let dimension = self.catalogue.dimension(&than.dimension).expect("a dimension");
+        let column = col(dimension.column.as_deref().expect("a column"));
+        let table = &self.db[&column.table];
+        let at = table.at(&column.column);
+        let all: Vec<f64> = table.rows.iter().filter_map(|row| row[at].num()).collect();
+        let own = self.value(look, item, dimension).num()?;
+        if all.is_empty() {
+            return None;
+        }
+        let other = match than.statistic {
+            Usual::Minimum => all.iter().copied().fold(f64::INFINITY, f64::min),
+            Usual::Maximum => all.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            Usual::Average => all.iter().sum::<f64>() / all.len() as f64,
+        };
+        Some(match than.op {
+            Operator::NotEqual => own != other,
+            Operator::Greater => own > other,
+            Operator::GreaterOrEqual => own >= other,
+            Operator::Less => own < other,
+            Operator::LessOrEqual => own <= other,
+            _ => own == other,
+        })
     }
 
     fn single(&self, look: &Look, item: &Item, filter: &Filter) -> Option<bool> {
@@ -886,6 +912,9 @@ impl<'a> Naive<'a> {
     pub fn answer(&self, query: &Query) -> Answer {
         let mut asked: Vec<Asked<'a>> = query.metrics.iter().map(|metric| self.asked(metric)).collect();
         let added = query.added_columns();
+        if let Some(of) = &query.of {
+            asked.push(self.asked(&QueryMetric::from(of)));
+        }
         for clause in &query.having {
             for filter in clause.singles() {
                 let known = asked.iter().any(|used| used.name == filter.metric)
@@ -905,7 +934,7 @@ impl<'a> Naive<'a> {
         // Money
         let currency = self.catalogue.currency_dimension();
         let is_pinned = currency.is_some_and(|d| pinned(&d.name));
-        let is_money = asked.iter().any(Asked::is_money);
+        let is_money = query.of.is_none() && asked.iter().any(Asked::is_money);
         let mixes = is_money && self.state.currencies.len() > 1 && !is_pinned;
         let by_currency = currency.is_some_and(|d| query.dimensions.contains(&d.name));
         let adds_currency = mixes && query.dimensions.is_empty() && query.grain.is_none();
@@ -951,6 +980,22 @@ impl<'a> Naive<'a> {
             groups.push((Some(currency.expect("a currency").name.clone()), GroupOf::Currency));
         }
         groups.extend(keys);
+        if query.of.is_some() {
+            for by in &query.order {
+                let is_shown =
+                    groups.iter().any(|(name, _)| name.as_ref() == Some(&by.by)) || query.dimensions.contains(&by.by);
+                if let (false, Some(dimension)) = (is_shown, self.catalogue.dimension(&by.by)) {
+                    groups.push((None, GroupOf::Dimension(dimension)));
+                }
+            }
+            if !query.distinct {
+                let base = &asked[0].base;
+                for column in &self.catalogue.tables[base].key {
+                    let column = col(&format!("{base}.{column}"));
+                    groups.push((None, GroupOf::Key(column, Vec::new())));
+                }
+            }
+        }
 
         // Days
         let resolved = query
@@ -1143,8 +1188,15 @@ impl<'a> Naive<'a> {
                     let is_dimension = groups
                         .iter()
                         .any(|(n, of)| n.as_ref() == Some(name) && matches!(of, GroupOf::Dimension(_)));
-                    !is_dimension || position(name).is_none_or(|at| !row[at].is_null())
+                    let is_kept = query.of.is_some() && !query.order.iter().any(|order| order.by == *name);
+                    !is_dimension || is_kept || position(name).is_none_or(|at| !row[at].is_null())
                 });
+            // What a list is ordered by without being shown has to be known as well.
+            let known = known
+                && (!is_ranking
+                    || groups.iter().zip(&group.values).all(|((name, of), value)| {
+                        !(name.is_none() && matches!(of, GroupOf::Dimension(_)) && value.is_null())
+                    }));
             let numbers = query.having.iter().all(|clause| {
                 having(clause, &|filter: &MetricFilter| {
                     let value = match position(&filter.metric) {
@@ -1212,7 +1264,18 @@ impl<'a> Naive<'a> {
             });
         }
         let mut order: Vec<(usize, Direction)> = Vec::new();
+        // What a list is ordered by without being shown comes first among its hidden groups.
+        let hidden = |name: &str| {
+            groups.iter().position(|(shown, of)| {
+                shown.is_none() && matches!(of, GroupOf::Dimension(dimension) if dimension.name == name)
+            })
+        };
+        const HIDDEN: usize = 1_000;
         for by in &query.order {
+            if let Some(at) = hidden(&by.by) {
+                order.push((HIDDEN + at, by.direction));
+                continue;
+            }
             match position(&by.by) {
                 Some(at) => order.push((at, by.direction)),
                 None => {
@@ -1230,6 +1293,7 @@ impl<'a> Naive<'a> {
         if query.order.is_empty() {
             let in_time: Vec<usize> = groups
                 .iter()
+                .filter(|_| query.of.is_none())
                 .filter(|(_, of)| match of {
                     GroupOf::Grain(_) => true,
                     GroupOf::Dimension(d) => d.part.is_some() || d.days_since.is_some(),
@@ -1246,7 +1310,7 @@ impl<'a> Naive<'a> {
                 );
                 let by = top.by.as_deref().unwrap_or(&asked[0].name);
                 order.push((position(by).expect("a column"), top.direction));
-            } else if in_time.is_empty() && !groups.is_empty() {
+            } else if in_time.is_empty() && !groups.is_empty() && query.of.is_none() {
                 order.push((shown_groups, Direction::Descending));
             }
             // Amounts in several currencies come by the number of rows behind them, which is not told.
@@ -1255,7 +1319,10 @@ impl<'a> Naive<'a> {
         rows.sort_by(|(a, x), (b, y)| {
             order
                 .iter()
-                .map(|(at, direction)| by_column(a, b, *at, *direction))
+                .map(|(at, direction)| match at.checked_sub(HIDDEN) {
+                    Some(at) => by_column(&x.values, &y.values, at, *direction),
+                    None => by_column(a, b, *at, *direction),
+                })
                 .find(|order| *order != Ordering::Equal)
                 .unwrap_or_else(|| by_key(x, y))
         });
@@ -1417,7 +1484,7 @@ fn focused(clause: &FilterClause, single: &dyn Fn(&Filter) -> Option<bool>) -> O
         FilterClause::Any { any } => any.iter().map(|part| focused(part, single)).fold(Some(false), or),
         FilterClause::All { all } => all.iter().map(|part| focused(part, single)).fold(Some(true), and),
         FilterClause::Not { not } => focused(not, single).map(|b| !b),
-        FilterClause::Exists { .. } => unreachable!("a focus has none"),
+        FilterClause::Exists { .. } | FilterClause::Than { .. } => unreachable!("a focus has none"),
     }
 }
 

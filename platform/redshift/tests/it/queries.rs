@@ -9,7 +9,7 @@ use concert_contract::{
     compile::ColumnRef,
     query::{
         Comparison, Direction, Exists, Filter, FilterClause, Grain, HavingClause, MetricFilter, Operator, Order,
-        Period, Query, QueryMetric, Statistic, Top, Value, Window,
+        Period, Query, QueryMetric, Statistic, Than, Top, Usual, Value, Window,
     },
     table::ColumnType,
 };
@@ -116,6 +116,27 @@ fn clause(world: &World, dice: &mut Dice, depth: usize, may_exist: bool) -> Filt
             .map(|_| clause(world, dice, depth + 1, may_exist))
             .collect::<Vec<_>>()
     };
+    let numbers: Vec<&Dimension> = world
+        .catalogue
+        .dimensions
+        .iter()
+        .filter(|dimension| dimension.column.is_some() && dimension.column_type.is_number())
+        .collect();
+    if !numbers.is_empty() && dice.one_in(8) {
+        return FilterClause::Than {
+            than: Than {
+                dimension: dice.pick(&numbers).name.clone(),
+                op: *dice.pick(&[
+                    Operator::Greater,
+                    Operator::GreaterOrEqual,
+                    Operator::Less,
+                    Operator::LessOrEqual,
+                    Operator::NotEqual,
+                ]),
+                statistic: *dice.pick(&[Usual::Average, Usual::Minimum, Usual::Maximum]),
+            },
+        };
+    }
     match dice.below(if depth > 1 { 5 } else { 10 }) {
         5 => FilterClause::Any { any: parts(dice) },
         6 => FilterClause::All { all: parts(dice) },
@@ -282,6 +303,9 @@ fn metric(world: &World, dice: &mut Dice, index: usize, has_grain: bool) -> Quer
 }
 
 pub fn query(world: &World, dice: &mut Dice) -> Query {
+    if dice.one_in(5) {
+        return list(world, dice);
+    }
     let mut query = Query::default();
     if dice.one_in(2) {
         query.grain = Some(grain(dice));
@@ -371,6 +395,41 @@ pub fn query(world: &World, dice: &mut Dice) -> Query {
     query
 }
 
+/// Rows that are listed: some columns, conditions, an order by what may not be shown.
+fn list(world: &World, dice: &mut Dice) -> Query {
+    let mut query = Query {
+        of: Some(plain_metric(world, dice)),
+        distinct: dice.one_in(3),
+        ..Query::default()
+    };
+    for _ in 0..1 + dice.below(3) {
+        let name = dimension(world, dice).name.clone();
+        if !query.dimensions.contains(&name) {
+            query.dimensions.push(name);
+        }
+    }
+    for _ in 0..dice.below(3) {
+        query.filters.push(clause(world, dice, 0, true));
+    }
+    if dice.one_in(3) {
+        query.period = Some(period(world, dice));
+    }
+    if dice.one_in(2) {
+        query.order.push(Order {
+            by: dimension(world, dice).name.clone(),
+            direction: if dice.one_in(2) {
+                Direction::Ascending
+            } else {
+                Direction::Descending
+            },
+        });
+    }
+    if dice.one_in(3) {
+        query.limit = Some(1 + dice.below(4) as u32);
+    }
+    query
+}
+
 /// Queries with one thing less, to find the smallest that still fails.
 pub fn simpler(query: &Query) -> Vec<Query> {
     let mut found = Vec::new();
@@ -421,7 +480,7 @@ pub fn simpler(query: &Query) -> Vec<Query> {
                 }
                 less
             }
-            FilterClause::Is(_) => Vec::new(),
+            FilterClause::Is(_) | FilterClause::Than { .. } => Vec::new(),
         };
         for part in parts {
             add(&|q| q.filters[at] = part.clone());

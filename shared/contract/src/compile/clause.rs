@@ -12,7 +12,7 @@ use crate::{
     catalogue::{Dimension, TimePart},
     query::{
         Exists, Filter, FilterClause, HavingClause, MetricFilter, Operator, QueryError, QueryErrorCode, QueryMetric,
-        Value,
+        Than, Usual, Value,
     },
     table::ColumnType,
 };
@@ -114,7 +114,40 @@ fn check_filter(
             }
             check_having(&exists.having, &format!("{at}.having"))
         }
+        FilterClause::Than { than } => check_than(world, than, &format!("{path}.than")),
     }
+}
+
+fn check_than(world: &World<'_>, than: &Than, path: &str) -> Result<(), QueryError> {
+    let at = format!("{path}.dimension");
+    let dimension = world.dimension(&than.dimension, &at)?;
+    world.check_dimension(dimension, &at)?;
+    let wrong = |at: String, message: String, action: &str| {
+        Err(QueryError::new(QueryErrorCode::WrongType, at, message).suggest(action))
+    };
+    if dimension.column.is_none() || !dimension.column_type.is_number() {
+        return wrong(
+            at,
+            format!("{} is no number that could be averaged.", dimension.label),
+            "Name a dimension that holds numbers.",
+        );
+    }
+    if !matches!(
+        than.op,
+        Operator::Equal
+            | Operator::NotEqual
+            | Operator::Greater
+            | Operator::GreaterOrEqual
+            | Operator::Less
+            | Operator::LessOrEqual
+    ) {
+        return wrong(
+            format!("{path}.op"),
+            "A number is greater or less than a statistic, or the same.".to_owned(),
+            "Use one of: =, !=, >, >=, <, <=.",
+        );
+    }
+    Ok(())
 }
 
 /// Refuses trees that are too large and empty lists.
@@ -186,7 +219,47 @@ pub(super) fn filter_sql(scope: &mut Scope<'_, '_>, clause: &FilterClause, path:
         }
         FilterClause::Not { not } => Ok(format!("NOT ({})", filter_sql(scope, not, &format!("{path}.not"))?)),
         FilterClause::Exists { exists } => exists_sql(scope, exists, &format!("{path}.exists")),
+        FilterClause::Than { than } => than_sql(scope, than, &format!("{path}.than")),
     }
+}
+
+/// A number of the rows against a statistic of it over all rows of its own table that the viewer may see.
+fn than_sql(scope: &mut Scope<'_, '_>, than: &Than, path: &str) -> Result<String, Stop> {
+    let world = scope.world;
+    let dimension = world.dimension(&than.dimension, &format!("{path}.dimension"))?;
+    let column = dimension.column.as_deref().and_then(ColumnRef::parse);
+    let sql = match scope.place(dimension)? {
+        Some(Place::Column(_)) => scope.dimension_sql(dimension)?,
+        _ => None,
+    };
+    let (Some(column), Some(sql)) = (column, sql) else {
+        return Err(Stop::Error(QueryError::new(
+            QueryErrorCode::NoJoin,
+            format!("{path}.dimension"),
+            format!(
+                "Nothing in the data connects {} with what is asked for.",
+                dimension.label.to_lowercase()
+            ),
+        )));
+    };
+    let mut inner = Scope::new(world, &column.table, None);
+    let own = inner.column(&column, &[])?;
+    let value = match than.statistic {
+        Usual::Minimum => format!("MIN({own})"),
+        Usual::Maximum => format!("MAX({own})"),
+        Usual::Average => format!("AVG(CAST({own} AS DOUBLE PRECISION))"),
+    };
+    let from = inner.from()?.replace('\n', " ");
+    scope.take_tables(&mut inner);
+    let op = match than.op {
+        Operator::NotEqual => "<>",
+        Operator::Greater => ">",
+        Operator::GreaterOrEqual => ">=",
+        Operator::Less => "<",
+        Operator::LessOrEqual => "<=",
+        _ => "=",
+    };
+    Ok(format!("{sql} {op} (SELECT {value} {from})"))
 }
 
 pub(super) fn list_sql(scope: &mut Scope<'_, '_>, clauses: &[FilterClause], path: &str) -> Result<Vec<String>, Stop> {

@@ -56,6 +56,8 @@ pub(super) struct Group<'a> {
 pub(super) enum GroupBy<'a> {
     /// What tells apart things of the same name.
     Key(ColumnRef, &'a Dimension),
+    /// What tells the rows of a list apart.
+    Row(ColumnRef),
     Dimension(&'a Dimension),
     Grain(Grain),
     Currency,
@@ -176,6 +178,10 @@ impl<'a> Compiler<'a> {
                 .suggest("Give one of them a name of its own (as), or leave it out."));
             }
             wanted.push((asked.clone(), path));
+        }
+        // Of a list no metric is shown, but the rows are those of one.
+        if let Some(of) = &self.query.of {
+            wanted.push((QueryMetric::from(of), "of".to_owned()));
         }
         for (index, clause) in self.query.having.iter().enumerate() {
             for filter in clause.singles() {
@@ -519,6 +525,9 @@ impl<'a> Compiler<'a> {
     // Money
 
     fn currency_rule(&self) -> CurrencyRule {
+        if self.query.of.is_some() {
+            return CurrencyRule::None;
+        }
         let money = self.metrics.iter().any(MetricUse::is_money);
         if !money || self.world.context.state.currencies.len() < 2 || self.pinned_currency().is_some() {
             return CurrencyRule::None;
@@ -642,6 +651,63 @@ impl<'a> Compiler<'a> {
             });
         }
         groups.extend(keys);
+        groups.extend(self.groups_of_list()?);
+        Ok(groups)
+    }
+
+    /// What a list is grouped by without showing it: the key of its rows, and what it is ordered by.
+    fn groups_of_list(&self) -> Result<Vec<Group<'a>>, QueryError> {
+        let mut groups = Vec::new();
+        let (Some(_), Some(listed)) = (&self.query.of, self.metrics.first()) else {
+            return Ok(groups);
+        };
+        for (index, by) in self.query.order.iter().enumerate() {
+            let is_shown = self
+                .dimensions
+                .iter()
+                .any(|dimension| dimension.name == by.by || dimension.shows.contains(&by.by));
+            if is_shown || self.world.catalogue.dimension(&by.by).is_none() {
+                continue;
+            }
+            let path = format!("order[{index}].by");
+            let dimension = self.world.dimension(&by.by, &path)?;
+            self.world.check_dimension(dimension, &path)?;
+            let has_time = super::scope::time_for(self.world, &listed.base, self.time)?.is_some();
+            let place = super::scope::place(self.world, &listed.base, dimension, has_time)?;
+            if dimension.column.is_none() && dimension.part.is_none() && dimension.days_since.is_none()
+                || matches!(place, None | Some(super::scope::Place::Many { .. }))
+            {
+                return Err(QueryError::new(
+                    QueryErrorCode::BadOrder,
+                    path,
+                    format!(
+                        "{} is nothing that each of the listed rows has one of.",
+                        dimension.label
+                    ),
+                )
+                .suggest("Order by a dimension of the rows themselves, or of what they belong to."));
+            }
+            groups.push(Group {
+                name: None,
+                what: GroupBy::Dimension(dimension),
+                holds: dimension.column_type,
+            });
+        }
+        if !self.query.distinct
+            && let Some(table) = self.world.catalogue.tables.get(&listed.base)
+        {
+            for column in &table.key {
+                let column = ColumnRef {
+                    table: listed.base.clone(),
+                    column: column.clone(),
+                };
+                groups.push(Group {
+                    name: None,
+                    holds: self.world.column_type(&column).unwrap_or(ColumnType::Text),
+                    what: GroupBy::Row(column),
+                });
+            }
+        }
         Ok(groups)
     }
 
@@ -674,8 +740,12 @@ impl<'a> Compiler<'a> {
     /// for what is only shown beside it.
     pub fn is_asked(&self, group: &Group<'_>) -> bool {
         match &group.what {
+            // A listed row is one whatever it lacks, unless its place in the list hangs on it.
+            GroupBy::Dimension(dimension) if self.query.of.is_some() => {
+                self.query.order.iter().any(|order| order.by == dimension.name)
+            }
             GroupBy::Dimension(dimension) => self.query.dimensions.contains(&dimension.name),
-            GroupBy::Key(..) | GroupBy::Grain(_) | GroupBy::Currency => false,
+            GroupBy::Key(..) | GroupBy::Row(_) | GroupBy::Grain(_) | GroupBy::Currency => false,
         }
     }
 
@@ -777,13 +847,7 @@ fn check_sizes(query: &Query) -> Result<(), QueryError> {
             ));
         }
     }
-    if query.metrics.is_empty() {
-        return Err(QueryError::new(
-            QueryErrorCode::BadQuery,
-            "metrics",
-            "A query needs at least one metric.",
-        ));
-    }
+    check_listing(query)?;
     for (index, comparison) in query.compare.iter().enumerate() {
         if query.compare.iter().take(index).any(|other| other == comparison) {
             return Err(QueryError::new(
@@ -803,6 +867,59 @@ fn check_sizes(query: &Query) -> Result<(), QueryError> {
     Ok(())
 }
 
+/// A query measures or lists, and a list has no figures to compare or to rank.
+fn check_listing(query: &Query) -> Result<(), QueryError> {
+    let bad = |path: &str, message: &str, action: &str| {
+        Err(QueryError::new(QueryErrorCode::BadQuery, path, message).suggest(action))
+    };
+    if query.of.is_none() {
+        if query.metrics.is_empty() {
+            return bad(
+                "metrics",
+                "A query needs at least one metric.",
+                "Name one, or say with of whose rows are to be listed.",
+            );
+        }
+        if query.distinct {
+            return bad(
+                "distinct",
+                "Only rows that are listed can be told apart.",
+                "Leave it out.",
+            );
+        }
+        return Ok(());
+    }
+    if !query.metrics.is_empty() {
+        return bad(
+            "of",
+            "A query with metrics measures, and one with of lists rows.",
+            "Leave out one of them.",
+        );
+    }
+    if query.dimensions.is_empty() {
+        return bad(
+            "dimensions",
+            "A list of rows needs something to show.",
+            "Name a dimension.",
+        );
+    }
+    let figures = [
+        ("grain", query.grain.is_some()),
+        ("compare", !query.compare.is_empty()),
+        ("having", !query.having.is_empty()),
+        ("focus", !query.focus.is_empty()),
+        ("top", query.top.is_some()),
+    ];
+    match figures.iter().find(|(_, is_there)| *is_there) {
+        Some((path, _)) => bad(
+            path,
+            "Rows that are listed have no figures for this.",
+            "Ask for a metric, or leave it out.",
+        ),
+        None => Ok(()),
+    }
+}
+
 fn check_since(query: &Query) -> Result<(), QueryError> {
     fn check(period: Option<&Period>, path: &str) -> Result<(), QueryError> {
         if let Some(Period::Since { offset, count, .. }) = period
@@ -818,7 +935,7 @@ fn check_since(query: &Query) -> Result<(), QueryError> {
     }
     fn walk(clause: &FilterClause) -> Result<(), QueryError> {
         match clause {
-            FilterClause::Is(_) => Ok(()),
+            FilterClause::Is(_) | FilterClause::Than { .. } => Ok(()),
             FilterClause::Any { any: parts } | FilterClause::All { all: parts } => parts.iter().try_for_each(walk),
             FilterClause::Not { not } => walk(not),
             FilterClause::Exists { exists } => {
@@ -861,7 +978,7 @@ fn check_focus(world: &World<'_>, query: &Query, dimensions: &[&Dimension]) -> R
             FilterClause::Is(_) => false,
             FilterClause::Any { any: parts } | FilterClause::All { all: parts } => parts.iter().any(has_exists),
             FilterClause::Not { not } => has_exists(not),
-            FilterClause::Exists { .. } => true,
+            FilterClause::Exists { .. } | FilterClause::Than { .. } => true,
         }
     }
     for (index, clause) in query.focus.iter().enumerate() {

@@ -61,9 +61,9 @@ impl Compiler<'_> {
             .iter()
             .filter_map(|by| match by {
                 OrderBy::Name(name, direction) => Some(format!("{name} {}", direction_sql(*direction))),
-                OrderBy::Key(index) => names
+                OrderBy::Key(index, direction) => names
                     .get(*index)
-                    .map(|name| format!("{name} {}", direction_sql(Direction::Ascending))),
+                    .map(|name| format!("{name} {}", direction_sql(*direction))),
                 OrderBy::Rows => None,
             })
             .collect();
@@ -497,7 +497,7 @@ impl Compiler<'_> {
             FilterClause::Any { any } => Ok(format!("({})", each(any, "any")?.join(" OR "))),
             FilterClause::All { all } => Ok(format!("({})", each(all, "all")?.join(" AND "))),
             FilterClause::Not { not } => Ok(format!("NOT ({})", self.focus_sql(not, &format!("{path}.not"))?)),
-            FilterClause::Exists { .. } => Err(QueryError::new(
+            FilterClause::Exists { .. } | FilterClause::Than { .. } => Err(QueryError::new(
                 QueryErrorCode::BadQuery,
                 path,
                 "A focus is on values of the answer's own dimensions.",
@@ -515,6 +515,7 @@ impl Compiler<'_> {
             let per = match &group.what {
                 GroupBy::Grain(grain) => top.per.iter().any(|per| per == grain.name()),
                 GroupBy::Key(_, dimension) => top.per.contains(&dimension.name),
+                GroupBy::Row(_) => false,
                 GroupBy::Dimension(_) => group.name.as_ref().is_some_and(|name| top.per.contains(name)),
                 GroupBy::Currency => {
                     self.currency == CurrencyRule::Group(true)

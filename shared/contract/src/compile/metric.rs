@@ -6,7 +6,7 @@ use super::{
     world::World,
 };
 use crate::{
-    catalogue::{Aggregate, Dimension, Format, Metric, MetricSource, StatisticKind, Unit},
+    catalogue::{Aggregate, Dimension, Format, Metric, MetricSource, StatisticKind, TimePart, Unit},
     query::{Filter, FilterClause, Period, QueryError, QueryErrorCode, QueryMetric, Statistic},
     table::ColumnType,
 };
@@ -93,6 +93,7 @@ pub(super) fn candidates<'a>(
     let mut usable = Vec::new();
     let mut by_way_of_filters = Vec::new();
     let mut unreachable: Option<&Dimension> = None;
+    let mut no_instant: Option<&Dimension> = None;
     let mut ambiguous: Option<QueryError> = None;
     let (mut any_filled, mut any_hidden) = (false, false);
     for source in &metric.sources {
@@ -109,6 +110,7 @@ pub(super) fn candidates<'a>(
             Ok(Fit::Whole) => usable.push(chosen),
             Ok(Fit::ByWayOfFilters) => by_way_of_filters.push(chosen),
             Ok(Fit::NoTime) => {}
+            Ok(Fit::NoInstant(dimension)) => no_instant = Some(dimension),
             Ok(Fit::Unreachable(dimension)) => unreachable = Some(dimension),
             Err(error) if error.code == QueryErrorCode::AmbiguousJoin => ambiguous = Some(error),
             Err(error) => return Err(error),
@@ -124,6 +126,17 @@ pub(super) fn candidates<'a>(
     if let Some(mut error) = ambiguous {
         at.clone_into(&mut error.path);
         return Err(error);
+    }
+    if let Some(dimension) = no_instant {
+        return Err(QueryError::new(
+            QueryErrorCode::WrongType,
+            "",
+            format!(
+                "{} needs an instant, and what is asked for has days only.",
+                dimension.label
+            ),
+        )
+        .suggest("Ask by a part of the calendar."));
     }
     Err(match unreachable {
         Some(dimension) => QueryError::new(
@@ -166,13 +179,21 @@ enum Fit<'a> {
     /// Some filter is of rows that belong to its rows.
     ByWayOfFilters,
     NoTime,
+    /// The hour of the day is asked for, and its rows know only the day.
+    NoInstant(&'a Dimension),
     Unreachable(&'a Dimension),
 }
 
 fn fit<'a>(world: &World<'a>, chosen: &MetricUse<'a>, wants: &Wants<'_, 'a>) -> Result<Fit<'a>, QueryError> {
     let base = &chosen.base;
-    let has_time = time_for(world, base, wants.time)?.is_some();
+    let time = time_for(world, base, wants.time)?;
+    let has_time = time.is_some();
+    let has_days_only = time.is_some_and(|time| time.holds != ColumnType::Timestamp);
+    let needs_instant = |dimension: &Dimension| has_days_only && dimension.part == Some(TimePart::Hour);
     for dimension in wants.dimensions {
+        if needs_instant(dimension) {
+            return Ok(Fit::NoInstant(dimension));
+        }
         match place(world, base, dimension, has_time)? {
             Some(Place::Many { .. }) if !dimension.many => return Ok(Fit::Unreachable(dimension)),
             None => return Ok(Fit::Unreachable(dimension)),
@@ -198,6 +219,9 @@ fn fit<'a>(world: &World<'a>, chosen: &MetricUse<'a>, wants: &Wants<'_, 'a>) -> 
     for clause in wants.filters.iter().chain(&chosen.filters) {
         for filter in clause.singles() {
             let dimension = world.dimension(&filter.dimension, "filters")?;
+            if needs_instant(dimension) {
+                return Ok(Fit::NoInstant(dimension));
+            }
             match place(world, base, dimension, has_time)? {
                 None => return Ok(Fit::Unreachable(dimension)),
                 Some(Place::Many { .. }) => by_way = true,

@@ -8,7 +8,7 @@ pub(super) enum OrderBy {
     /// A column of the result.
     Name(String, Direction),
     /// A group that is not shown, by its index.
-    Key(usize),
+    Key(usize, Direction),
     /// The number of rows behind, most first.
     Rows,
 }
@@ -23,18 +23,30 @@ pub(super) fn direction_sql(direction: Direction) -> &'static str {
 impl Compiler<'_> {
     pub fn order(&self) -> Result<Vec<OrderBy>, QueryError> {
         let mut order: Vec<OrderBy> = Vec::new();
+        let hidden = |name: &str| {
+            self.groups.iter().position(|group| {
+                group.name.is_none() && matches!(&group.what, GroupBy::Dimension(dimension) if dimension.name == name)
+            })
+        };
         let mut add = |name: &str, direction: Direction| {
-            if !order
-                .iter()
-                .any(|by| matches!(by, OrderBy::Name(taken, _) if taken == name))
-            {
-                order.push(OrderBy::Name(name.to_owned(), direction));
+            let by = match hidden(name) {
+                Some(index) => OrderBy::Key(index, direction),
+                None => OrderBy::Name(name.to_owned(), direction),
+            };
+            let is_there = order.iter().any(|other| match (other, &by) {
+                (OrderBy::Name(a, _), OrderBy::Name(b, _)) => a == b,
+                (OrderBy::Key(a, _), OrderBy::Key(b, _)) => a == b,
+                _ => false,
+            });
+            if !is_there {
+                order.push(by);
             }
         };
         let numbers = self.number_names();
         for (index, by) in self.query.order.iter().enumerate() {
-            let known =
-                numbers.contains(&by.by) || self.groups.iter().any(|g| g.name.as_deref() == Some(by.by.as_str()));
+            let known = numbers.contains(&by.by)
+                || hidden(&by.by).is_some()
+                || self.groups.iter().any(|g| g.name.as_deref() == Some(by.by.as_str()));
             if known {
                 add(&by.by, by.direction);
                 continue;
@@ -61,10 +73,11 @@ impl Compiler<'_> {
             let in_time: Vec<&str> = self
                 .groups
                 .iter()
+                .filter(|_| self.query.of.is_none())
                 .filter(|group| match &group.what {
                     GroupBy::Grain(_) => true,
                     GroupBy::Dimension(d) => d.part.is_some() || d.days_since.is_some(),
-                    GroupBy::Key(..) | GroupBy::Currency => false,
+                    GroupBy::Key(..) | GroupBy::Row(_) | GroupBy::Currency => false,
                 })
                 .filter_map(|group| group.name.as_deref())
                 .collect();
@@ -107,7 +120,10 @@ impl Compiler<'_> {
                         .iter()
                         .any(|by| matches!(by, OrderBy::Name(taken, _) if taken == name)) => {}
                 Some(name) => order.push(OrderBy::Name(name.clone(), Direction::Ascending)),
-                None => order.push(OrderBy::Key(index)),
+                None if order
+                    .iter()
+                    .any(|by| matches!(by, OrderBy::Key(taken, _) if *taken == index)) => {}
+                None => order.push(OrderBy::Key(index, Direction::Ascending)),
             }
         }
         Ok(order)

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     catalogue::{Dimension, Rollup},
-    query::{Days, Direction, MetricFilter, QueryError},
+    query::{Days, MetricFilter, QueryError},
     table::ColumnType,
 };
 
@@ -118,11 +118,11 @@ impl<'a> Compiler<'a> {
             .iter()
             .map(|by| match by {
                 OrderBy::Name(name, direction) => format!("{name} {}", direction_sql(*direction)),
-                OrderBy::Key(index) => {
+                OrderBy::Key(index, direction) => {
                     format!(
                         "{} {}",
                         select.groups.get(*index).map_or("1", String::as_str),
-                        direction_sql(Direction::Ascending)
+                        direction_sql(*direction)
                     )
                 }
                 OrderBy::Rows => "COUNT(*) DESC".to_owned(),
@@ -164,9 +164,9 @@ impl<'a> Compiler<'a> {
             .iter()
             .filter_map(|by| match by {
                 OrderBy::Name(name, direction) => Some(format!("{name} {}", direction_sql(*direction))),
-                OrderBy::Key(index) => names
+                OrderBy::Key(index, direction) => names
                     .get(*index)
-                    .map(|name| format!("parts.{name} {}", direction_sql(Direction::Ascending))),
+                    .map(|name| format!("parts.{name} {}", direction_sql(*direction))),
                 OrderBy::Rows => None,
             })
             .collect();
@@ -452,6 +452,7 @@ impl<'a> Compiler<'a> {
     fn group_sql(&self, group: &Group<'a>, scope: &mut Scope<'_, 'a>) -> Result<String, Stop> {
         let sql = match &group.what {
             GroupBy::Key(column, dimension) => Some(scope.column(column, &dimension.via)?),
+            GroupBy::Row(column) => Some(scope.column(column, &[])?),
             GroupBy::Dimension(dimension) => scope.dimension_sql(dimension)?,
             GroupBy::Currency if self.is_taken_currency(group) => None,
             GroupBy::Currency => match scope.currency.clone() {

@@ -145,6 +145,7 @@ fn literal(
             path.clone(),
             format!("{} is compared with {wanted}, not with {got}.", operand.label),
         )
+        .suggest(format!("Give {wanted}."))
     };
     let hint = operand.hint;
     match (operand.holds, value) {

@@ -143,7 +143,14 @@ pub(super) fn filled(state: &DataState, catalogue: &Catalogue, column: &ColumnRe
 
 /// The names that `name` may have meant, else all of them.
 pub(super) fn nearest(name: &str, names: &[&str]) -> String {
-    match close(name, names).as_slice() {
+    let mut told: Vec<&str> = Vec::new();
+    for name in names {
+        if !told.contains(name) {
+            told.push(name);
+        }
+    }
+    let names = told;
+    match close(name, &names).as_slice() {
         [] => format!("Use one of: {}.", names.join(", ")),
         close => format!("Did you mean {}?", close.join(" or ")),
     }

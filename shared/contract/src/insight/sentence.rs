@@ -24,7 +24,10 @@ use std::cmp::Ordering;
 /// comes from the data is escaped.
 pub fn summarise(query: &Query, catalogue: &Catalogue, table: &Table, context: &InsightContext<'_>) -> String {
     let teller = Teller::new(query, catalogue, table, context);
-    let mut sentences = teller.map_or_else(Vec::new, |teller| teller.tell());
+    let mut sentences = match &query.of {
+        Some(of) => vec![listed(of, query, catalogue, table)],
+        None => teller.map_or_else(Vec::new, |teller| teller.tell()),
+    };
     if table.truncated {
         sentences.push(format!(
             "These are the first {} rows; there are more.",
@@ -33,6 +36,54 @@ pub fn summarise(query: &Query, catalogue: &Catalogue, table: &Table, context: &
     }
     sentences.extend(context.notes.iter().cloned());
     sentences.join(" ")
+}
+
+/// "There are **12 students** with a cat: Smith, Kim, Jones, Kumar, Gompers and 7 more."
+fn listed(of: &str, query: &Query, catalogue: &Catalogue, table: &Table) -> String {
+    const MOST_NAMED: usize = 5;
+    let (one, many) = match catalogue.metric(of).and_then(|metric| metric.noun.as_ref()) {
+        Some([one, many]) => (one.as_str(), many.as_str()),
+        None => ("row", "rows"),
+    };
+    let scope: String = query
+        .filters
+        .iter()
+        .map(|clause| format!(" {}", escape(&clause_phrase(clause, catalogue))))
+        .collect();
+    let cell = |cell: &Cell| match cell {
+        Cell::Null => "unknown".to_owned(),
+        Cell::Text(text) => escape(text),
+        Cell::Integer(number) => format::integer(*number),
+        other => serde_json::to_string(other).unwrap_or_default(),
+    };
+    // What is shown says what the rows are where they are no longer told apart.
+    let (one, many) = match query.dimensions.as_slice() {
+        [name] if query.distinct => (lower(&label_of(name, catalogue)), plural_of(name, catalogue)),
+        _ => (one.to_owned(), many.to_owned()),
+    };
+    match table.rows.as_slice() {
+        [] => format!("There are no {many}{scope}."),
+        [row] => format!(
+            "There is **1 {one}**{scope}: **{}**.",
+            row.iter().map(cell).collect::<Vec<_>>().join(", ")
+        ),
+        rows => {
+            let mut named: Vec<String> = rows
+                .iter()
+                .take(MOST_NAMED)
+                .filter_map(|row| row.first().map(cell))
+                .collect();
+            if rows.len() > MOST_NAMED {
+                named.push(format!("{} more", rows.len() - MOST_NAMED));
+            }
+            let more = if table.truncated { "more than " } else { "" };
+            format!(
+                "There are {more}**{} {many}**{scope}: {}.",
+                format::integer(rows_i64(table)),
+                join_and(named, "and")
+            )
+        }
+    }
 }
 
 fn rows_i64(table: &Table) -> i64 {

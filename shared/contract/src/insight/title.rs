@@ -9,7 +9,7 @@ use crate::{
     format,
     query::{
         Added, Comparison, Direction, Exists, Filter, FilterClause, Grain, HavingClause, MetricFilter, Operator,
-        Period, Query, QueryMetric, Statistic, Top, Value, Window,
+        Period, Query, QueryMetric, Statistic, Than, Top, Usual, Value, Window,
     },
 };
 use jiff::civil::Date;
@@ -32,7 +32,9 @@ pub fn title(query: &Query, words: &impl Words) -> String {
     if let Some(grain) = query.grain {
         dimensions.push(grain.name().to_owned());
     }
-    let mut title = if let Some(top) = &query.top {
+    let mut title = if let Some(of) = &query.of {
+        title_of_list(of, dimensions, query, words)
+    } else if let Some(top) = &query.top {
         title_of_top(top, query, words)
     } else if let Some(title) = title_of_ranking(query, words) {
         title
@@ -64,6 +66,27 @@ pub fn title(query: &Query, words: &impl Words) -> String {
         title.push_str(&format!(": {}", join_and(shown, "and")));
     }
     title
+}
+
+/// "Students: name and age", "First 3 products by unit price: product".
+fn title_of_list(of: &str, dimensions: Vec<String>, query: &Query, words: &impl Words) -> String {
+    let rows = words
+        .metric_noun(of)
+        .map_or_else(|| lower(&label_of_metric(of, words)), |[_, many]| many.clone());
+    let mut title = match query.limit {
+        Some(1) => format!("First of the {rows}"),
+        Some(limit) => format!("First {limit} {rows}"),
+        None => upper(&rows),
+    };
+    if let Some(order) = query.order.first() {
+        let down = if order.direction == Direction::Descending {
+            ", descending"
+        } else {
+            ""
+        };
+        title.push_str(&format!(" by {}{down}", lower(&label_of(&order.by, words))));
+    }
+    format!("{title}: {}", join_and(dimensions, "and"))
 }
 
 /// "Top 10 venues by revenue": the first rows by a metric, of one dimension.
@@ -301,7 +324,29 @@ pub(super) fn clause_phrase(clause: &FilterClause, words: &impl Words) -> String
             other => format!("not {}", clause_phrase(other, words)),
         },
         FilterClause::Exists { exists } => format!("with {}", exists_phrase(exists, words)),
+        FilterClause::Than { than } => than_phrase(than, words),
     }
+}
+
+/// "with unit price above the average".
+fn than_phrase(than: &Than, words: &impl Words) -> String {
+    let statistic = match than.statistic {
+        Usual::Minimum => "minimum",
+        Usual::Maximum => "maximum",
+        Usual::Average => "average",
+    };
+    let way = match than.op {
+        Operator::Greater => "above",
+        Operator::GreaterOrEqual => "at or above",
+        Operator::Less => "below",
+        Operator::LessOrEqual => "at or below",
+        Operator::NotEqual => "other than",
+        _ => "at",
+    };
+    format!(
+        "with {} {way} the {statistic}",
+        lower(&label_of(&than.dimension, words))
+    )
 }
 
 /// "concerts in Austin", "concerts of attendance rate at least 100 in 2025".

@@ -29,7 +29,8 @@ pub struct MetricFilter {
     pub values: Vec<Value>,
 }
 
-/// A condition on rows: `{dimension, op, values}`, `{any: […]}`, `{all: […]}`, `{not: …}` or `{exists: …}`.
+/// A condition on rows: `{dimension, op, values}`, `{any: […]}`, `{all: […]}`, `{not: …}`, `{exists: …}` or
+/// `{than: …}`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged, deny_unknown_fields)]
@@ -49,6 +50,29 @@ pub enum FilterClause {
     Exists {
         exists: Box<Exists>,
     },
+    Than {
+        than: Than,
+    },
+}
+
+/// A number of a row against the average of it over its whole table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Than {
+    pub dimension: String,
+    pub op: Operator,
+    pub statistic: Usual,
+}
+
+/// What a number of a row is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Usual {
+    Average,
+    Minimum,
+    Maximum,
 }
 
 /// A condition on the numbers of a row of the answer: `{metric, op, values}`, `{any: […]}`, `{all: […]}` or
@@ -130,7 +154,7 @@ impl FilterClause {
                 parts.iter().flat_map(FilterClause::singles).collect()
             }
             FilterClause::Not { not } => not.singles(),
-            FilterClause::Exists { .. } => Vec::new(),
+            FilterClause::Exists { .. } | FilterClause::Than { .. } => Vec::new(),
         }
     }
 }
@@ -167,25 +191,27 @@ struct RawFilter {
     all: Option<Vec<FilterClause>>,
     not: Option<Box<FilterClause>>,
     exists: Option<Box<Exists>>,
+    than: Option<Than>,
 }
 
 impl<'de> Deserialize<'de> for FilterClause {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = RawFilter::deserialize(deserializer)?;
         let is_single = raw.dimension.is_some() || raw.op.is_some() || raw.values.is_some();
-        let clause = match (raw.any, raw.all, raw.not, raw.exists) {
-            (None, None, None, None) => FilterClause::Is(Filter {
+        let clause = match (raw.any, raw.all, raw.not, raw.exists, raw.than) {
+            (None, None, None, None, None) => FilterClause::Is(Filter {
                 dimension: raw.dimension.ok_or_else(|| D::Error::missing_field("dimension"))?,
                 op: raw.op.ok_or_else(|| D::Error::missing_field("op"))?,
                 values: raw.values.unwrap_or_default(),
             }),
-            (Some(any), None, None, None) if !is_single => FilterClause::Any { any },
-            (None, Some(all), None, None) if !is_single => FilterClause::All { all },
-            (None, None, Some(not), None) if !is_single => FilterClause::Not { not },
-            (None, None, None, Some(exists)) if !is_single => FilterClause::Exists { exists },
+            (Some(any), None, None, None, None) if !is_single => FilterClause::Any { any },
+            (None, Some(all), None, None, None) if !is_single => FilterClause::All { all },
+            (None, None, Some(not), None, None) if !is_single => FilterClause::Not { not },
+            (None, None, None, Some(exists), None) if !is_single => FilterClause::Exists { exists },
+            (None, None, None, None, Some(than)) if !is_single => FilterClause::Than { than },
             _ => {
                 return Err(D::Error::custom(
-                    "a filter is one of dimension with op and values, any, all, not, exists",
+                    "a filter is one of dimension with op and values, any, all, not, exists, than",
                 ));
             }
         };

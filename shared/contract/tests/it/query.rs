@@ -24,7 +24,7 @@ fn a_tool_takes_the_schema_in_one_piece_with_the_names_of_the_catalogue() {
     let schema = concert_contract::compile::query_schema(&crate::support::catalogue());
     let text = schema.to_string();
     assert!(!text.contains("$ref") && !text.contains("$defs"), "{text}");
-    assert!(text.len() < 24_000, "{} bytes", text.len());
+    assert!(text.len() < 26_000, "{} bytes", text.len());
     for (place, name) in [
         ("/properties/metrics/items/anyOf/0/enum", "revenue"),
         ("/properties/dimensions/items/enum", "city"),
@@ -48,7 +48,7 @@ fn a_tool_takes_the_schema_in_one_piece_with_the_names_of_the_catalogue() {
 }
 
 /// Every construct, once.
-pub const EXAMPLES: [&str; 12] = [
+pub const EXAMPLES: [&str; 13] = [
     r#"{"version":1,"metrics":["revenue"]}"#,
     r#"{"version":1,"metrics":[{"metric":"concerts","filters":[{"dimension":"genre","op":"=","values":["rock & roll"]}],"as":"rock"}],"dimensions":["city"]}"#,
     r#"{"version":1,"metrics":[{"metric":"revenue","aggregate":"median"},{"metric":"revenue","aggregate":{"percentile":99.5}}]}"#,
@@ -61,6 +61,7 @@ pub const EXAMPLES: [&str; 12] = [
     r#"{"version":1,"metrics":["concerts"],"time":"announced","grain":"week"}"#,
     r#"{"version":1,"metrics":["revenue"],"dimensions":["city","artist"],"top":{"n":3,"by":"revenue","per":["city"],"direction":"asc"}}"#,
     r#"{"version":1,"metrics":["revenue"],"dimensions":["city"],"order":[{"by":"revenue","direction":"desc"}],"limit":5,"cursor":"abc"}"#,
+    r#"{"version":1,"metrics":[],"of":"concerts","distinct":true,"dimensions":["venue"],"filters":[{"than":{"dimension":"capacity","op":">","statistic":"average"}}],"order":[{"by":"capacity","direction":"desc"}]}"#,
 ];
 
 #[test]

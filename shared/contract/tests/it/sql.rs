@@ -213,6 +213,21 @@ fn queries_compile_to_the_statements_on_file() {
             DataState::default(),
             r#"{"metrics": ["concerts"]}"#,
         ),
+        (
+            "list_without_a_metric",
+            full(),
+            r#"{"metrics": [], "dimensions": ["city"]}"#,
+        ),
+        (
+            "list_of_figures",
+            full(),
+            r#"{"of": "concerts", "dimensions": ["city"], "grain": "year"}"#,
+        ),
+        (
+            "than_of_a_text",
+            full(),
+            r#"{"metrics": ["concerts"], "filters": [{"than": {"dimension": "city", "op": ">", "statistic": "average"}}]}"#,
+        ),
         ("unknown_field", full(), r#"{"metrics": ["concerts"], "colour": "red"}"#),
         ("not_json", full(), "{\"metrics\": [\n\"concerts\""),
         ("version", full(), r#"{"version": 9, "metrics": ["concerts"]}"#),

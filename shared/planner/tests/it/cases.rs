@@ -2,7 +2,7 @@
 //! the query on one line (or `!!` and the reason why there is none), then `??` and the words that were not understood.
 //! `UPDATE_CASES=1 cargo test -p concert-planner` writes the tables anew; read the difference before keeping it.
 
-use crate::support::{TODAY, World, bakery, band, line, promoter};
+use crate::support::{TODAY, World, bakery, band, college, line, promoter};
 use concert_planner::{PlanContext, Planner};
 use std::{fmt::Write, path::Path};
 
@@ -76,4 +76,9 @@ fn questions_about_a_season_of_many_artists_become_queries() {
 #[test]
 fn questions_over_another_catalogue_become_queries() {
     check("bakery.txt", &bakery());
+}
+
+#[test]
+fn questions_for_things_become_queries() {
+    check("college.txt", &college());
 }

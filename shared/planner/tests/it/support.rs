@@ -214,6 +214,40 @@ pub fn bakery() -> World {
     }
 }
 
+/// A catalogue of things, as it is inferred for tables that nobody has described.
+pub fn college() -> World {
+    let catalogue = Catalogue::from_toml(include_str!("cases/college.toml")).unwrap_or_else(|error| panic!("{error}"));
+    World {
+        catalogue,
+        values: values(&[
+            ("student", &["Ola", "Pia", "Quin", "Rosa", "Sven", "Tove", "Uwe"]),
+            ("course", &["Calculus", "Algebra", "Databases", "Compilers", "Optics"]),
+            ("instructor", &["Prof. Alder", "Dr. Birch", "Prof. Cedar"]),
+            ("department", &["Mathematics", "Computing", "Physics"]),
+            ("home_country", &["Norway", "Sweden", "Ireland", "Germany", "Denmark"]),
+        ]),
+        state: DataState {
+            tables: vec![
+                table(
+                    "students",
+                    7,
+                    None,
+                    "student_id name home_country entry_year birth_date",
+                ),
+                table("courses", 5, None, "course_id title credits department instructor_id"),
+                table("instructors", 3, None, "instructor_id full_name rank office"),
+                table(
+                    "enrolments",
+                    15,
+                    Some((date(2020, 10, 1), date(2022, 10, 1))),
+                    "student_id course_id enrolled_on grade",
+                ),
+            ],
+            ..DataState::default()
+        },
+    }
+}
+
 fn value(value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),
@@ -232,7 +266,11 @@ fn operator(op: Operator) -> String {
 
 /// A query on one line.
 pub fn line(query: &Query) -> String {
-    let mut parts = vec![query.metric_names().join(" + ")];
+    let mut parts = vec![match &query.of {
+        Some(of) if query.distinct => format!("different of {of}"),
+        Some(of) => format!("each of {of}"),
+        None => query.metric_names().join(" + "),
+    }];
     let mut groups = query.dimensions.clone();
     groups.extend(query.grain.map(|grain| format!("@{}", grain.name())));
     if !groups.is_empty() {
@@ -240,12 +278,8 @@ pub fn line(query: &Query) -> String {
     }
     for filter in query.conditions() {
         let values: Vec<String> = filter.values.iter().map(value).collect();
-        parts.push(format!(
-            "{} {} {}",
-            filter.dimension,
-            operator(filter.op),
-            values.join(" / ")
-        ));
+        let told = format!("{} {} {}", filter.dimension, operator(filter.op), values.join(" / "));
+        parts.push(told.trim_end().to_owned());
     }
     let compact = |clause: &FilterClause| {
         let one = Query {

@@ -1,10 +1,10 @@
 //! What things can be told by: their names, their kinds, days and parts of time, places, and what a second join leads
 //! to.
 
-use super::{Builder, Thing, evidence_of, phrases_of, type_name};
+use super::{Builder, Thing, evidence_of, phrases_of, ranked, type_name};
 use crate::{
     analysis::{
-        columns::Role,
+        columns::{Role, is_flag, numbered},
         draft::{DimensionEntry, Draft},
         keys,
         references::Reference,
@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 /// A dimension with more values than this has no index: nobody names them.
 const INDEX_MAX_VALUES: u64 = 100_000;
 const INDEX_LONGEST_CHARS: f64 = 80.0;
+/// A longer key is not said aloud.
+const CODE_LONGEST_CHARS: f64 = 8.0;
 /// What stands beside a row that has no name.
 const MAX_SHOWN: usize = 4;
 /// Kinds of a second table of the same joins that get dimensions of their own.
@@ -107,6 +109,58 @@ impl<'b, 'a> Builder<'b, 'a> {
         }
     }
 
+    /// Columns that are asked for and not grouped by: keys, addresses, texts. They stand behind everything else.
+    pub(super) fn details(&mut self) {
+        for thing in self.things {
+            for (column, role) in &thing.roles {
+                let is_key = *role == Role::Key;
+                let is_detail = is_key || matches!(role, Role::Skipped(_)) && column.filled > 0;
+                let place = thing.place(&column.name);
+                let is_known = self
+                    .draft
+                    .dimensions
+                    .iter()
+                    .any(|d| d.column.as_deref() == Some(&place));
+                if !is_detail || is_known || numbered(thing.table, &column.name).is_some() {
+                    continue;
+                }
+                let spoken = thesaurus().spoken(&column.name);
+                let base = match spoken.strip_prefix(thing.noun.as_slice()) {
+                    Some(rest) if !rest.is_empty() => rest.to_vec(),
+                    _ => spoken,
+                };
+                let said = base.join(" ");
+                let full = format!("{} {said}", thing.one);
+                let wanted = if is_key {
+                    vec![full.clone()]
+                } else {
+                    vec![said.clone(), full.clone()]
+                };
+                let name = self.name(&wanted);
+                self.dimension_words.own(&name);
+                let mut wanted = vec![said.clone(), full.clone(), format!("{said} of {}", thing.many)];
+                wanted.extend(phrases_of(&column.name, &base));
+                let synonyms = self.dimension_words.claim(wanted);
+                self.draft.dimensions.push(DimensionEntry {
+                    comments: vec![format!("What a {} is listed with; nothing is told by it.", thing.one)],
+                    label: thesaurus().label(if is_key { &full } else { &said }),
+                    plural: names::plural_phrase(&names::words(if is_key { &full } else { &said })),
+                    synonyms,
+                    column_type: type_name(column.column_type),
+                    column: Some(place),
+                    via: self.via(&thing.table.name),
+                    // Codes are names as well: flights from APG.
+                    indexed: is_key
+                        && column.is_text()
+                        && column.average_length <= CODE_LONGEST_CHARS
+                        && column.distinct <= INDEX_MAX_VALUES,
+                    name,
+                    ..DimensionEntry::default()
+                });
+            }
+        }
+    }
+
     fn phrase_of(&self, words: &[String]) -> Option<String> {
         let things = &thesaurus().things;
         // The head of a state is no place.
@@ -158,7 +212,7 @@ impl<'b, 'a> Builder<'b, 'a> {
             }
             // "official" of is_official.
             Role::Kind
-                if column.column_type == ColumnType::Boolean
+                if (column.column_type == ColumnType::Boolean || is_flag(column))
                     && base.len() > 1
                     && base.first().is_some_and(|w| matches!(w.as_str(), "is" | "has" | "was")) =>
             {
@@ -204,8 +258,14 @@ impl<'b, 'a> Builder<'b, 'a> {
         } else {
             said
         };
+        let is_flag = *role == Role::Kind && is_flag(column);
         let aliases = if *role == Role::Kind && column.is_text() {
             codes_of(&base, column)
+        } else if is_flag {
+            BTreeMap::from([
+                ("0".to_owned(), vec!["no".to_owned()]),
+                ("1".to_owned(), vec!["yes".to_owned()]),
+            ])
         } else {
             BTreeMap::new()
         };
@@ -216,9 +276,10 @@ impl<'b, 'a> Builder<'b, 'a> {
         if *role == Role::Ordinal {
             comments.push("A number that tells apart or orders, so it is not summed up.".to_owned());
         }
-        let is_coded = !aliases.is_empty()
-            && column.average_length <= 3.0
-            && column.top.iter().all(|(value, _)| aliases.contains_key(value));
+        let is_coded = is_flag
+            || !aliases.is_empty()
+                && column.average_length <= 3.0
+                && column.top.iter().all(|(value, _)| aliases.contains_key(value));
         self.draft.dimensions.push(DimensionEntry {
             comments,
             label: thesaurus().label(&label),
@@ -237,6 +298,12 @@ impl<'b, 'a> Builder<'b, 'a> {
                 && column.average_length <= INDEX_LONGEST_CHARS,
             coded: is_coded,
             aliases,
+            // A person is not the oldest by the year of a song.
+            ranks: if *role == Role::Year && !thing.is_person() {
+                ranked(thesaurus().ranks(&base))
+            } else {
+                BTreeMap::new()
+            },
             name,
             ..DimensionEntry::default()
         });
@@ -287,6 +354,7 @@ impl<'b, 'a> Builder<'b, 'a> {
             column_type: type_name(column.column_type),
             column: Some(thing.place(&column.name)),
             via: self.via(&thing.table.name),
+            ranks: ranked(thesaurus().ranks_of_day(&thesaurus().words(&column.name))),
             name,
             ..DimensionEntry::default()
         });
@@ -298,9 +366,7 @@ impl<'b, 'a> Builder<'b, 'a> {
             let pair = |other: &Reference| {
                 other.is_joined() && other.from.table == reference.from.table && other.to.table == reference.to.table
             };
-            if self.references.iter().filter(|other| pair(other)).count() < 2 {
-                continue;
-            }
+            let is_only = self.references.iter().filter(|other| pair(other)).count() < 2;
             let Some(target) = self.things.iter().find(|thing| thing.table.name == reference.to.table) else {
                 continue;
             };
@@ -308,6 +374,13 @@ impl<'b, 'a> Builder<'b, 'a> {
             let mut role = thesaurus().spoken(&reference.from.column);
             while role.len() > 1 && role.last().is_some_and(|word| keys::is_id_word(word)) {
                 role.pop();
+            }
+            // A column named for the table says nothing more; the "head" of a department does.
+            let is_named = role
+                .iter()
+                .any(|word| target.noun.contains(word) || target.noun.iter().any(|noun| thesaurus().alike(word, noun)));
+            if is_only && (is_named || role.is_empty() || target.label.is_none()) {
+                continue;
             }
             let role = match role.strip_suffix(target.noun.as_slice()) {
                 Some(rest) if !rest.is_empty() => rest.to_vec(),
@@ -317,7 +390,14 @@ impl<'b, 'a> Builder<'b, 'a> {
             let mut made: Vec<(Vec<String>, &ColumnProfile, Option<String>)> = Vec::new();
             let key = target.place(&reference.to.column);
             match target.label {
-                Some(label) => made.push((target.noun.clone(), label, Some(key))),
+                Some(label) => {
+                    made.push((target.noun.clone(), label, Some(key)));
+                    let code = target
+                        .table
+                        .column(&reference.to.column)
+                        .filter(|code| !is_only && code.is_text() && code.name != label.name);
+                    made.extend(code.map(|code| (thesaurus().spoken(&code.name), code, None)));
+                }
                 None => made.extend(
                     target
                         .table
@@ -329,6 +409,7 @@ impl<'b, 'a> Builder<'b, 'a> {
                 target
                     .roles
                     .iter()
+                    .filter(|_| !is_only)
                     .filter(|(column, role)| *role == Role::Kind && column.is_text())
                     .take(MAX_SECOND_KINDS)
                     .map(|(column, _)| (thesaurus().spoken(&column.name), *column, None)),

@@ -420,6 +420,14 @@ impl<'b, 'a> Builder<'b, 'a> {
             let Some((quantity, _)) = find(thing, &sales.quantities, &[Sums::Added]) else {
                 continue;
             };
+            // What lies in stock has not been sold.
+            let is_stock = thesaurus()
+                .words(&quantity.name)
+                .iter()
+                .any(|word| matches!(word.as_str(), "stock" | "inventory" | "hand" | "reorder" | "level"));
+            if is_stock {
+                continue;
+            }
             let own_amount = thing.roles.iter().any(|(_, role)| {
                 matches!(
                     role,

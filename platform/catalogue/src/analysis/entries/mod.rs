@@ -80,8 +80,14 @@ impl Thing<'_> {
                 let phrase: Vec<String> = lead.iter().cloned().chain([other.to_owned()]).collect();
                 found.extend([phrase.join(" "), names::plural_phrase(&phrase)]);
             }
-            // "makers" of car_makers.
-            found.extend([head.clone(), names::plural(head)]);
+            // "makers" of car_makers; "with" of affiliated_with is no noun.
+            let is_noun = !matches!(
+                head.as_str(),
+                "with" | "in" | "of" | "by" | "to" | "from" | "for" | "at" | "on" | "a"
+            );
+            if is_noun {
+                found.extend([head.clone(), names::plural(head)]);
+            }
         }
         found.dedup();
         found
@@ -127,6 +133,7 @@ pub(in crate::analysis) fn build(
     builder.parts_of_time();
     let numbers = std::mem::take(&mut builder.numbers);
     builder.draft.dimensions.extend(numbers);
+    builder.details();
     builder.counted_kinds();
     builder.shown();
 }
@@ -226,8 +233,17 @@ impl<'b, 'a> Builder<'b, 'a> {
             referring.retain(|r| !r.is_second);
             referring.sort_by_key(|r| {
                 let from = self.thing(&r.from.table);
+                // What only ties this to others says most of how they belong together.
+                let ties = from.is_some_and(|t| {
+                    t.key.columns.len() > 1
+                        && t.key
+                            .columns
+                            .iter()
+                            .all(|column| t.references.iter().any(|r| r.is_joined() && r.from.column == *column))
+                });
                 (
                     !from.is_some_and(|t| t.is_link),
+                    !ties,
                     from.map_or(0, |t| t.table.row_count),
                     r.from.clone(),
                 )
