@@ -8,7 +8,7 @@ use crate::{
 use concert_planner::{Plan, PlanContext, Planner};
 
 /// Words that shape a sentence and narrow nothing. Anything else must be used, or said back.
-const FUNCTION_WORDS: &str = "account among broken chart contributes differ doing either ever everything going kinds mix need now o ranked s select single \
+const FUNCTION_WORDS: &str = "account among appreciate bother busy but curious grateful help kind let lets love lot possible pull pulls question quick sorry then thanks trying work broken chart contributes differ doing either ever everything going kinds mix need now o ranked s select single \
     sorted through too use via w want whats a à comes count d like split about above across all an and any are as at be been below between both break but by came can come could did \
     do does down each every far find for from gave get give go good had has have hello hey hi how i if in instead \
     into is it its just kindly know list look made make many me more morning most much my new number of off on one \
