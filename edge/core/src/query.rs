@@ -25,6 +25,9 @@ pub struct Answered {
     pub sql: String,
     pub as_of: Option<String>,
     pub next_cursor: Option<String>,
+    /// The rows before this page, and the snapshot that they are of.
+    pub offset: u64,
+    pub snapshot_id: String,
 }
 
 pub async fn query(context: &Context, viewer: &Viewer, mut incoming: Incoming) -> Result<Response<Body>, Failure> {
@@ -71,13 +74,13 @@ pub async fn query(context: &Context, viewer: &Viewer, mut incoming: Incoming) -
     )
 }
 
-/// Runs `query`, which holds no cursor itself, from where `cursor` says.
+/// Runs `query`, which holds no cursor itself, from where the cursor `begin` says.
 ///
 /// # Errors
 /// What is wrong with the query or the cursor, or with the warehouse.
-pub async fn run(context: &Context, viewer: &Viewer, query: &Query, cursor: Option<&str>) -> Result<Answered, Failure> {
+pub async fn run(context: &Context, viewer: &Viewer, query: &Query, begin: Option<&str>) -> Result<Answered, Failure> {
     let key = &context.edge.settings.cookie_key;
-    let (data, offset) = match cursor {
+    let (data, offset) = match begin {
         None => (data::data(context).await?, 0),
         // Pages must be of one snapshot, so the edge looks which one is there now.
         Some(cursor) => {
@@ -105,7 +108,7 @@ pub async fn run(context: &Context, viewer: &Viewer, query: &Query, cursor: Opti
     let page = compiled.page(typed);
     let next_cursor = if page.table.truncated {
         let next = offset + page.table.row_count;
-        Some(cursor::write(key, viewer, query, &data.state.snapshot_id, next)?)
+        Some(cursor(context, viewer, query, &data.state.snapshot_id, next)?)
     } else {
         None
     };
@@ -115,7 +118,20 @@ pub async fn run(context: &Context, viewer: &Viewer, query: &Query, cursor: Opti
         sql: compiled.sql,
         as_of: data.state.as_of.clone(),
         next_cursor,
+        offset,
+        snapshot_id: data.state.snapshot_id.clone(),
     })
+}
+
+/// The cursor of the page that begins after `offset` rows.
+pub fn cursor(
+    context: &Context,
+    viewer: &Viewer,
+    query: &Query,
+    snapshot_id: &str,
+    offset: u64,
+) -> Result<String, Failure> {
+    cursor::write(&context.edge.settings.cookie_key, viewer, query, snapshot_id, offset)
 }
 
 /// `query` as a statement over the data that is there.
@@ -133,7 +149,7 @@ pub fn compiled(
         &CompileContext {
             today: context.today(),
             state: &data.state,
-            role: Some(viewer.role),
+            role: Some(&viewer.role),
             max_rows,
             offset,
         },

@@ -5,7 +5,7 @@
 //! built for wasm32-unknown-unknown, where those of the standard library panic or do nothing.
 
 use bytes::Bytes;
-use concert_edge::{Body, BodyError, Edge, Host, Level, SendError};
+use concert_edge::{Body, BodyError, ClientAddress, Edge, Host, Level, SendError};
 use futures::{FutureExt, StreamExt, future::LocalBoxFuture};
 use http::{Request, Response, Uri};
 use http_body_util::{BodyDataStream, Full};
@@ -47,9 +47,18 @@ async fn handle(request: spin_sdk::http::Request) -> impl IntoResponse {
     });
     match edge {
         Ok(edge) => {
-            let request = with_full_url(request).map(|body| {
+            let mut request = with_full_url(request).map(|body| {
                 Body::stream(BodyDataStream::new(body).map(|piece| piece.map_err(|error| BodyError(error.to_string()))))
             });
+            // Spin writes it, with the port; plain wasmtime tells no address.
+            let address = request
+                .headers()
+                .get("spin-client-addr")
+                .and_then(|value| value.to_str().ok());
+            let address = address.map(|address| address.rsplit_once(':').map_or(address, |(ip, _)| ip).to_owned());
+            if let Some(address) = address {
+                request.extensions_mut().insert(ClientAddress(address));
+            }
             edge.handle(host, request).await
         }
         Err(error) => concert_edge::misconfigured(&*host, &error),

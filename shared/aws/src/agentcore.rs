@@ -161,7 +161,13 @@ pub fn retrieve_records(
     retrieve: &RetrieveMemoryRecords,
     now_ms: u64,
 ) -> Result<Request<Bytes>, MemoryError> {
-    post(aws, "RetrieveMemoryRecords", &path(memory, "retrieve"), retrieve, now_ms)
+    post(
+        aws,
+        "RetrieveMemoryRecords",
+        &path(memory, "retrieve"),
+        retrieve,
+        now_ms,
+    )
 }
 
 /// # Errors

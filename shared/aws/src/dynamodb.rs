@@ -332,7 +332,9 @@ mod tests {
             table_name: "concert".into(),
             index_name: Some("gsi1".into()),
             key_condition_expression: "gsi1pk = :p".into(),
-            placeholders: Placeholders::default().value("p", AttributeValue::text("x")).name("state"),
+            placeholders: Placeholders::default()
+                .value("p", AttributeValue::text("x"))
+                .name("state"),
             limit: Some(2),
             ..Query::default()
         };
@@ -384,14 +386,20 @@ mod tests {
         assert_eq!(request.headers()["x-amz-target"], "DynamoDB_20120810.GetItem");
         assert_eq!(request.headers()["content-type"], "application/x-amz-json-1.0");
         let authorization = request.headers()["authorization"].to_str().unwrap();
-        assert!(authorization.contains("/eu-west-1/dynamodb/aws4_request"), "{authorization}");
+        assert!(
+            authorization.contains("/eu-west-1/dynamodb/aws4_request"),
+            "{authorization}"
+        );
     }
 
     #[test]
     fn the_size_of_an_item_counts_names_and_nested_values() {
         let item = Item::from([
             ("ab".into(), AttributeValue::text("xyz")),
-            ("c".into(), AttributeValue::L(vec![AttributeValue::text("é"), AttributeValue::Null(true)])),
+            (
+                "c".into(),
+                AttributeValue::L(vec![AttributeValue::text("é"), AttributeValue::Null(true)]),
+            ),
         ]);
         assert_eq!(size_bytes(&item), 2 + 3 + 1 + 3 + (1 + 2) + (1 + 1));
     }

@@ -1,8 +1,10 @@
 //! The edge against a scripted world: real decoding of canned upstream bytes, virtual time, no socket.
 
 mod chat;
+mod dynamo;
 mod health;
 mod query;
 mod routes;
 mod sql;
+mod turns;
 mod world;
