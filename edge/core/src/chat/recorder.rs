@@ -412,6 +412,10 @@ impl Recorder {
         if !is_polling && self.store.is_some() {
             at_ms.push(next_poll_ms);
         }
+        if self.store.is_none() {
+            // Whether the reader has left is only seen by looking.
+            at_ms.push(now_ms + STOP_POLL_MS);
+        }
         match at_ms.into_iter().min() {
             Some(at_ms) => self.context.host.sleep(at_ms.saturating_sub(now_ms).max(1)),
             None => future::pending().boxed_local(),

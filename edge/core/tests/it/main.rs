@@ -3,6 +3,8 @@
 mod chat;
 mod dynamo;
 mod health;
+mod history;
+mod identity;
 mod query;
 mod routes;
 mod sql;
