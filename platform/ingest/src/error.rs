@@ -1,7 +1,10 @@
 //! Why a load could not be done at all. What is wrong with single records never ends up here: those go to the
 //! quarantine, each with its own reason.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -134,17 +137,25 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn lake_query(what: impl Into<String>, source: datafusion::error::DataFusionError) -> Error {
-        Error::Lake(concert_lake::Error::Query {
-            what: what.into(),
-            source: Box::new(source),
-        })
+        Error::Lake(concert_lake::Error::query(what, source))
     }
 
     pub(crate) fn io(what: &'static str, path: &Path, source: std::io::Error) -> Error {
-        Error::Io {
-            what,
-            path: path.to_owned(),
-            source,
+        let (what_owned, place) = (what.to_owned(), path.display().to_string());
+        match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::Lake(concert_lake::Error::NoSpace {
+                what: what_owned,
+                place,
+            }),
+            ErrorKind::ReadOnlyFilesystem => Error::Lake(concert_lake::Error::ReadOnly {
+                what: what_owned,
+                place,
+            }),
+            _ => Error::Io {
+                what,
+                path: path.to_owned(),
+                source,
+            },
         }
     }
 }

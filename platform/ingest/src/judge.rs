@@ -74,12 +74,7 @@ pub struct Verdict {
 /// # Errors
 /// [`Error::Lake`] when the tables cannot be opened.
 pub async fn session(lake: &Lake, heads: &Snapshot, staging: &Staging, files: &[StagedFile]) -> Result<SessionContext> {
-    let failed = |source: DataFusionError| {
-        Error::Lake(concert_lake::Error::Query {
-            what: "open the staged rows".to_owned(),
-            source: Box::new(source),
-        })
-    };
+    let failed = |source: DataFusionError| Error::lake_query("open the staged rows", source);
     let session = lake.batch_session(Layer::Clean, heads).await?;
     let stage = MemorySchemaProvider::new();
     for table in &MODEL {

@@ -10,6 +10,7 @@ mod bind;
 mod blocks;
 mod collect;
 mod columnar;
+mod disk;
 mod error;
 mod files;
 #[doc(hidden)]

@@ -4,6 +4,7 @@
 use crate::{
     Error, IngestOptions, IngestReport, OnProgress, Progress, Result, TableCounts,
     collect::raw_schema,
+    disk::Disk,
     files::Rows,
     judge::{self, Judge, Verdict},
     mapping::Mapping,
@@ -28,7 +29,7 @@ use datafusion::{
     logical_expr::{col, lit},
     prelude::SessionContext,
 };
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -263,8 +264,9 @@ impl Reading {
             }
         };
         let root = self.root.clone();
-        let scratch = Scratch::new(&root)?;
-        let files = source::expand(&self.files, scratch.path(), &self.runtime)?;
+        let disk = Disk::of(&self.lake);
+        let scratch = Scratch::new(&root, &disk)?;
+        let files = source::expand(&self.files, scratch.path(), &disk, &self.runtime)?;
         let mapping = self.mapping.as_deref().map(Mapping::read).transpose()?;
         let lookups = plan::read_lookups(mapping.as_ref(), &self.files)?;
         let passes = match &mapping {
@@ -282,7 +284,7 @@ impl Reading {
             before.total_bytes += pass.file.bytes()?;
         }
         let is_published = |run: &str| self.runtime.block_on(is_published(&self.lake, run));
-        let staging = Staging::open(&root, &keys, is_published)?;
+        let staging = Staging::open(&root, &disk, &keys, is_published)?;
         let job = Job {
             staging: &staging,
             mapping: mapping.as_ref(),
@@ -344,6 +346,18 @@ pub(crate) struct Load<'a> {
     pub progress: Option<OnProgress>,
 }
 
+/// How many tables are judged and settled at once: while the rows of one are put together, another is judged. Each
+/// holds what [`Limits`] say.
+const TABLES_AT_ONCE: usize = 2;
+
+/// What became of one table of a load.
+struct SettledTable {
+    def: &'static TableDef,
+    counts: TableCounts,
+    verdict: Verdict,
+    rows: Settled,
+}
+
 /// What became of all tables of a load; nothing of it is committed yet.
 #[derive(Default)]
 pub(crate) struct SettledLoad {
@@ -383,29 +397,55 @@ impl Load<'_> {
             }
             None => None,
         };
+        // Boxed and gathered: of a stream of plain ones, made by a closure, the compiler cannot show that they may change
+        // threads.
+        let mut tables = Vec::new();
         for table in filled(files) {
-            let (mut counts, mut staged) = (TableCounts::default(), Vec::new());
-            for part in files.iter().filter_map(|file| file.tables.get(table.name)) {
-                counts.records_in += part.records_in;
-                counts.quarantined += part.quarantined;
-                staged.push(part.rows.clone());
-            }
-            self.note(Progress::Writing { table: table.name });
-            let mut verdict = Verdict::default();
-            if let Some((judge, session)) = &judging {
-                verdict = judge::verdict(*judge, session, &self.settling.staging, table, files).await?;
-                counts.quarantined += verdict.ordinals.len() as u64;
-                load.refused.push(verdict.refused);
-            }
-            load.ordinals.insert(table.name, verdict.ordinals.clone());
-            let of_table = self.settling.settle(writer, table, staged, verdict.ordinals).await?;
-            (counts.clean, counts.merged, counts.unchanged) = (of_table.clean, of_table.merged, of_table.unchanged);
-            counts.check(table.name)?;
-            load.counts.insert(table.name.to_owned(), counts);
-            load.settled.push((table, of_table));
+            tables.push(self.settle_table(writer, judging.as_ref(), files, table).boxed());
         }
+        let mut settled = futures::stream::iter(tables).buffered(TABLES_AT_ONCE);
+        while let Some(table) = settled.try_next().await? {
+            load.counts.insert(table.def.name.to_owned(), table.counts);
+            load.refused.push(table.verdict.refused);
+            load.ordinals.insert(table.def.name, table.verdict.ordinals);
+            load.settled.push((table.def, table.rows));
+        }
+        drop(settled);
         load.rules = self.judge.map(Judge::counts).unwrap_or_default();
         Ok(load)
+    }
+
+    async fn settle_table(
+        &self,
+        writer: &Writer,
+        judging: Option<&(&dyn Judge, SessionContext)>,
+        files: &[StagedFile],
+        def: &'static TableDef,
+    ) -> Result<SettledTable> {
+        let (mut counts, mut staged) = (TableCounts::default(), Vec::new());
+        for part in files.iter().filter_map(|file| file.tables.get(def.name)) {
+            counts.records_in += part.records_in;
+            counts.quarantined += part.quarantined;
+            staged.push(part.rows.clone());
+        }
+        self.note(Progress::Writing { table: def.name });
+        let mut verdict = Verdict::default();
+        if let Some((judge, session)) = judging {
+            verdict = judge::verdict(*judge, session, &self.settling.staging, def, files).await?;
+            counts.quarantined += verdict.ordinals.len() as u64;
+        }
+        let rows = self
+            .settling
+            .settle(writer, def, staged, verdict.ordinals.clone())
+            .await?;
+        (counts.clean, counts.merged, counts.unchanged) = (rows.clean, rows.merged, rows.unchanged);
+        counts.check(def.name)?;
+        Ok(SettledTable {
+            def,
+            counts,
+            verdict,
+            rows,
+        })
     }
 
     /// Commits what was settled of the model's tables; false if nothing was to be written.
@@ -435,7 +475,7 @@ impl Load<'_> {
             rules: std::mem::take(&mut load.rules),
         };
         report.rules.extend(by_parser);
-        let events = self.events(&files, &load, &refused).await?;
+        let events = self.events(writer, &files, &load, &refused).await?;
         let readings: Vec<quarantine::Reading> = match refused.iter().any(|refused| refused.rows > 0) {
             true => files.iter().filter_map(|file| file.reading.clone()).collect(),
             false => Vec::new(),
@@ -452,9 +492,8 @@ impl Load<'_> {
             let rows = sink::raw_files(&raw_files, run)?;
             writer.append(Layer::Clean, RAW_FILES.name, vec![rows]).await?;
         }
-        if !events.is_empty() {
-            let rows = quarantine::event_rows(&events, run)?;
-            writer.append(Layer::Clean, QUARANTINE_EVENTS.name, vec![rows]).await?;
+        if let Some(events) = events {
+            writer.append_staged(events).await?;
             written = true;
         }
         let session = &self.settling.session;
@@ -475,13 +514,14 @@ impl Load<'_> {
     /// What the records of this load mean for entries of the quarantine that are there.
     async fn events(
         &self,
+        writer: &Writer,
         files: &[StagedFile],
         load: &SettledLoad,
         refused: &[StagedBatches],
-    ) -> Result<Vec<quarantine::Event>> {
+    ) -> Result<Option<Staged>> {
         let session = &self.settling.session;
         if tables::row_count(session, &QUARANTINE).await? == 0 {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let passed: Vec<quarantine::Passed<'_>> = filled(files)
             .map(|table| quarantine::Passed {
@@ -494,7 +534,9 @@ impl Load<'_> {
                 refused: load.refused_ordinals(table.name),
             })
             .collect();
-        quarantine::events_of_load(session, &self.settling.staging, &passed, refused).await
+        let to = writer.stage(Layer::Clean, QUARANTINE_EVENTS.name)?;
+        let run = &self.settling.defaults.run;
+        quarantine::events_of_load(session, &self.settling.staging, &passed, refused, to, run).await
     }
 
     /// Commits what was settled of one table; false if nothing was to be written.

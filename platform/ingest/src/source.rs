@@ -1,7 +1,7 @@
 //! Where a load's bytes come from: files and folders of this machine, standard input, and object stores
 //! (`s3://bucket/prefix`). Every one of them becomes a [`DataFile`], which is read as a stream.
 
-use crate::{Error, Result};
+use crate::{Error, Result, disk::Disk};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::BoxStream};
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _, path::Path as ObjectPath};
@@ -45,6 +45,7 @@ struct Object {
     runtime: Handle,
     /// Where a copy is put, if its format cannot be read as a stream.
     scratch: PathBuf,
+    disk: Disk,
 }
 
 impl DataFile {
@@ -131,7 +132,7 @@ impl DataFile {
         let copy = object.scratch.join(name);
         if !std::fs::metadata(&copy).is_ok_and(|about| about.len() == object.bytes) {
             let mut reader = self.reader()?;
-            let mut file = File::create(&copy).map_err(|e| Error::io("create", &copy, e))?;
+            let mut file = object.disk.create(&copy)?;
             io::copy(&mut reader, &mut file).map_err(|e| Error::io("copy an object into", &copy, e))?;
         }
         File::open(&copy).map_err(|e| Error::io("read", &copy, e))
@@ -178,15 +179,15 @@ impl Read for ObjectReader {
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::NoFiles`], [`Error::Lake`] for an address that makes no sense.
-pub fn expand(paths: &[PathBuf], scratch: &Path, runtime: &Handle) -> Result<Vec<DataFile>> {
+pub fn expand(paths: &[PathBuf], scratch: &Path, disk: &Disk, runtime: &Handle) -> Result<Vec<DataFile>> {
     let mut files = Vec::new();
     for path in paths {
         if path.as_os_str() == STANDARD_INPUT {
-            files.push(spooled(&mut io::stdin().lock(), scratch)?);
+            files.push(spooled(&mut io::stdin().lock(), scratch, disk)?);
             continue;
         }
         if let Some(address) = path.to_str().filter(|text| text.contains("://")) {
-            files.append(&mut objects(address, scratch, runtime)?);
+            files.append(&mut objects(address, scratch, disk, runtime)?);
             continue;
         }
         let about = std::fs::metadata(path).map_err(|e| Error::io("read", path, e))?;
@@ -212,7 +213,7 @@ pub fn expand(paths: &[PathBuf], scratch: &Path, runtime: &Handle) -> Result<Vec
     }
 }
 
-fn objects(address: &str, scratch: &Path, runtime: &Handle) -> Result<Vec<DataFile>> {
+fn objects(address: &str, scratch: &Path, disk: &Disk, runtime: &Handle) -> Result<Vec<DataFile>> {
     let (store, at) = concert_lake::store(address)?;
     let failed = |e: object_store::Error| Error::io("read", Path::new(address), io::Error::other(e));
     let file = |about: object_store::ObjectMeta, path: String| DataFile {
@@ -226,6 +227,7 @@ fn objects(address: &str, scratch: &Path, runtime: &Handle) -> Result<Vec<DataFi
             location: about.location,
             runtime: runtime.clone(),
             scratch: scratch.to_owned(),
+            disk: disk.clone(),
         })),
     };
     if !address.ends_with('/') {
@@ -256,9 +258,9 @@ fn objects(address: &str, scratch: &Path, runtime: &Handle) -> Result<Vec<DataFi
     Ok(found)
 }
 
-fn spooled(input: &mut impl Read, scratch: &Path) -> Result<DataFile> {
+fn spooled(input: &mut impl Read, scratch: &Path, disk: &Disk) -> Result<DataFile> {
     let path = scratch.join("standard-input");
-    let mut file = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
+    let mut file = disk.create(&path)?;
     io::copy(input, &mut file).map_err(|e| Error::io("put standard input into", &path, e))?;
     Ok(DataFile {
         path,

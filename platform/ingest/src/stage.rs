@@ -5,7 +5,13 @@
 //! A folder belongs to the process that holds the lock in it. Nothing in it is flushed to the disk on purpose: what a
 //! killed process wrote is still there, and what a power cut took is seen by its length and read again.
 
-use crate::{Error, Result, collect::with_ordinals, mapping::Encoding, quarantine::Reading};
+use crate::{
+    Error, Result,
+    collect::with_ordinals,
+    disk::{Disk, DiskFile},
+    mapping::Encoding,
+    quarantine::Reading,
+};
 use arrow::{
     array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray},
     datatypes::SchemaRef,
@@ -120,6 +126,7 @@ pub struct Staging {
     /// What earlier attempts at this run have staged, by key.
     found: BTreeMap<String, StagedFile>,
     finished: bool,
+    disk: Disk,
     _lock: File,
 }
 
@@ -132,9 +139,9 @@ pub struct Scratch {
 impl Scratch {
     /// # Errors
     /// [`Error::Io`].
-    pub fn new(root: &Path) -> Result<Scratch> {
+    pub fn new(root: &Path, disk: &Disk) -> Result<Scratch> {
         let folder = root.join(format!("scratch-{}", new_id(Timestamp::now())));
-        let lock = make(&folder)?;
+        let lock = make(&folder, disk)?;
         Ok(Scratch { folder, _lock: lock })
     }
 
@@ -156,7 +163,7 @@ impl Staging {
     ///
     /// # Errors
     /// [`Error::Io`] when the folder cannot be made or written.
-    pub fn open(root: &Path, keys: &[String], is_published: impl Fn(&str) -> bool) -> Result<Staging> {
+    pub fn open(root: &Path, disk: &Disk, keys: &[String], is_published: impl Fn(&str) -> bool) -> Result<Staging> {
         let wanted: HashSet<&str> = keys.iter().map(String::as_str).collect();
         let mut taken: Option<Staging> = None;
         for folder in folders(root)? {
@@ -181,6 +188,7 @@ impl Staging {
                     },
                     folder,
                     finished: false,
+                    disk: disk.clone(),
                     _lock: lock,
                 });
             } else if fits || is_old(&folder) {
@@ -197,17 +205,18 @@ impl Staging {
                     files: keys.len(),
                 };
                 let folder = root.join(&run.id);
-                let lock = make(&folder)?;
+                let lock = make(&folder, disk)?;
                 Staging {
                     folder,
                     run,
                     found: BTreeMap::new(),
                     finished: false,
+                    disk: disk.clone(),
                     _lock: lock,
                 }
             }
         };
-        write_json(&staging.folder.join(ABOUT), &staging.run)?;
+        write_json(disk, &staging.folder.join(ABOUT), &staging.run)?;
         Ok(staging)
     }
 
@@ -226,6 +235,7 @@ impl Staging {
         StageWriter {
             path: self.folder.join(format!("{index:06}.{part}.arrow")),
             schema,
+            disk: self.disk.clone(),
             next_ordinal: ordinal(index, 0),
             writer: None,
             rows: 0,
@@ -237,6 +247,7 @@ impl Staging {
         StageWriter {
             path: self.folder.join(format!("settle.{name}.arrow")),
             schema,
+            disk: self.disk.clone(),
             next_ordinal: 0,
             writer: None,
             rows: 0,
@@ -248,7 +259,7 @@ impl Staging {
     /// # Errors
     /// [`Error::Io`].
     pub fn done(&self, index: usize, file: &StagedFile) -> Result<()> {
-        write_json(&self.folder.join(format!("{index:06}.{DONE}")), file)
+        write_json(&self.disk, &self.folder.join(format!("{index:06}.{DONE}")), file)
     }
 
     /// The batches of one staged file, one after the other; `columns` are those that are read, or all.
@@ -342,8 +353,9 @@ fn ordinal(index: usize, row: i64) -> i64 {
 pub struct StageWriter {
     path: PathBuf,
     schema: SchemaRef,
+    disk: Disk,
     next_ordinal: i64,
-    writer: Option<FileWriter<BufWriter<File>>>,
+    writer: Option<FileWriter<BufWriter<DiskFile>>>,
     rows: u64,
 }
 
@@ -365,7 +377,7 @@ impl StageWriter {
             return Ok(());
         }
         if self.writer.is_none() {
-            let file = File::create(&self.path).map_err(|e| Error::io("create", &self.path, e))?;
+            let file = self.disk.create(&self.path)?;
             let buffered = BufWriter::with_capacity(BUFFER_BYTES, file);
             self.writer = Some(FileWriter::try_new(buffered, &self.schema).map_err(|e| self.failed(e))?);
         }
@@ -457,8 +469,8 @@ fn folders(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn make(folder: &Path) -> Result<File> {
-    fs::create_dir_all(folder).map_err(|e| Error::io("make the folder", folder, e))?;
+fn make(folder: &Path, disk: &Disk) -> Result<File> {
+    disk.make_folder(folder)?;
     take_lock(folder)?.ok_or_else(|| {
         let busy = std::io::Error::new(std::io::ErrorKind::WouldBlock, "another process holds it");
         Error::io("lock", folder, busy)
@@ -526,10 +538,10 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
 }
 
 /// Writes a note at once: it is there whole, or not at all.
-fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
+fn write_json<T: Serialize>(disk: &Disk, path: &Path, value: &T) -> Result<()> {
     let failed = |e| Error::io("write", path, e);
     let new = path.with_extension("new");
     let text = serde_json::to_vec(value).map_err(|e| failed(e.into()))?;
-    fs::write(&new, text).map_err(failed)?;
+    disk.write(&new, &text)?;
     fs::rename(&new, path).map_err(failed)
 }

@@ -60,10 +60,7 @@ pub async fn row_count(session: &SessionContext, table: &TableDef) -> Result<usi
 
 /// The error of reading a clean table.
 pub fn failed(table: &TableDef, source: DataFusionError) -> Error {
-    Error::Lake(concert_lake::Error::Query {
-        what: format!("read clean.{}", table.name),
-        source: Box::new(source),
-    })
+    Error::lake_query(format!("read clean.{}", table.name), source)
 }
 
 /// Writes what comes to files of the table, to be committed later; none if nothing comes.

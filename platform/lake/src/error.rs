@@ -172,7 +172,8 @@ impl Error {
         })
     }
 
-    pub(crate) fn query(what: impl Into<String>, source: datafusion::error::DataFusionError) -> Error {
+    /// The error of a statement that failed, which may have been a full disk. `what` follows "could not".
+    pub fn query(what: impl Into<String>, source: datafusion::error::DataFusionError) -> Error {
         let what = what.into();
         of_disk(&what, "with temporary files", &source).unwrap_or_else(|| Error::Query {
             what,

@@ -71,7 +71,10 @@ impl Faults {
     }
 
     /// Takes a write of that many bytes, or says how it fails.
-    pub(crate) fn write(&self, bytes: usize) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The planned fault, from its moment on.
+    pub fn write(&self, bytes: usize) -> io::Result<()> {
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = bytes as u64;
         if let Some(fault) = plan.fault {

@@ -93,6 +93,10 @@ impl Home {
         }
     }
 
+    pub(crate) fn faults(&self) -> Option<Faults> {
+        self.faults.clone()
+    }
+
     /// For people: the folder, or `s3://bucket/prefix`.
     pub(crate) fn name(&self) -> String {
         match &self.medium {

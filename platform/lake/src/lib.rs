@@ -42,7 +42,7 @@ use deltalake::DeltaTable;
 use fault::Faults;
 use home::Home;
 pub use schema::Layer;
-use session::{ProviderCache, Runtime};
+use session::{OpenTables, Runtime};
 use std::{path::Path, sync::Arc, time::Duration};
 use store::Place;
 
@@ -55,7 +55,7 @@ pub struct Lake {
 #[derive(Debug)]
 struct Inner {
     home: Home,
-    providers: ProviderCache,
+    open: OpenTables,
     runtime: Runtime,
 }
 
@@ -92,7 +92,7 @@ impl Lake {
         Ok(Lake {
             inner: Arc::new(Inner {
                 home: Home::open(place, faults, lease_ttl.unwrap_or(lease::LEASE_TTL))?,
-                providers: ProviderCache::default(),
+                open: OpenTables::default(),
                 runtime: Runtime::default(),
             }),
         })
@@ -101,6 +101,12 @@ impl Lake {
     /// Where the tables, the pointers and the lease are: a folder, or `s3://bucket/prefix`.
     pub fn location(&self) -> String {
         self.inner.home.name()
+    }
+
+    /// How the files of this lake fail, if a test made them. What stages beside the lake fails alike.
+    #[doc(hidden)]
+    pub fn faults(&self) -> Option<Faults> {
+        self.inner.home.faults()
     }
 
     /// The published snapshot of `concert_dw`; none before the first publication.

@@ -40,6 +40,7 @@ impl Writer {
             if restored && let Some(snapshot) = &mut moved {
                 snapshot.tables.insert(def.name.to_owned(), head_of(&table));
             }
+            self.lake.inner.open.put(layer, def, &table);
             self.tables.insert((layer, def.name), table);
         }
         self.pointers.insert(layer, pointer);

@@ -16,6 +16,7 @@ use datafusion::{
         disk_manager::{DiskManagerBuilder, DiskManagerMode},
         memory_pool::{FairSpillPool, TrackConsumersPool},
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+        session_state::SessionState,
     },
     logical_expr::{Expr, TableProviderFilterPushDown, TableType, ident, lit},
     physical_plan::ExecutionPlan,
@@ -26,14 +27,15 @@ use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use std::{
     collections::{BTreeMap, VecDeque},
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 /// The catalog's name: the database of the warehouse.
 pub const CATALOG: &str = "dev";
 
-/// How many snapshots stay open. A page that walks through results holds on to an older one for a while.
-const CACHED_SNAPSHOTS: usize = 4;
+/// How many versions of tables stay open: those of a few snapshots of both layers. A page that walks through results
+/// holds on to an older one for a while.
+const OPEN_TABLES: usize = 128;
 
 /// How much memory the statements of one process may take for sorting, joining and grouping, in MiB, before they go on
 /// in temporary files. `CONCERT_MEMORY_MB` sets another bound.
@@ -62,36 +64,52 @@ pub(crate) struct Runtime {
     made: Mutex<Option<Arc<RuntimeEnv>>>,
 }
 
-/// Opened tables by snapshot, so that a query does not read the Delta log again.
+/// Opened tables by their versions, so that nobody reads the same log twice: neither two queries of one snapshot, nor a
+/// writer the tables that it has just written.
 #[derive(Default, Debug)]
-pub(crate) struct ProviderCache {
-    entries: Mutex<VecDeque<Opened>>,
+pub(crate) struct OpenTables {
+    tables: Mutex<VecDeque<OpenTable>>,
 }
 
 #[derive(Debug)]
-struct Opened {
+struct OpenTable {
     layer: Layer,
-    versions: BTreeMap<String, i64>,
-    schema: Arc<SnapshotSchema>,
+    table: &'static str,
+    version: i64,
+    handle: DeltaTable,
+    /// Made when the table is first queried.
+    provider: Option<Arc<dyn TableProvider>>,
 }
 
-impl ProviderCache {
-    fn get(&self, layer: Layer, versions: &BTreeMap<String, i64>) -> Option<Arc<SnapshotSchema>> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = entries
+impl OpenTables {
+    fn with<T>(&self, layer: Layer, table: &str, version: i64, found: impl FnOnce(&mut OpenTable) -> T) -> Option<T> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = tables
             .iter()
-            .find(|opened| opened.layer == layer && opened.versions == *versions);
-        found.map(|opened| Arc::clone(&opened.schema))
+            .position(|open| open.layer == layer && open.version == version && open.table == table)?;
+        let mut open = tables.remove(at)?;
+        let found = found(&mut open);
+        tables.push_front(open);
+        Some(found)
     }
 
-    fn put(&self, layer: Layer, versions: BTreeMap<String, i64>, schema: Arc<SnapshotSchema>) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.push_front(Opened {
+    /// Keeps a table at the version that it was opened at.
+    pub(crate) fn put(&self, layer: Layer, def: &'static TableDef, handle: &DeltaTable) {
+        let Some(version) = handle.version().and_then(|version| i64::try_from(version).ok()) else {
+            return;
+        };
+        if self.with(layer, def.name, version, |_| ()).is_some() {
+            return;
+        }
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.push_front(OpenTable {
             layer,
-            versions,
-            schema,
+            table: def.name,
+            version,
+            handle: handle.clone(),
+            provider: None,
         });
-        entries.truncate(CACHED_SNAPSHOTS);
+        tables.truncate(OPEN_TABLES);
     }
 }
 
@@ -139,9 +157,6 @@ impl Lake {
     /// # Errors
     /// As [`Lake::session`].
     pub async fn schema_provider(&self, layer: Layer, snapshot: &Snapshot) -> Result<Arc<dyn SchemaProvider>> {
-        if let Some(schema) = self.inner.providers.get(layer, &snapshot.tables) {
-            return Ok(schema);
-        }
         // Boxed and gathered: of a stream of plain ones, made by a closure, the compiler cannot show that they may
         // change threads.
         let mut opening = Vec::with_capacity(layer.tables().len());
@@ -155,11 +170,7 @@ impl Lake {
             .buffered(OPEN_AT_ONCE)
             .try_collect()
             .await?;
-        let schema = Arc::new(SnapshotSchema { tables });
-        self.inner
-            .providers
-            .put(layer, snapshot.tables.clone(), Arc::clone(&schema));
-        Ok(schema)
+        Ok(Arc::new(SnapshotSchema { tables }))
     }
 
     /// A session without tables, for work on what it is given.
@@ -180,9 +191,23 @@ impl Lake {
         version: Option<i64>,
     ) -> Result<(String, Arc<dyn TableProvider>)> {
         let provider: Arc<dyn TableProvider> = match version {
-            Some(_) => {
-                let table = self.open_at(layer, def.name, version).await?;
-                with_gained_columns(layer, def, Arc::new(ReadOnly(provider(layer, def, &table).await?)))?
+            Some(version) => {
+                let open = &self.inner.open;
+                let kept = open.with(layer, def.name, version, |open| {
+                    (open.provider.clone(), open.handle.clone())
+                });
+                let table = match kept {
+                    Some((Some(provider), _)) => return Ok((def.name.to_owned(), provider)),
+                    Some((None, table)) => table,
+                    None => {
+                        let table = self.open_at(layer, def.name, Some(version)).await?;
+                        open.put(layer, def, &table);
+                        table
+                    }
+                };
+                let made = with_gained_columns(layer, def, Arc::new(ReadOnly(provider(layer, def, &table).await?)))?;
+                open.with(layer, def.name, version, |open| open.provider = Some(Arc::clone(&made)));
+                made
             }
             None => Arc::new(
                 MemTable::try_new(def.arrow_schema(), vec![vec![]])
@@ -319,12 +344,14 @@ pub(crate) async fn scan(
 ) -> Result<Arc<dyn TableProvider>> {
     let failed = |e| Error::query(format!("open {}.{}", layer.name(), def.name), e);
     let state = table.snapshot().map_err(|e| Error::table("read", layer, def.name, e))?;
+    // Only asked how sessions read Parquet, which is the same in all of them.
+    static SESSION: LazyLock<Arc<SessionState>> =
+        LazyLock::new(|| Arc::new(SessionContext::new_with_config(session_config(Layer::ConcertDw)).state()));
     // The eager snapshot holds the list of files; without it every scan would replay the log.
-    let session = SessionContext::new_with_config(session_config(layer)).state();
     let builder = TableProviderBuilder::default()
         .with_log_store(table.log_store())
         .with_eager_snapshot(state.snapshot().clone())
-        .with_session(Arc::new(session));
+        .with_session(Arc::clone(&SESSION));
     Ok(Arc::new(select(builder).build().await.map_err(failed)?))
 }
 

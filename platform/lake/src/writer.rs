@@ -266,6 +266,7 @@ impl Writer {
         if (head_of(&table) + 1) % CHECKPOINT_COMMITS == 0 {
             create_checkpoint(&table, None).await.map_err(failed)?;
         }
+        self.lake.inner.open.put(layer, def, &table);
         self.tables.insert((layer, def.name), table);
         Ok(())
     }

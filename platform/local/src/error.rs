@@ -1,5 +1,6 @@
-//! AWS's errors, in the two shapes that its protocols give them.
+//! AWS's errors, in the shapes that its protocols give them.
 
+use crate::service::ServiceInfo;
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -11,7 +12,9 @@ const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 /// How a service writes requests and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// One path, the operation in `X-Amz-Target`: Redshift Data.
+    /// One path, the operation in `X-Amz-Target`: DynamoDB.
+    Json10,
+    /// The same with another number: Redshift Data.
     Json11,
     /// Paths and methods: Bedrock.
     RestJson,
@@ -20,6 +23,7 @@ pub(crate) enum Protocol {
 impl Protocol {
     pub fn content_type(self) -> &'static str {
         match self {
+            Protocol::Json10 => "application/x-amz-json-1.0",
             Protocol::Json11 => "application/x-amz-json-1.1",
             Protocol::RestJson => "application/json",
         }
@@ -30,10 +34,10 @@ impl Protocol {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AwsError {
     pub status: StatusCode,
-    /// `ValidationException`.
+    /// `ValidationException`. With a `#` it is written as it is, else with the service's namespace before it.
     pub code: String,
     pub message: String,
-    /// Members beside the message: `ResourceId`.
+    /// Members beside the message: `ResourceId`. One named `Message` or `message` takes the message's place.
     pub members: Vec<(&'static str, Value)>,
 }
 
@@ -59,10 +63,10 @@ impl AwsError {
         AwsError::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerException", message)
     }
 
-    /// JSON 1.1 answers every fault of the sender's with 400; REST says 403 where it is one of identity.
+    /// JSON answers every fault of the sender's with 400; REST says 403 where it is one of identity.
     pub fn identity(protocol: Protocol, code: &str, message: impl Into<String>) -> AwsError {
         let status = match protocol {
-            Protocol::Json11 => StatusCode::BAD_REQUEST,
+            Protocol::Json10 | Protocol::Json11 => StatusCode::BAD_REQUEST,
             Protocol::RestJson => StatusCode::FORBIDDEN,
         };
         AwsError::new(status, code, message)
@@ -70,7 +74,7 @@ impl AwsError {
 
     pub fn throttled(protocol: Protocol) -> AwsError {
         let status = match protocol {
-            Protocol::Json11 => StatusCode::BAD_REQUEST,
+            Protocol::Json10 | Protocol::Json11 => StatusCode::BAD_REQUEST,
             Protocol::RestJson => StatusCode::TOO_MANY_REQUESTS,
         };
         AwsError::new(status, "ThrottlingException", "Rate exceeded")
@@ -81,18 +85,28 @@ impl AwsError {
         self
     }
 
-    pub fn response(&self, protocol: Protocol) -> Response<Body> {
+    /// As the service writes it.
+    pub fn response(&self, info: &ServiceInfo) -> Response<Body> {
+        self.written(info.protocol, info.error_namespace, info.error_message)
+    }
+
+    /// As an address of no service writes it.
+    pub fn plain_response(&self, protocol: Protocol) -> Response<Body> {
+        self.written(protocol, None, "message")
+    }
+
+    fn written(&self, protocol: Protocol, namespace: Option<&str>, message_member: &str) -> Response<Body> {
+        let code = match namespace {
+            Some(namespace) if !self.code.contains('#') => format!("{namespace}#{}", self.code),
+            _ => self.code.clone(),
+        };
         let mut body = Map::new();
-        match protocol {
-            Protocol::Json11 => {
-                body.insert("__type".to_owned(), json!(self.code));
-                // The services' models write `Message`, the signature's check `message`; AWS's clients read both.
-                let name = if self.members.is_empty() { "message" } else { "Message" };
-                body.insert(name.to_owned(), json!(self.message));
-            }
-            Protocol::RestJson => {
-                body.insert("message".to_owned(), json!(self.message));
-            }
+        if protocol != Protocol::RestJson {
+            body.insert("__type".to_owned(), json!(code));
+        }
+        let is_message = |name: &str| name.eq_ignore_ascii_case("message");
+        if !self.members.iter().any(|(name, _)| is_message(name)) {
+            body.insert(message_member.to_owned(), json!(self.message));
         }
         body.extend(
             self.members
@@ -100,7 +114,8 @@ impl AwsError {
                 .map(|(name, value)| ((*name).to_owned(), value.clone())),
         );
         let mut response = json_response(self.status, protocol, &Value::Object(body));
-        if let Ok(code) = HeaderValue::from_str(&self.code) {
+        let bare = code.rsplit('#').next().unwrap_or_default();
+        if let Ok(code) = HeaderValue::from_str(bare) {
             response.headers_mut().insert(ERROR_TYPE, code);
         }
         response
@@ -117,8 +132,16 @@ pub(crate) fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, AwsErr
 }
 
 pub(crate) fn json_response(status: StatusCode, protocol: Protocol, body: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(body.to_string()));
+    let body = body.to_string();
+    // DynamoDB's clients compare the body with this.
+    let checksum = (protocol == Protocol::Json10).then(|| crc32fast::hash(body.as_bytes()));
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
+    if let Some(checksum) = checksum {
+        response
+            .headers_mut()
+            .insert("x-amz-crc32", HeaderValue::from(checksum));
+    }
     response.headers_mut().insert(
         http::header::CONTENT_TYPE,
         HeaderValue::from_static(protocol.content_type()),

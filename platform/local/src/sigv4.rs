@@ -2,11 +2,14 @@
 //! secret that the access key stands for. Written from AWS's description; it shares nothing with the clients' signers
 //! in this repository, so that an error in one cannot hide in the other.
 
-use crate::error::{AwsError, Protocol};
+use crate::{
+    error::{AwsError, Protocol},
+    service::query_pairs,
+};
 use hmac::{Hmac, Mac};
 use http::{HeaderMap, Method, Uri};
 use jiff::{SignedDuration, Timestamp, fmt::strtime, tz::TimeZone};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -26,6 +29,8 @@ const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
 pub(crate) struct Credentials {
     pub access_key: String,
     pub secret_key: String,
+    /// Of a temporary key.
+    pub session_token: Option<String>,
     pub region: String,
 }
 
@@ -46,6 +51,7 @@ struct Claim {
     signature: String,
     /// `20260101T000000Z`
     time: String,
+    session_token: Option<String>,
     /// Set for a presigned address.
     expires_seconds: Option<i64>,
 }
@@ -64,7 +70,12 @@ pub(crate) fn verify(
 ) -> Result<(), AwsError> {
     let invalid = |message: String| AwsError::identity(protocol, "InvalidSignatureException", message);
     let claim = claim(request, protocol)?;
-    if !bool::from(claim.access_key.as_bytes().ct_eq(credentials.access_key.as_bytes())) {
+    let same = |given: &str, own: &str| bool::from(given.as_bytes().ct_eq(own.as_bytes()));
+    let own_token = credentials.session_token.as_deref().unwrap_or_default();
+    // A token with a lasting key is refused as a temporary key without one is.
+    if !same(&claim.access_key, &credentials.access_key)
+        || !same(claim.session_token.as_deref().unwrap_or_default(), own_token)
+    {
         return Err(AwsError::identity(
             protocol,
             "UnrecognizedClientException",
@@ -95,11 +106,12 @@ pub(crate) fn verify(
             format!("Date must be in ISO-8601 'basic format'. Got '{}'.", claim.time),
         )
     })?;
-    if claim.time.get(..8) != Some(date.as_str()) {
+    let signed_at = format_time(time);
+    let day = signed_at.get(..8).unwrap_or_default();
+    if day != date {
         return Err(invalid(format!(
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{date}' != \
-             '{}', from '{}'.",
-            claim.time.get(..8).unwrap_or_default(),
+             '{day}', from '{}'.",
             claim.time
         )));
     }
@@ -107,21 +119,17 @@ pub(crate) fn verify(
     check_signed_headers(request, &claim).map_err(invalid)?;
 
     let payload = hex::encode(Sha256::digest(request.body));
-    let declared = header(request.headers, "x-amz-content-sha256");
-    let payload = match (&declared, claim.expires_seconds) {
-        (Some(hash), _) if hash.len() == 64 && *hash != payload => {
-            return Err(invalid(
-                "The provided 'x-amz-content-sha256' header does not match what was computed.".into(),
-            ));
-        }
-        // A presigned address is made before its body is known, where the signer says so.
-        (Some(hash), _) if hash == "UNSIGNED-PAYLOAD" => hash.clone(),
-        _ => payload,
-    };
+    // `UNSIGNED-PAYLOAD` and the `STREAMING-…` forms are S3's, and of a few operations whose model says so. None of the
+    // services here has one: their bodies are always signed.
+    if header(request.headers, "x-amz-content-sha256").is_some_and(|declared| declared != payload) {
+        return Err(invalid(
+            "The provided 'x-amz-content-sha256' header does not match what was computed.".into(),
+        ));
+    }
     let canonical = canonical_request(request, &claim, &payload);
     let to_sign = format!(
         "{ALGORITHM}\n{}\n{}\n{}",
-        claim.time,
+        signed_at,
         claim.scope.join("/"),
         hex::encode(Sha256::digest(canonical.as_bytes()))
     );
@@ -134,6 +142,20 @@ pub(crate) fn verify(
         ));
     }
     Ok(())
+}
+
+/// The service that a request says it was signed for, whether or not it was.
+pub(crate) fn scope_service(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    let credential = match header(headers, "authorization") {
+        Some(text) => text.split_once("Credential=")?.1.split([',', ' ']).next()?.to_owned(),
+        None => {
+            query_pairs(uri.query())
+                .into_iter()
+                .find(|(name, _)| name == "X-Amz-Credential")?
+                .1
+        }
+    };
+    credential.rsplit('/').nth(1).map(str::to_owned)
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -174,8 +196,7 @@ fn claim(request: &Received<'_>, protocol: Protocol) -> Result<Claim, AwsError> 
             _ => {}
         }
     }
-    // The value of the Date header is accepted in AWS's protocol too; no client that signs sends only that.
-    let time = header(request.headers, "x-amz-date");
+    let time = header(request.headers, "x-amz-date").or_else(|| header(request.headers, "date"));
     let mut missing = Vec::new();
     for (name, value) in [
         ("Credential", &credential),
@@ -191,7 +212,9 @@ fn claim(request: &Received<'_>, protocol: Protocol) -> Result<Claim, AwsError> 
     }
     match (credential, signed_headers, signature, time) {
         (Some(credential), Some(signed_headers), Some(signature), Some(time)) => {
-            claim_of(&credential, &signed_headers, signature, time, None).map_err(incomplete)
+            let mut claim = claim_of(&credential, &signed_headers, signature, time, None).map_err(incomplete)?;
+            claim.session_token = header(request.headers, "x-amz-security-token");
+            Ok(claim)
         }
         _ => Err(incomplete(missing.join(" "))),
     }
@@ -199,7 +222,7 @@ fn claim(request: &Received<'_>, protocol: Protocol) -> Result<Claim, AwsError> 
 
 /// The claim in a presigned address's query; `None` if there is none.
 fn presigned(request: &Received<'_>) -> Option<Result<Claim, AwsError>> {
-    let pairs = query_pairs(request.uri);
+    let pairs = query_pairs(request.uri.query());
     let find = |name: &str| {
         pairs
             .iter()
@@ -214,7 +237,12 @@ fn presigned(request: &Received<'_>) -> Option<Result<Claim, AwsError>> {
     Some(match (find("X-Amz-Credential"), find("X-Amz-SignedHeaders"), find("X-Amz-Signature"), find("X-Amz-Date"), expires)
     {
         (Some(credential), Some(headers), Some(signature), Some(time), Some(expires)) => {
-            claim_of(&credential, &headers, signature, time, Some(expires)).map_err(incomplete)
+            claim_of(&credential, &headers, signature, time, Some(expires))
+                .map(|claim| Claim {
+                    session_token: find("X-Amz-Security-Token"),
+                    ..claim
+                })
+                .map_err(incomplete)
         }
         _ => Err(incomplete(
             "AWS query-string parameters must include X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, \
@@ -244,12 +272,15 @@ fn claim_of(
         signed_headers: signed_headers.split(';').map(str::to_ascii_lowercase).collect(),
         signature,
         time,
+        session_token: None,
         expires_seconds,
     })
 }
 
+/// As the protocol writes it, or as a `Date` header does.
 fn parse_time(text: &str) -> Option<Timestamp> {
-    let civil = strtime::parse("%Y%m%dT%H%M%SZ", text).ok()?.to_datetime().ok()?;
+    let parsed = strtime::parse("%Y%m%dT%H%M%SZ", text).or_else(|_| strtime::parse("%a, %d %b %Y %H:%M:%S GMT", text));
+    let civil = parsed.ok()?.to_datetime().ok()?;
     Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
@@ -358,22 +389,9 @@ fn canonical_path(path: &str) -> String {
     utf8_percent_encode(&clean, PATH).to_string()
 }
 
-fn query_pairs(uri: &Uri) -> Vec<(String, String)> {
-    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    uri.query()
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(name), decode(value))
-        })
-        .collect()
-}
-
 fn canonical_query(uri: &Uri) -> String {
     let encode = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
-    let mut pairs: Vec<(String, String)> = query_pairs(uri)
+    let mut pairs: Vec<(String, String)> = query_pairs(uri.query())
         .iter()
         .filter(|(name, _)| name != "X-Amz-Signature")
         .map(|(name, value)| (encode(name), encode(value)))
@@ -459,6 +477,7 @@ mod tests {
                 let credentials = Credentials {
                     access_key: text("access_key_id"),
                     secret_key: text("secret_access_key"),
+                    session_token: context["credentials"]["token"].as_str().map(str::to_owned),
                     region: "us-east-1".to_owned(),
                 };
                 // One case signs everything but the token; a token that anyone may change is not accepted here.

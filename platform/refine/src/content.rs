@@ -8,11 +8,16 @@ use arrow::{
 };
 use concert_lake::schema::TableDef;
 use datafusion::{
-    common::hash_utils::{QualityRandomState, create_hashes},
+    common::{
+        hash_utils::{QualityRandomState, create_hashes},
+        runtime::SpawnedTask,
+    },
+    error::DataFusionError,
     prelude::{DataFrame, SessionContext},
 };
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture};
 use jiff::Timestamp;
-use std::{fmt::Write as _, sync::Arc};
+use std::{fmt::Write as _, sync::Arc, thread};
 
 /// An odd number with no pattern (2^128 divided by the golden ratio), to spread hashes by multiplication.
 const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
@@ -24,6 +29,27 @@ pub async fn frame(session: &SessionContext, sql: &str) -> Result<DataFrame> {
 pub async fn rows(session: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>> {
     let frame = frame(session, sql).await?;
     frame.collect().await.map_err(|source| Error::query(sql, source))
+}
+
+/// Something that is asked of a session, to be run beside others.
+pub type Work<T> = BoxFuture<'static, Result<T>>;
+
+/// How many pieces of work are done at once at most: one that writes a table holds up to a row group of it in memory.
+const AT_ONCE: usize = 4;
+
+/// Does pieces of work side by side, as many as there are cores, and gives what they found in their order. A query over
+/// a few thousand rows is mostly planned, by one thread. The first that fails ends the others.
+pub async fn side_by_side<T: Send + 'static>(works: Vec<Work<T>>) -> Result<Vec<T>> {
+    let at_once = thread::available_parallelism().map_or(1, usize::from).min(AT_ONCE);
+    futures::stream::iter(works)
+        .map(|work| SpawnedTask::spawn(work).join_unwind())
+        .buffered(at_once)
+        .map(|ended| {
+            let stopped = |e| Error::query("a query that was stopped", DataFusionError::ExecutionJoin(Box::new(e)));
+            ended.map_err(stopped)?
+        })
+        .try_collect()
+        .await
 }
 
 /// The first value of a query that gives one number; 0 where it gives none.
@@ -60,7 +86,7 @@ impl Digest {
     ///
     /// # Errors
     /// A column of a type that has no hash, which the model has not.
-    pub fn add(&mut self, batch: &RecordBatch) -> Result<(), datafusion::error::DataFusionError> {
+    pub fn add(&mut self, batch: &RecordBatch) -> Result<(), DataFusionError> {
         let mut rows = vec![0_u128; batch.num_rows()];
         let mut keys = vec![0_u128; batch.num_rows()];
         for (index, column) in self.table.columns().iter().enumerate() {

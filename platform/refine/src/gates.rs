@@ -3,9 +3,10 @@
 
 use crate::{
     Breach, Result,
-    content::{Digest, number, rows, shown},
+    content::{Digest, Work, number, rows, shown, side_by_side},
 };
 use datafusion::prelude::SessionContext;
+use futures::FutureExt as _;
 use serde::Serialize;
 
 /// How many examples a message names.
@@ -65,19 +66,21 @@ pub struct Dangling {
 /// # Errors
 /// The tables cannot be read.
 pub async fn dangling(session: &SessionContext) -> Result<Vec<Dangling>> {
-    let mut found = Vec::new();
-    for reference in &REFERENCES {
-        let rows = reference.dangling(session).await?;
-        if rows > 0 {
-            found.push(Dangling {
-                table: reference.table,
-                column: reference.column,
-                to: reference.to,
-                rows,
-            });
-        }
-    }
-    Ok(found)
+    let counted = side_by_side(REFERENCES.iter().map(|reference| counted(session, reference)).collect()).await?;
+    let found = REFERENCES.iter().zip(counted).filter(|(_, rows)| *rows > 0);
+    Ok(found
+        .map(|(reference, rows)| Dangling {
+            table: reference.table,
+            column: reference.column,
+            to: reference.to,
+            rows,
+        })
+        .collect())
+}
+
+fn counted(session: &SessionContext, reference: &'static Reference) -> Work<u64> {
+    let session = session.clone();
+    async move { reference.dangling(&session).await }.boxed()
 }
 
 /// Publishing must not break a reference that is whole in clean.
@@ -87,8 +90,15 @@ pub(crate) async fn references(
     changed: impl Fn(&str) -> bool,
 ) -> Result<Vec<Breach>> {
     let mut breaches = Vec::new();
-    for reference in REFERENCES.iter().filter(|r| changed(r.table) || changed(r.to)) {
-        let after = reference.dangling(published).await?;
+    let looked_at: Vec<&Reference> = REFERENCES
+        .iter()
+        .filter(|r| changed(r.table) || changed(r.to))
+        .collect();
+    let works = looked_at
+        .iter()
+        .map(|reference| counted(published, reference))
+        .collect();
+    for (reference, after) in looked_at.iter().zip(side_by_side(works).await?) {
         if after == 0 {
             continue;
         }
@@ -207,8 +217,14 @@ const MARTS: [Gate; 5] = [
 /// The tables cannot be read.
 pub async fn marts(session: &SessionContext) -> Result<Vec<Breach>> {
     let mut breaches = Vec::new();
-    for gate in &MARTS {
-        let examples = examples(session, gate.sql).await?;
+    let works = MARTS
+        .iter()
+        .map(|gate| {
+            let session = session.clone();
+            async move { examples(&session, gate.sql).await }.boxed()
+        })
+        .collect();
+    for (gate, examples) in MARTS.iter().zip(side_by_side(works).await?) {
         if !examples.is_empty() {
             breaches.push(Breach {
                 gate: gate.name,

@@ -17,19 +17,19 @@ pub use gates::{Dangling, REFERENCES, Reference, dangling, marts as mart_breache
 pub use values::collect as catalogue_values;
 
 use crate::{
-    content::{Digest, frame, number},
+    content::{Digest, Work, frame, number, side_by_side},
     publication::Publication,
 };
 use concert_contract::catalogue::Catalogue;
 use concert_lake::{
-    Lake, Layer, Snapshot, Writer, new_id,
+    Lake, Layer, Snapshot, Staged, TableWriter, Writer, new_id,
     schema::{CATALOGUE_VALUES, MODEL, PUBLICATION, TableDef},
 };
 use datafusion::{
     execution::SendableRecordBatchStream,
     prelude::{DataFrame, SessionContext},
 };
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use jiff::{Timestamp, civil::Date};
 use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeMap, time::Duration};
@@ -167,7 +167,7 @@ async fn copy(
 ) -> Result<Vec<Digest>> {
     let clean = writer.snapshot(Layer::Clean);
     let mut session = None;
-    let mut copied = Vec::new();
+    let mut works: Vec<Work<Copied>> = Vec::new();
     for table in &MODEL {
         let (Some(version), Some(table)) = (clean.tables.get(table.name), Layer::ConcertDw.table(table.name)) else {
             continue;
@@ -184,29 +184,77 @@ async fn copy(
             Some(session) => session,
             None => session.insert(writer.lake().batch_session(Layer::Clean, &clean).await?),
         };
+        let copying = Copying {
+            session: session.clone(),
+            table,
+            seen,
+            published: known.and_then(|fingerprint| Some(fingerprint.rsplit(' ').next()?.to_owned())),
+            to: writer.stage(Layer::ConcertDw, table.name)?,
+        };
+        works.push(copying.run().boxed());
+    }
+    let mut copied = Vec::new();
+    for table in side_by_side(works).await? {
+        fingerprints.insert(table.name.to_owned(), table.fingerprint);
+        if let Some((digest, staged)) = table.written {
+            writer.replace_staged(staged).await?;
+            copied.push(digest);
+        }
+    }
+    Ok(copied)
+}
+
+/// A table on its way from clean to published.
+struct Copying {
+    session: SessionContext,
+    table: &'static TableDef,
+    /// What its fingerprint begins with.
+    seen: String,
+    /// The hash of what is published of it.
+    published: Option<String>,
+    to: TableWriter,
+}
+
+/// A table that was copied, or that need not be.
+struct Copied {
+    name: &'static str,
+    fingerprint: String,
+    written: Option<(Digest, Staged)>,
+}
+
+impl Copying {
+    async fn run(self) -> Result<Copied> {
+        let Copying {
+            session, table, seen, ..
+        } = self;
         // The content's hash begins with the number of rows, which is known without reading them.
-        if let Some(published) = known.and_then(|fingerprint| fingerprint.rsplit(' ').next())
+        if let Some(published) = self.published
             && let Some((rows, _)) = published.split_once('-')
-            && rows.parse() == Ok(number(session, &format!("SELECT count(*) FROM {}", table.name)).await?)
+            && rows.parse() == Ok(number(&session, &format!("SELECT count(*) FROM {}", table.name)).await?)
         {
             let mut digest = Digest::new(table);
-            let mut rows = stream(session, table).await?;
+            let mut rows = stream(&session, table).await?;
             while let Some(batch) = rows.next().await {
                 batch
                     .and_then(|batch| digest.add(&batch))
                     .map_err(|source| Error::query(table.name, source))?;
             }
             if digest.fingerprint() == published {
-                fingerprints.insert(table.name.to_owned(), format!("{seen}{published}"));
-                continue;
+                return Ok(Copied {
+                    name: table.name,
+                    fingerprint: format!("{seen}{published}"),
+                    written: None,
+                });
             }
         }
-        let rows = sorted_stream(session, table).await?;
-        let digest = write(writer, table, rows).await?;
-        fingerprints.insert(table.name.to_owned(), format!("{seen}{}", digest.fingerprint()));
-        copied.push(digest);
+        let rows = sorted_stream(&session, table).await?;
+        let (digest, staged) = write(self.to, table, rows).await?;
+        Ok(Copied {
+            name: table.name,
+            fingerprint: format!("{seen}{}", digest.fingerprint()),
+            written: Some((digest, staged)),
+        })
     }
-    Ok(copied)
 }
 
 /// A table's rows with the columns that are published, in any order.
@@ -232,24 +280,25 @@ async fn published_columns(session: &SessionContext, table: &TableDef) -> Result
     frame(session, &format!("SELECT {} FROM {}", columns.join(", "), table.name)).await
 }
 
-/// Replaces a published table by a stream of rows, which it looks at on their way.
-async fn write(writer: &mut Writer, table: &'static TableDef, mut rows: SendableRecordBatchStream) -> Result<Digest> {
+/// Writes a stream of rows, which it looks at on their way, to files that will take the place of a published table.
+async fn write(
+    mut to: TableWriter,
+    table: &'static TableDef,
+    mut rows: SendableRecordBatchStream,
+) -> Result<(Digest, Staged)> {
     let mut digest = Digest::new(table);
-    let mut staged = writer.stage(Layer::ConcertDw, table.name)?;
     while let Some(batch) = rows.next().await {
         let seen = batch.and_then(|batch| digest.add(&batch).map(|()| batch));
         let written = match seen {
-            Ok(batch) => staged.write(&batch).await.map_err(Error::from),
+            Ok(batch) => to.write(&batch).await.map_err(Error::from),
             Err(source) => Err(Error::query(table.name, source)),
         };
         if let Err(error) = written {
-            staged.abort().await;
+            to.abort().await;
             return Err(error);
         }
     }
-    let staged = staged.finish().await?;
-    writer.replace_staged(staged).await?;
-    Ok(digest)
+    Ok((digest, to.finish().await?))
 }
 
 /// The gates: everything that was written is looked at once more before it is published.

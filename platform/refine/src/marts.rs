@@ -3,13 +3,13 @@
 
 use crate::{
     Error, METHOD, Result,
-    content::{Digest, day_column, frame, hex, integer, rows},
+    content::{Digest, day_column, frame, hex, integer, rows, side_by_side},
     write,
 };
 use arrow::array::{Array as _, ArrayRef, AsArray as _, Date32Array};
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use concert_lake::{
-    Layer, Snapshot, Writer,
+    Layer, Snapshot, Staged, TableWriter, Writer,
     schema::{ARTIST_PERFORMANCE, DAILY_SALES, TableDef, VENUE_POPULARITY},
 };
 use datafusion::{
@@ -19,6 +19,7 @@ use datafusion::{
     logical_expr::{ColumnarValue, Volatility, create_udf},
     prelude::SessionContext,
 };
+use futures::FutureExt as _;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -45,7 +46,6 @@ const VIEWS: [(&str, &str); 2] = [
     ("concert_takings", include_str!("../sql/concert_takings.sql")),
 ];
 
-/// In the order in which they are made: the later ones read the first.
 const MARTS: [Mart; 3] = [
     Mart {
         table: &DAILY_SALES,
@@ -77,17 +77,41 @@ pub async fn build(
 ) -> Result<Vec<Digest>> {
     let facts = Facts::read(&session(writer).await?, today).await?;
     let mut written = Vec::new();
-    for mart in &MARTS {
-        let inputs = mart.inputs(fingerprints, &facts);
-        let unchanged = before.fingerprints.get(mart.table.name) == Some(&inputs);
-        fingerprints.insert(mart.table.name.to_owned(), inputs);
-        if unchanged {
-            continue;
+    let mut waiting: Vec<&'static Mart> = MARTS.iter().collect();
+    while !waiting.is_empty() {
+        // Those that read none of the others are made side by side.
+        let names: Vec<&str> = waiting.iter().map(|mart| mart.table.name).collect();
+        let (ready, later): (Vec<_>, Vec<_>) = waiting
+            .into_iter()
+            .partition(|mart| !mart.sources.iter().any(|source| names.contains(source)));
+        let mut works = Vec::new();
+        for mart in ready {
+            let inputs = mart.inputs(fingerprints, &facts);
+            let unchanged = before.fingerprints.get(mart.table.name) == Some(&inputs);
+            fingerprints.insert(mart.table.name.to_owned(), inputs);
+            if !unchanged {
+                let to = writer.stage(Layer::ConcertDw, mart.table.name)?;
+                // The session is opened anew: a mart may read the one before.
+                works.push(mart.make(session(writer).await?, facts.parameters(now), to).boxed());
+            }
         }
-        // The session is opened anew: a mart may read the one before.
-        let session = session(writer).await?;
-        let parameters = facts.parameters(now);
-        for (name, sql) in mart.views {
+        for (digest, staged) in side_by_side(works).await? {
+            writer.replace_staged(staged).await?;
+            written.push(digest);
+        }
+        waiting = later;
+    }
+    Ok(written)
+}
+
+impl Mart {
+    async fn make(
+        &self,
+        session: SessionContext,
+        parameters: Vec<(&'static str, ScalarValue)>,
+        to: TableWriter,
+    ) -> Result<(Digest, Staged)> {
+        for (name, sql) in self.views {
             let view = frame(&session, sql)
                 .await?
                 .with_param_values(parameters.clone())
@@ -96,19 +120,16 @@ pub async fn build(
                 .register_table(format!("{WORK}.{name}"), view.into_view())
                 .map_err(|source| Error::query(sql, source))?;
         }
-        let rows = frame(&session, mart.sql)
+        let rows = frame(&session, self.sql)
             .await?
             .with_param_values(parameters)
-            .map_err(|source| Error::query(mart.sql, source))?
+            .map_err(|source| Error::query(self.sql, source))?
             .execute_stream()
             .await
-            .map_err(|source| Error::query(mart.sql, source))?;
-        written.push(write(writer, mart.table, rows).await?);
+            .map_err(|source| Error::query(self.sql, source))?;
+        write(to, self.table, rows).await
     }
-    Ok(written)
-}
 
-impl Mart {
     /// What this mart is a function of, in one hash.
     fn inputs(&self, fingerprints: &BTreeMap<String, String>, facts: &Facts) -> String {
         let mut hash = Sha256::new();

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, METHOD, Result,
-    content::{self, day_column, rows},
+    content::{self, day_column, rows, side_by_side},
 };
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use concert_lake::{
@@ -10,6 +10,7 @@ use concert_lake::{
     schema::{PUBLICATION, TableDef},
 };
 use datafusion::prelude::SessionContext;
+use futures::FutureExt as _;
 use jiff::{Timestamp, civil::Date};
 use std::sync::Arc;
 
@@ -32,12 +33,14 @@ struct TableState {
 
 impl Publication {
     pub async fn of(session: &SessionContext, today: Date) -> Result<Publication> {
-        let mut tables = Vec::new();
         let others = Layer::ConcertDw.tables().iter();
-        for table in others.filter(|table| table.name != PUBLICATION.name) {
-            tables.push(state_of(session, table, today).await?);
-        }
-        Ok(Publication { tables })
+        let works = others
+            .filter(|table| table.name != PUBLICATION.name)
+            .map(|table| state_of(session.clone(), table, today).boxed())
+            .collect();
+        Ok(Publication {
+            tables: side_by_side(works).await?,
+        })
     }
 
     /// How many rows a table has.
@@ -75,7 +78,7 @@ impl Publication {
 }
 
 /// Counts a table's rows and values in one pass.
-async fn state_of(session: &SessionContext, table: &'static TableDef, today: Date) -> Result<TableState> {
+async fn state_of(session: SessionContext, table: &'static TableDef, today: Date) -> Result<TableState> {
     let mut select = vec!["count(*)".to_owned()];
     if let Some(day) = table.day {
         select.push(format!("CAST(min({day}) AS DATE)"));
@@ -89,7 +92,7 @@ async fn state_of(session: &SessionContext, table: &'static TableDef, today: Dat
     }
     select.extend(table.columns().iter().map(|column| format!("count({})", column.name)));
     let sql = format!("SELECT {} FROM {}", select.join(", "), table.name);
-    let batches = rows(session, &sql).await?;
+    let batches = rows(&session, &sql).await?;
     let count = |column: usize| batches.first().map_or(0, |batch| content::integer(batch, column, 0));
     let day = |column: usize| batches.first().and_then(|batch| day_column(batch, column, 0));
     let days = if table.day.is_some() { 2 } else { 0 };

@@ -3,12 +3,13 @@
 
 use crate::{
     Error, Result,
-    content::{integer, rows, text},
+    content::{integer, side_by_side, text},
 };
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use concert_contract::catalogue::{Catalogue, Dimension, Join};
 use concert_lake::{CURRENCY_DIMENSION, schema::CATALOGUE_VALUES};
 use datafusion::prelude::SessionContext;
+use futures::FutureExt as _;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
@@ -28,20 +29,21 @@ struct Value {
 /// The batch of `catalogue_values`, ordered by dimension, then the heaviest first.
 pub async fn collect(session: &SessionContext, catalogue: &Catalogue) -> Result<RecordBatch> {
     let money = money_columns(catalogue);
-    let mut values = Vec::new();
+    let mut works = Vec::new();
     let mut has_currency = false;
     for dimension in catalogue.dimensions.iter().filter(|dimension| dimension.indexed) {
         let Some(column) = &dimension.column else { continue };
-        if money.contains_key(column.as_str()) {
+        works.push(if money.contains_key(column.as_str()) {
             has_currency |= dimension.name == CURRENCY_DIMENSION;
-            values.extend(currencies(session, &dimension.name, &money).await?);
+            currencies(session.clone(), dimension.name.clone(), weighed(&money)?).boxed()
         } else {
-            values.extend(values_of(session, catalogue, dimension, column).await?);
-        }
+            values_of(session.clone(), Listing::of(catalogue, dimension, column)?).boxed()
+        });
     }
     if !has_currency {
-        values.extend(currencies(session, CURRENCY_DIMENSION, &money).await?);
+        works.push(currencies(session.clone(), CURRENCY_DIMENSION.to_owned(), weighed(&money)?).boxed());
     }
+    let mut values: Vec<Value> = side_by_side(works).await?.into_iter().flatten().collect();
     values.sort_by(|a, b| {
         a.dimension
             .cmp(&b.dimension)
@@ -63,49 +65,64 @@ pub async fn collect(session: &SessionContext, catalogue: &Catalogue) -> Result<
     })
 }
 
-async fn values_of(
-    session: &SessionContext,
-    catalogue: &Catalogue,
-    dimension: &Dimension,
-    column: &str,
-) -> Result<Vec<Value>> {
-    let place = || format!("dimension {}", dimension.name);
-    let (table, name) = split(column, place)?;
-    let value = format!("CAST({}.{} AS VARCHAR)", quoted(table), quoted(name));
-    let (shown, label) = shown(catalogue, dimension, table)?;
-    let weight = match path_from_fact(catalogue, table) {
-        Some((fact, joins)) => {
-            let mut from = quoted(&fact);
-            for join in joins {
-                let (many, many_column) = split(&join.from, || "joins".to_owned())?;
-                let (one, one_column) = split(&join.to, || "joins".to_owned())?;
-                from.push_str(&format!(
-                    " JOIN {} ON {}.{} = {}.{}",
-                    quoted(one),
-                    quoted(many),
-                    quoted(many_column),
-                    quoted(one),
-                    quoted(one_column)
-                ));
+/// A dimension whose values are listed, and the query that does it.
+struct Listing {
+    dimension: String,
+    sql: String,
+    /// Whether something stands beside the values.
+    shown: bool,
+}
+
+impl Listing {
+    fn of(catalogue: &Catalogue, dimension: &Dimension, column: &str) -> Result<Listing> {
+        let place = || format!("dimension {}", dimension.name);
+        let (table, name) = split(column, place)?;
+        let value = format!("CAST({}.{} AS VARCHAR)", quoted(table), quoted(name));
+        let (shown, label) = shown(catalogue, dimension, table)?;
+        let weight = match path_from_fact(catalogue, table) {
+            Some((fact, joins)) => {
+                let mut from = quoted(&fact);
+                for join in joins {
+                    let (many, many_column) = split(&join.from, || "joins".to_owned())?;
+                    let (one, one_column) = split(&join.to, || "joins".to_owned())?;
+                    from.push_str(&format!(
+                        " JOIN {} ON {}.{} = {}.{}",
+                        quoted(one),
+                        quoted(many),
+                        quoted(many_column),
+                        quoted(one),
+                        quoted(one_column)
+                    ));
+                }
+                format!("SELECT {value} AS value, count(*) AS weight FROM {from} GROUP BY 1")
             }
-            format!("SELECT {value} AS value, count(*) AS weight FROM {from} GROUP BY 1")
-        }
-        // Nothing that is counted leads here: each of its own rows is one.
-        None => format!(
-            "SELECT {value} AS value, count(*) AS weight FROM {} GROUP BY 1",
-            quoted(table)
-        ),
-    };
-    let sql = format!(
-        "SELECT known.value, coalesce(referred.weight, 0) AS weight, known.label, known.labels FROM \
-         (SELECT {value} AS value, min({label}) AS label, count(DISTINCT {label}) AS labels FROM {} \
-          WHERE {value} <> '' GROUP BY 1) AS known \
-         LEFT JOIN ({weight}) AS referred ON known.value = referred.value \
-         ORDER BY 2 DESC, 1 LIMIT {MAX_VALUES_PER_DIMENSION}",
-        quoted(table),
-    );
+            // Nothing that is counted leads here: each of its own rows is one.
+            None => format!(
+                "SELECT {value} AS value, count(*) AS weight FROM {} GROUP BY 1",
+                quoted(table)
+            ),
+        };
+        let sql = format!(
+            "SELECT known.value, coalesce(referred.weight, 0) AS weight, known.label, known.labels FROM \
+             (SELECT {value} AS value, min({label}) AS label, count(DISTINCT {label}) AS labels FROM {} \
+              WHERE {value} <> '' GROUP BY 1) AS known \
+             LEFT JOIN ({weight}) AS referred ON known.value = referred.value \
+             ORDER BY 2 DESC, 1 LIMIT {MAX_VALUES_PER_DIMENSION}",
+            quoted(table),
+        );
+        Ok(Listing {
+            dimension: dimension.name.clone(),
+            sql,
+            shown,
+        })
+    }
+}
+
+async fn values_of(session: SessionContext, listing: Listing) -> Result<Vec<Value>> {
+    let Listing { dimension, sql, shown } = listing;
+    let place = || format!("dimension {dimension}");
     let mut values = Vec::new();
-    for batch in catalogue_rows(session, &sql, place).await? {
+    for batch in catalogue_rows(&session, &sql, place).await? {
         for row in 0..batch.num_rows() {
             let Some(value) = text(&batch, 0, row) else { continue };
             // What stands beside the name helps only where it is one thing: "Paradise, Boston" would be wrong of a
@@ -114,7 +131,7 @@ async fn values_of(
                 text(&batch, 2, row).filter(|beside| shown && integer(&batch, 3, row) == 1 && !beside.is_empty());
             let label = beside.map_or_else(|| value.clone(), |beside| format!("{value}, {beside}"));
             values.push(Value {
-                dimension: dimension.name.clone(),
+                dimension: dimension.clone(),
                 value,
                 label,
                 weight: integer(&batch, 1, row),
@@ -201,17 +218,11 @@ fn money_columns(catalogue: &Catalogue) -> BTreeMap<&str, BTreeSet<&str>> {
     money
 }
 
-/// Every currency, weighted by how many rows have an amount in it: a currency that stands beside no amount says
-/// nothing about the money at hand.
-async fn currencies(
-    session: &SessionContext,
-    dimension: &str,
-    money: &BTreeMap<&str, BTreeSet<&str>>,
-) -> Result<Vec<Value>> {
-    let mut weights: BTreeMap<String, i64> = BTreeMap::new();
+/// The queries that weigh currencies, one for each column that holds some: its name and the query.
+fn weighed(money: &BTreeMap<&str, BTreeSet<&str>>) -> Result<Vec<(String, String)>> {
+    let mut queries = Vec::new();
     for (currency, amounts) in money {
-        let place = || format!("currency {currency}");
-        let (table, column) = split(currency, place)?;
+        let (table, column) = split(currency, || format!("currency {currency}"))?;
         let known: Vec<String> = amounts
             .iter()
             .map(|amount| format!("{} IS NOT NULL", quoted(amount)))
@@ -226,7 +237,17 @@ async fn currencies(
             },
             quoted(table),
         );
-        for batch in catalogue_rows(session, &sql, place).await? {
+        queries.push(((*currency).to_owned(), sql));
+    }
+    Ok(queries)
+}
+
+/// Every currency, weighted by how many rows have an amount in it: a currency that stands beside no amount says
+/// nothing about the money at hand.
+async fn currencies(session: SessionContext, dimension: String, queries: Vec<(String, String)>) -> Result<Vec<Value>> {
+    let mut weights: BTreeMap<String, i64> = BTreeMap::new();
+    for (currency, sql) in queries {
+        for batch in catalogue_rows(&session, &sql, || format!("currency {currency}")).await? {
             for row in 0..batch.num_rows() {
                 if let Some(code) = text(&batch, 0, row) {
                     *weights.entry(code).or_default() += integer(&batch, 1, row);
@@ -237,7 +258,7 @@ async fn currencies(
     Ok(weights
         .into_iter()
         .map(|(code, weight)| Value {
-            dimension: dimension.to_owned(),
+            dimension: dimension.clone(),
             label: code.clone(),
             value: code,
             weight,
@@ -247,11 +268,11 @@ async fn currencies(
 
 /// Runs a query that the catalogue gave the names for; what fails is most likely a name that is not there.
 async fn catalogue_rows(session: &SessionContext, sql: &str, place: impl Fn() -> String) -> Result<Vec<RecordBatch>> {
-    session.sql(sql).await.map_err(|e| Error::Catalogue {
+    let frame = session.sql(sql).await.map_err(|e| Error::Catalogue {
         place: place(),
         message: e.strip_backtrace(),
     })?;
-    rows(session, sql).await
+    frame.collect().await.map_err(|source| Error::query(sql, source))
 }
 
 /// The `table.column` in an arithmetic expression.

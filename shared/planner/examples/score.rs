@@ -1,5 +1,8 @@
 //! Scores the planner on the questions of `eval`, by tag, with the wrong answers that it was sure of, and says how long
 //! a question takes: with the values of the tests, and with 100,000 names. `cargo xtask bench planner` runs it.
+//!
+//! Given the paths of other files, it scores those instead, and prints each question that was not answered right and
+//! each expected query that does not compile.
 
 #[path = "../eval/score.rs"]
 mod score;
@@ -7,7 +10,10 @@ mod score;
 #[allow(dead_code, reason = "the tests use the other worlds too")]
 mod support;
 
-use concert_contract::catalogue::CatalogueValue;
+use concert_contract::{
+    catalogue::CatalogueValue,
+    compile::{CompileContext, compile},
+};
 use concert_planner::{PlanContext, Planner, ValueIndex};
 use score::{Score, cases};
 use std::time::{Duration, Instant};
@@ -17,24 +23,66 @@ const NAMES: usize = 100_000;
 
 fn main() {
     let world = promoter();
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    if !given.is_empty() {
+        for file in &given {
+            // `cases` reads a relative path from the folder `eval`.
+            let path = std::path::absolute(file).unwrap_or_else(|error| panic!("{file}: {error}"));
+            let path = path.display().to_string();
+            let (score, times) = run(&world, &path);
+            tell_score(file, &score);
+            tell("values of the tests", times);
+            for failed in &score.failed {
+                println!("  not right: {failed}");
+            }
+            tell_invalid(&world, &path);
+        }
+        return;
+    }
     for file in ["tuning.toml", "held_out.toml"] {
         let (score, times) = run(&world, file);
-        println!(
-            "{file}: {} of {} right ({:.1} %), {} sure and wrong, of {} answers with a confidence of at least 0.9 {} right",
-            score.right,
-            score.cases,
-            100.0 * score.right as f64 / score.cases.max(1) as f64,
-            score.sure_and_wrong,
-            score.very_sure.1,
-            score.very_sure.0,
-        );
-        for (tag, (right, all)) in &score.by_tag {
-            println!("  {tag:12} {right:3} of {all:3}");
-        }
+        tell_score(file, &score);
         tell("values of the tests", times);
     }
     let world = with_names(world);
     tell("100,000 names", run(&world, "tuning.toml").1);
+}
+
+fn tell_score(file: &str, score: &Score) {
+    println!(
+        "{file}: {} of {} right ({:.1} %), {} sure and wrong, of {} answers with a confidence of at least 0.9 {} right",
+        score.right,
+        score.cases,
+        100.0 * score.right as f64 / score.cases.max(1) as f64,
+        score.sure_and_wrong,
+        score.very_sure.1,
+        score.very_sure.0,
+    );
+    for (tag, (right, all)) in &score.by_tag {
+        println!("  {tag:12} {right:3} of {all:3}");
+    }
+}
+
+/// A question whose expected query the data cannot answer says nothing about the planner.
+fn tell_invalid(world: &World, file: &str) {
+    let context = CompileContext {
+        today: TODAY,
+        state: &world.state,
+        role: None,
+        max_rows: 1,
+        offset: 0,
+    };
+    for case in cases(file) {
+        for query in case.after.iter().chain(&case.expected) {
+            if let Err(error) = compile(query, &world.catalogue, &context) {
+                println!(
+                    "  does not compile: {}\n    {}: {error}",
+                    case.question,
+                    query.to_compact()
+                );
+            }
+        }
+    }
 }
 
 fn run(world: &World, file: &str) -> (Score, Vec<Duration>) {

@@ -56,12 +56,11 @@ async fn lake(home: &Path) -> Lake {
 async fn a_schema_is_inferred_through_the_data_api() {
     let home = tempfile::tempdir().expect("a folder");
     let aws = LocalAws::new(LocalAwsOptions {
-        lake: lake(home.path()).await,
-        catalogue: catalogue(),
         access_key: "key".to_owned(),
         secret_key: "secret".to_owned(),
-        today: None,
-    });
+        ..LocalAwsOptions::new(lake(home.path()).await, catalogue())
+    })
+    .expect("starts");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
     let server = tokio::spawn(async move { aws.serve(listener).await });

@@ -245,13 +245,13 @@ mod tests {
 
     async fn local() -> (tempfile::TempDir, String) {
         let home = tempfile::tempdir().expect("a folder");
+        let lake = Lake::open(home.path()).expect("opens");
         let aws = LocalAws::new(LocalAwsOptions {
-            lake: Lake::open(home.path()).expect("opens"),
-            catalogue: built_in_catalogue().expect("reads"),
             access_key: "key".to_owned(),
             secret_key: "secret".to_owned(),
-            today: None,
-        });
+            ..LocalAwsOptions::new(lake, built_in_catalogue().expect("reads"))
+        })
+        .expect("starts");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("has one"));
         tokio::spawn(async move { aws.serve(listener).await });

@@ -5,14 +5,16 @@ use crate::output::write_line;
 use anyhow::{Context, Result};
 use clap::Args;
 use concert_lake::Lake;
-use concert_local::{LocalAws, LocalAwsOptions};
+use concert_local::{LocalAws, LocalAwsOptions, ModelServer};
 use jiff::civil::Date;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// What the local endpoint accepts unless told otherwise. Nothing here is a secret: it is bound to this machine.
 pub const ACCESS_KEY: &str = "concert";
 pub const SECRET_KEY: &str = "concert-local-secret";
+/// Sent to the model server as a bearer token.
+const MODEL_SERVER_KEY: &str = "CONCERT_MODEL_SERVER_KEY";
 
 #[derive(Args)]
 pub struct Options {
@@ -37,9 +39,38 @@ pub struct Shared {
     pub access_key: String,
     #[arg(long, default_value = SECRET_KEY)]
     pub secret_key: String,
+    /// Treat the key as a temporary one that goes with this token
+    #[arg(long, value_name = "TOKEN")]
+    pub session_token: Option<String>,
+    /// Refuse requests beyond AWS's own per-second quotas
+    #[arg(long)]
+    pub aws_quotas: bool,
+    /// A server of OpenAI's chat API (llama.cpp, Ollama, vLLM) as the model `local.server`, or `server:NAME` by its own names
+    #[arg(long, env = "CONCERT_MODEL_SERVER", hide_env = true, value_name = "URL")]
+    pub model_server: Option<String>,
+    /// What the model server is asked for as `local.server` [default: the first model that it lists]
+    #[arg(
+        long,
+        env = "CONCERT_MODEL_SERVER_MODEL",
+        hide_env = true,
+        value_name = "NAME",
+        requires = "model_server"
+    )]
+    pub model_server_model: Option<String>,
+    /// The model server behind a SageMaker endpoint, such as ticket-sales=http://127.0.0.1:8081
+    #[arg(long = "endpoint", value_name = "NAME=URL", value_parser = endpoint)]
+    pub endpoints: Vec<(String, String)>,
     /// The day that relative dates are read from [default: today]
     #[arg(long, env = "CONCERT_TODAY", hide_env = true, value_name = "DATE")]
     pub today: Option<Date>,
+}
+
+/// Reads `NAME=URL`.
+fn endpoint(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, url)) if !name.is_empty() && !url.is_empty() => Ok((name.to_owned(), url.to_owned())),
+        _ => Err("write NAME=URL, such as ticket-sales=http://127.0.0.1:8081".to_owned()),
+    }
 }
 
 pub async fn run(home: &Path, options: Options) -> Result<()> {
@@ -55,7 +86,8 @@ pub async fn run(home: &Path, options: Options) -> Result<()> {
     };
     let listener = bind(&options.shared.host, options.port).await?;
     let url = url_of(&listener)?;
-    let server = tokio::spawn(serve(listener, lake, &options.shared)?);
+    let state = (!options.in_memory).then(|| home.to_owned());
+    let server = tokio::spawn(serve(listener, lake, state, &options.shared)?);
     write_line(&format!("AWS endpoint at {url}"))?;
     eprintln!(
         "region us-east-1, access key {}, secret key {}; Ctrl+C stops it",
@@ -88,18 +120,32 @@ pub fn url_of(listener: &TcpListener) -> Result<String> {
     })
 }
 
+/// The endpoint, which keeps its state in `home` if there is one.
+///
+/// # Errors
+/// That state cannot be opened.
 pub fn serve(
     listener: TcpListener,
     lake: Lake,
+    home: Option<PathBuf>,
     shared: &Shared,
 ) -> Result<impl Future<Output = Result<()>> + Send + 'static> {
     let aws = LocalAws::new(LocalAwsOptions {
-        lake,
-        catalogue: built_in_catalogue()?,
         access_key: shared.access_key.clone(),
         secret_key: shared.secret_key.clone(),
+        session_token: shared.session_token.clone(),
         today: shared.today,
-    });
+        home,
+        aws_quotas: shared.aws_quotas,
+        model_server: shared.model_server.clone().map(|url| ModelServer {
+            url,
+            // Not an option: what stands on a command line can be read by everyone on the machine.
+            key: std::env::var(MODEL_SERVER_KEY).ok().filter(|key| !key.is_empty()),
+            model: shared.model_server_model.clone(),
+        }),
+        endpoints: shared.endpoints.iter().cloned().collect(),
+        ..LocalAwsOptions::new(lake, built_in_catalogue()?)
+    })?;
     Ok(async move { aws.serve(listener).await.context("the AWS endpoint stopped") })
 }
 

@@ -75,7 +75,7 @@ pub async fn run(home: &Path, options: Options) -> Result<()> {
 
     let aws_listener = aws::bind(&options.shared.host, options.aws_port).await?;
     let aws_url = aws::url_of(&aws_listener)?;
-    let aws = tokio::spawn(aws::serve(aws_listener, lake, &options.shared)?);
+    let aws = tokio::spawn(aws::serve(aws_listener, lake, Some(home.to_owned()), &options.shared)?);
 
     let page = match &options.page {
         Some(folder) => page::router(folder)?,
@@ -109,13 +109,23 @@ fn settings(home: &Path, aws_url: &str, shared: &Shared) -> Result<BTreeMap<Stri
         ("CONCERT_REGION", "us-east-1"),
         ("CONCERT_WORKGROUP", "concert"),
         ("CONCERT_DATABASE", "dev"),
-        ("CONCERT_MODELS", "local.planner"),
+        (
+            "CONCERT_MODELS",
+            if shared.model_server.is_some() {
+                "local.server"
+            } else {
+                "local.planner"
+            },
+        ),
     ] {
         settings.entry(name.to_owned()).or_insert_with(|| value.to_owned());
     }
     settings.insert("CONCERT_AWS_ENDPOINT".to_owned(), aws_url.to_owned());
     settings.insert("AWS_ACCESS_KEY_ID".to_owned(), shared.access_key.clone());
     settings.insert("AWS_SECRET_ACCESS_KEY".to_owned(), shared.secret_key.clone());
+    if let Some(token) = &shared.session_token {
+        settings.insert("AWS_SESSION_TOKEN".to_owned(), token.clone());
+    }
     if let Some(today) = shared.today {
         settings.insert("CONCERT_TODAY".to_owned(), today.to_string());
     }

@@ -1,24 +1,28 @@
 //! What happens to entries of the quarantine when files are loaded: a record that came again and was clean closes its
 //! entry, and a record that is refused again opens a closed one.
 
-use super::{failed, number, stream, text};
+use super::{failed, stream, text};
 use crate::{
     Error, Result,
-    collect::ORDINAL,
-    rules::KEY_SEPARATOR,
+    collect::{ORDINAL, refused_schema, stage_schema},
+    rules::{key_of, literal},
     stage::{Run, StagedBatches, Staging},
 };
 use arrow::{
-    array::{Array as _, ArrayRef, AsArray as _, RecordBatch, StringArray, TimestampMicrosecondArray},
-    datatypes::Int64Type,
+    array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray},
+    datatypes::SchemaRef,
 };
-use concert_lake::schema::{QUARANTINE_EVENTS, QUARANTINE_STATES, TableDef};
-use datafusion::prelude::SessionContext;
+use concert_lake::{
+    Staged, TableWriter,
+    schema::{OPEN_QUARANTINE, QUARANTINE_EVENTS, QUARANTINE_STATES, TableDef},
+};
+use datafusion::{
+    catalog::{MemTable, MemorySchemaProvider, SchemaProvider},
+    datasource::file_format::options::ArrowReadOptions,
+    prelude::SessionContext,
+};
 use futures::StreamExt as _;
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
@@ -73,21 +77,19 @@ pub fn rows(events: &[Event], run: &Run) -> Result<RecordBatch> {
     })
 }
 
-/// The staged rows of a table that passed: all but those of these ordinals, which are sorted.
+/// The staged rows of a table that passed: all but those of these ordinals.
 pub struct Passed<'a> {
     pub table: &'static TableDef,
     pub staged: Vec<StagedBatches>,
     pub refused: &'a [i64],
 }
 
-/// Entries of earlier loads, by what a mended record is known by.
-#[derive(Default)]
-struct Waiting {
-    by_key: HashMap<String, Vec<String>>,
-    by_line: HashMap<(String, u64), Vec<String>>,
-}
+/// The schema that holds what came with the load.
+const LOAD: &str = "load";
 
-/// What the records of a load mean for the entries that are there. `refused` are the records that this load put aside.
+/// Writes what the records of a load mean for the entries that are there: none if they mean nothing. `refused` are the
+/// records that this load put aside. All of it is joined by the engine, which goes through temporary files where
+/// millions of entries do not fit into memory.
 ///
 /// # Errors
 /// [`Error::Lake`], and those of reading staged rows.
@@ -96,130 +98,150 @@ pub async fn events_of_load(
     staging: &Staging,
     passed: &[Passed<'_>],
     refused: &[StagedBatches],
-) -> Result<Vec<Event>> {
-    let mut again = HashSet::new();
-    let mut places: HashSet<Place> = HashSet::new();
-    for staged in refused {
-        for batch in staging.read(staged, None)? {
-            let batch = batch?;
-            let columns: Option<Vec<usize>> = ["quarantine_id", "table_name", "source", "line", "element"]
-                .iter()
-                .map(|name| batch.schema().index_of(name).ok())
-                .collect();
-            let Some(columns) = columns else { continue };
-            for row in 0..batch.num_rows() {
-                again.extend(text(&batch, columns[0], row));
-                places.insert((
-                    text(&batch, columns[1], row).unwrap_or_default(),
-                    text(&batch, columns[2], row).unwrap_or_default(),
-                    number(&batch, columns[3], row).unwrap_or_default(),
-                    number(&batch, columns[4], row),
-                ));
-            }
-        }
+    mut to: TableWriter,
+    run: &Run,
+) -> Result<Option<Staged>> {
+    let schema = Arc::new(MemorySchemaProvider::new());
+    if let Some(catalog) = session.catalog(concert_lake::CATALOG) {
+        catalog
+            .register_schema(LOAD, Arc::clone(&schema) as Arc<dyn SchemaProvider>)
+            .map_err(failed)?;
     }
-    let mut events = Vec::new();
-    let mut waiting: HashMap<String, Waiting> = HashMap::new();
-    let sql = format!(
-        "SELECT quarantine_id, table_name, source, line, element, record_key, is_open FROM ({QUARANTINE_STATES})"
-    );
-    let mut rows = stream(session, &sql).await?;
-    while let Some(batch) = rows.next().await {
-        let batch = batch.map_err(failed)?;
-        let open = batch.column(6).as_boolean_opt();
-        for row in 0..batch.num_rows() {
-            let id = text(&batch, 0, row).unwrap_or_default();
-            let is_open = open.is_some_and(|open| open.is_valid(row) && open.value(row));
-            match (is_open, again.contains(&id)) {
-                (false, true) => events.push(Event {
-                    quarantine_id: id,
-                    kind: EventKind::Reopened,
-                }),
-                (true, false) if places.contains(&place(&batch, row)) => events.push(Event {
-                    quarantine_id: id,
-                    kind: EventKind::Superseded,
-                }),
-                (true, false) => {
-                    let of_table = waiting.entry(text(&batch, 1, row).unwrap_or_default()).or_default();
-                    if let Some(key) = text(&batch, 5, row) {
-                        of_table.by_key.entry(key).or_default().push(id.clone());
-                    }
-                    // Of several rows in one record, the line does not tell which is which.
-                    if let (Some(source), Some(line), None) =
-                        (text(&batch, 2, row), number(&batch, 3, row), number(&batch, 4, row))
-                    {
-                        of_table.by_line.entry((source, line)).or_default().push(id);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    let mut mended = HashSet::new();
+    register(session, &schema, staging, REFUSED, refused, refused_schema()).await?;
     for passed in passed {
-        let Some(waiting) = waiting.get(passed.table.name) else {
-            continue;
-        };
-        for staged in &passed.staged {
-            for batch in staging.read(staged, None)? {
-                find(&batch?, passed, waiting, &mut mended);
+        let name = passed.table.name;
+        register(
+            session,
+            &schema,
+            staging,
+            name,
+            &passed.staged,
+            stage_schema(passed.table),
+        )
+        .await?;
+        let ordinals: ArrayRef = Arc::new(Int64Array::from(passed.refused.to_vec()));
+        let ordinals = RecordBatch::try_from_iter([(ORDINAL, ordinals)]).map_err(|source| Error::Arrow {
+            table: QUARANTINE_EVENTS.name,
+            source,
+        })?;
+        let ordinals = MemTable::try_new(ordinals.schema(), vec![vec![ordinals]]).map_err(failed)?;
+        schema
+            .register_table(format!("{name}_refused"), Arc::new(ordinals))
+            .map_err(failed)?;
+    }
+
+    let mut statements = Vec::new();
+    if refused.iter().any(|staged| staged.rows > 0) {
+        statements.push(came_again());
+    }
+    let open = format!("SELECT DISTINCT table_name FROM ({OPEN_QUARANTINE})");
+    let mut names = stream(session, &open).await?;
+    while let Some(batch) = names.next().await {
+        let batch = batch.map_err(failed)?;
+        for name in (0..batch.num_rows()).filter_map(|row| text(&batch, 0, row)) {
+            let of_table = passed.iter().filter(|passed| passed.table.name == name);
+            statements.extend(of_table.map(|passed| mended(passed.table)));
+        }
+    }
+    for sql in statements {
+        let mut found = stream(session, &sql).await?;
+        while let Some(batch) = found.next().await {
+            let written = match batch.map_err(failed).and_then(|batch| event_rows(&batch, run)) {
+                Ok(rows) => to.write(&rows).await.map_err(Error::from),
+                Err(e) => Err(e),
+            };
+            if let Err(e) = written {
+                to.abort().await;
+                return Err(e);
             }
         }
     }
-    let mut mended: Vec<String> = mended.into_iter().collect();
-    mended.sort();
-    events.extend(mended.into_iter().map(|quarantine_id| Event {
-        quarantine_id,
-        kind: EventKind::Mended,
-    }));
-    Ok(events)
+    if to.rows() == 0 {
+        to.abort().await;
+        return Ok(None);
+    }
+    Ok(Some(to.finish().await?))
 }
 
-/// Where a record stands: table, source, line and element.
-type Place = (String, String, u64, Option<u64>);
+/// The name of the records that this load put aside.
+const REFUSED: &str = "refused";
 
-fn place(batch: &RecordBatch, row: usize) -> Place {
-    (
-        text(batch, 1, row).unwrap_or_default(),
-        text(batch, 2, row).unwrap_or_default(),
-        number(batch, 3, row).unwrap_or_default(),
-        number(batch, 4, row),
+/// Registers staged files as one table.
+async fn register(
+    session: &SessionContext,
+    schema: &MemorySchemaProvider,
+    staging: &Staging,
+    name: &str,
+    staged: &[StagedBatches],
+    columns: SchemaRef,
+) -> Result<()> {
+    let paths: Vec<String> = staged
+        .iter()
+        .filter_map(|staged| staging.path_of(staged))
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect();
+    let provider = if paths.is_empty() {
+        Arc::new(MemTable::try_new(columns, vec![vec![]]).map_err(failed)?)
+    } else {
+        let options = ArrowReadOptions::default().schema(&columns);
+        session.read_arrow(paths, options).await.map_err(failed)?.into_view()
+    };
+    schema.register_table(name.to_owned(), provider).map_err(failed)?;
+    Ok(())
+}
+
+/// Entries whose record was put aside again: a closed one is open once more; an open one is closed where the same
+/// record breaks another rule now.
+fn came_again() -> String {
+    format!(
+        "SELECT s.quarantine_id, CASE WHEN s.is_open THEN '{superseded}' ELSE '{reopened}' END AS event \
+         FROM ({QUARANTINE_STATES}) s {AGAIN} {PLACES} \
+         WHERE (NOT s.is_open AND again.quarantine_id IS NOT NULL) \
+         OR (s.is_open AND again.quarantine_id IS NULL AND places.table_name IS NOT NULL)",
+        superseded = EventKind::Superseded.name(),
+        reopened = EventKind::Reopened.name(),
     )
 }
 
-fn find(batch: &RecordBatch, passed: &Passed<'_>, waiting: &Waiting, mended: &mut HashSet<String>) {
-    let texts = |name: &str| {
-        batch
-            .column_by_name(name)
-            .and_then(|texts| texts.as_string_opt::<i32>())
-    };
-    let numbers = |name: &str| {
-        batch
-            .column_by_name(name)
-            .and_then(|numbers| numbers.as_primitive_opt::<Int64Type>())
-    };
-    let keys: Option<Vec<_>> = passed.table.key.iter().map(|name| texts(name)).collect();
-    let (Some(keys), Some(sources), Some(lines), Some(ordinals)) =
-        (keys, texts("_source"), numbers("_line"), numbers(ORDINAL))
-    else {
-        return;
-    };
-    let mut key = String::new();
-    for row in 0..batch.num_rows() {
-        if passed.refused.binary_search(&ordinals.value(row)).is_ok() {
-            continue;
-        }
-        key.clear();
-        for (at, part) in keys.iter().enumerate() {
-            if at > 0 {
-                key.push(KEY_SEPARATOR);
-            }
-            key.push_str(part.value(row));
-        }
-        mended.extend(waiting.by_key.get(&key).into_iter().flatten().cloned());
-        if !waiting.by_line.is_empty() {
-            let line = (sources.value(row).to_owned(), lines.value(row).unsigned_abs());
-            mended.extend(waiting.by_line.get(&line).into_iter().flatten().cloned());
-        }
-    }
+/// Beside an entry `s`, whether its record was put aside by this load, for the same reason or for any.
+const AGAIN: &str = "LEFT JOIN (SELECT DISTINCT quarantine_id FROM load.refused) again \
+                     ON again.quarantine_id = s.quarantine_id";
+const PLACES: &str = "LEFT JOIN (SELECT DISTINCT table_name, source, line, coalesce(element, -1) AS element \
+                      FROM load.refused) places \
+                      ON places.table_name = s.table_name AND places.source = s.source AND places.line = s.line \
+                      AND places.element = coalesce(s.element, -1)";
+
+/// Open entries of a table whose record came again and passed: a row of the same key, or of the same line of a file of
+/// the same name. Of several rows in one record, the line does not tell which is which.
+fn mended(table: &TableDef) -> String {
+    let name = table.name;
+    let waiting = format!(
+        "SELECT s.quarantine_id, s.record_key, s.source, s.line FROM ({QUARANTINE_STATES}) s {AGAIN} {PLACES} \
+         WHERE s.is_open AND s.table_name = {of} AND again.quarantine_id IS NULL AND places.table_name IS NULL",
+        of = literal(name),
+    );
+    let passed = format!(
+        "SELECT {key} AS key, rows._source, rows._line FROM load.{name} rows \
+         LEFT ANTI JOIN load.{name}_refused refused ON refused.{ORDINAL} = rows.{ORDINAL}",
+        key = key_of(table, "rows"),
+    );
+    format!(
+        "SELECT DISTINCT quarantine_id, '{event}' AS event FROM (\
+         SELECT w.quarantine_id FROM ({waiting}) w LEFT SEMI JOIN ({passed}) p ON p.key = w.record_key \
+         UNION ALL \
+         SELECT w.quarantine_id FROM ({waiting} AND s.element IS NULL) w \
+         LEFT SEMI JOIN ({passed}) p ON p._source = w.source AND p._line = w.line) found",
+        event = EventKind::Mended.name(),
+    )
+}
+
+/// Events as they are stored, of ids and kinds.
+fn event_rows(found: &RecordBatch, run: &Run) -> Result<RecordBatch> {
+    let rows = found.num_rows();
+    let [ids, at] = run.columns(rows);
+    let columns: Vec<ArrayRef> = vec![Arc::clone(found.column(0)), Arc::clone(found.column(1)), ids, at];
+    RecordBatch::try_new(QUARANTINE_EVENTS.arrow_schema(), columns).map_err(|source| Error::Arrow {
+        table: QUARANTINE_EVENTS.name,
+        source,
+    })
 }

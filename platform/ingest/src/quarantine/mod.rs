@@ -11,7 +11,7 @@ mod replay;
 pub use export::{ExportFormat, Exported, export};
 pub use replay::{ReplayOptions, ReplayReport, replay};
 
-pub(crate) use events::{Event, EventKind, Passed, events_of_load, rows as event_rows};
+pub(crate) use events::{Passed, events_of_load};
 pub use reading::{Document, Reading};
 pub(crate) use reading::{documents, remember};
 

@@ -3,7 +3,9 @@
 //! is closed; what does not stays where it is, and is counted.
 
 use super::{
-    COLUMNS, Entry, Event, EventKind, Filter, entry, events, failed,
+    COLUMNS, Entry, Filter, entry,
+    events::{self, Event, EventKind},
+    failed,
     mended::Mended,
     reading::{Opened, Reader, Reading, readings},
     stream,
@@ -12,6 +14,7 @@ use crate::{
     Error, OnProgress, Progress, Result, TableCounts,
     bind::{BoundTable, Part},
     collect::{TableRows, stage_schema},
+    disk::Disk,
     files::{Row, Rows},
     load::{Load, StopOnDrop, staging_root},
     mapping::Encoding,
@@ -80,8 +83,9 @@ pub async fn replay(lake: &Lake, options: &ReplayOptions) -> Result<ReplayReport
     let mut writer = lake.writer(options.wait).await?;
     let session = tables::session(&writer).await?;
     let root = staging_root(lake);
-    let scratch = Scratch::new(&root)?;
-    let staging = Arc::new(Staging::open(&root, &[], |_| false)?);
+    let disk = Disk::of(lake);
+    let scratch = Scratch::new(&root, &disk)?;
+    let staging = Arc::new(Staging::open(&root, &disk, &[], |_| false)?);
     let stop = StopOnDrop::default();
 
     let mut again = Again {

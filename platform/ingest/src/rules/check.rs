@@ -11,7 +11,7 @@ use crate::{
     value::shown,
 };
 use concert_lake::{
-    schema::{Kind, QUARANTINE, TableDef},
+    schema::{Kind, MODEL, QUARANTINE, TableDef},
     time,
 };
 use datafusion::{
@@ -20,13 +20,16 @@ use datafusion::{
         datatypes::{Date32Type, Int64Type},
         util::display::{ArrayFormatter, FormatOptions},
     },
+    common::TableReference,
     error::DataFusionError,
     execution::SendableRecordBatchStream,
+    physical_plan::execute_stream,
     prelude::SessionContext,
 };
 use futures::{StreamExt as _, stream::BoxStream};
 use jiff::{Unit, civil::Date};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
 
 /// How many records that break a warning are described; all are counted.
 const DESCRIBED_WARNINGS: u64 = 100;
@@ -56,7 +59,8 @@ pub async fn check(
     rules: &Rules,
     now: Now,
 ) -> Result<(Vec<Failure>, Vec<RuleCount>)> {
-    let mut checking = Checking::begin(context, table, rules, now).await?;
+    let filled = filled(context).await?;
+    let mut checking = Checking::begin(context, table, rules, &filled, now).await?;
     let mut failures = Vec::new();
     while let Some(more) = checking.next().await? {
         failures.extend(more);
@@ -70,7 +74,7 @@ pub struct Checking<'a> {
     rules: Vec<&'a Rule>,
     records: Vec<u64>,
     now: Now,
-    filled: Filled,
+    filled: &'a Filled,
     running: Option<(Plan<'a>, SendableRecordBatchStream)>,
     waiting: Vec<Failure>,
 }
@@ -82,6 +86,7 @@ impl<'a> Checking<'a> {
         context: &'a SessionContext,
         table: &'static TableDef,
         rules: &'a Rules,
+        filled: &'a Filled,
         now: Now,
     ) -> Result<Checking<'a>> {
         let rules: Vec<&Rule> = rules.of(table.name).collect();
@@ -90,15 +95,14 @@ impl<'a> Checking<'a> {
             records: vec![0; rules.len()],
             rules,
             now,
-            filled: Filled::default(),
+            filled,
             running: None,
             waiting: Vec::new(),
         };
-        if checking.rules.is_empty() || !has_rows(context, &format!("stage.{}", table.name), "").await? {
+        if checking.rules.is_empty() || !filled.stage.contains(table.name) {
             return Ok(checking);
         }
-        checking.filled = filled(context, table).await?;
-        if let Some(plan) = sql::plan(table, &checking.rules, &checking.filled, now) {
+        if let Some(plan) = sql::plan(table, &checking.rules, filled, now) {
             match stream(context, &plan.sql).await {
                 Ok(stream) => checking.running = Some((plan, stream)),
                 Err(error) => return Err(checking.blame(error).await),
@@ -206,7 +210,7 @@ impl<'a> Checking<'a> {
             let (Check::Fresh { max_age_days }, Some(column)) = (&rule.check, rule.column) else {
                 continue;
             };
-            let Some(sql) = sql::newest(rule, &self.filled) else {
+            let Some(sql) = sql::newest(rule, self.filled) else {
                 continue;
             };
             let batches = collect(self.context, &sql).await.map_err(|e| Error::rule(rule, e))?;
@@ -237,7 +241,7 @@ impl<'a> Checking<'a> {
     /// Which rule it was that the engine stumbled over.
     async fn blame(&mut self, error: DataFusionError) -> Error {
         for rule in &self.rules {
-            if let Some(plan) = sql::plan(rule.table, &[rule], &self.filled, self.now)
+            if let Some(plan) = sql::plan(rule.table, &[rule], self.filled, self.now)
                 && let Err(error) = collect(self.context, &plan.sql).await
             {
                 return Error::rule(rule, error);
@@ -262,6 +266,8 @@ impl<'a> Checking<'a> {
 pub struct RuleJudge<'a> {
     rules: &'a Rules,
     now: Now,
+    /// Looked up once: nothing is written while a load is judged.
+    filled: OnceCell<Filled>,
     counts: Mutex<Vec<RuleCount>>,
 }
 
@@ -270,6 +276,7 @@ impl<'a> RuleJudge<'a> {
         RuleJudge {
             rules,
             now: Now { today },
+            filled: OnceCell::new(),
             counts: Mutex::default(),
         }
     }
@@ -290,7 +297,10 @@ impl Judge for RuleJudge<'_> {
             let begun = match state {
                 State::Done => return None,
                 State::Going(checking) => Ok(*checking),
-                State::Begin => Checking::begin(session, table, self.rules, self.now).await,
+                State::Begin => match self.filled.get_or_try_init(|| filled(session)).await {
+                    Ok(filled) => Checking::begin(session, table, self.rules, filled, self.now).await,
+                    Err(error) => Err(error),
+                },
             };
             let mut checking = match begun {
                 Ok(checking) => checking,
@@ -331,42 +341,55 @@ fn days_between(from: Date, to: Date) -> i64 {
     to.since((Unit::Day, from)).map_or(0, |span| i64::from(span.get_days()))
 }
 
-/// Which of the tables that the rules may read hold rows.
-async fn filled(context: &SessionContext, table: &'static TableDef) -> Result<Filled> {
+/// Which tables hold rows, and which have records in quarantine.
+async fn filled(context: &SessionContext) -> Result<Filled> {
     let mut filled = Filled::default();
-    for other in super::reachable(table) {
-        if has_rows(context, &format!("clean.{}", other.name), "").await? {
-            filled.clean.insert(other.name);
+    for table in &MODEL {
+        if has_rows(context, "clean", table.name).await? {
+            filled.clean.insert(table.name);
         }
-        if has_rows(context, &format!("stage.{}", other.name), "").await? {
-            filled.stage.insert(other.name);
+        if has_rows(context, judge::STAGE, table.name).await? {
+            filled.stage.insert(table.name);
         }
-        if other.key.len() > 1 {
+    }
+    for schema in ["clean", judge::STAGE] {
+        if !has_rows(context, schema, QUARANTINE.name).await? {
             continue;
         }
-        for schema in ["clean", "stage"] {
-            let place = format!("{schema}.{}", QUARANTINE.name);
-            let keys = format!(
-                "WHERE table_name = {} AND record_key IS NOT NULL",
-                sql::literal(other.name)
-            );
-            if has_rows(context, &place, &keys).await? {
-                filled.quarantines.push((place, other.name));
+        let place = format!("{schema}.{}", QUARANTINE.name);
+        let sql = format!("SELECT DISTINCT table_name FROM {place} WHERE record_key IS NOT NULL");
+        let failed = |e| Error::lake_query(format!("look into {place}"), e);
+        for batch in collect(context, &sql).await.map_err(failed)? {
+            let names = batch.column(0).as_string_opt::<i32>();
+            for name in names.into_iter().flatten().flatten() {
+                // A key of several columns is no value that something could refer to.
+                let table = MODEL.iter().find(|table| table.name == name && table.key.len() == 1);
+                filled
+                    .quarantines
+                    .extend(table.map(|table| (place.clone(), table.name)));
             }
         }
     }
     Ok(filled)
 }
 
-/// Whether a table is there and holds a row that fits.
-async fn has_rows(context: &SessionContext, table: &str, condition: &str) -> Result<bool> {
-    let failed = |e| Error::lake_query(format!("look into {table}"), e);
-    if !context.table_exist(table).map_err(failed)? {
+/// Whether a table is there and holds a row. It is scanned as it is: a query would be planned for longer than it runs.
+async fn has_rows(context: &SessionContext, schema: &str, table: &str) -> Result<bool> {
+    let failed = |e| Error::lake_query(format!("look into {schema}.{table}"), e);
+    let place = TableReference::partial(schema, table);
+    if !context.table_exist(place.clone()).map_err(failed)? {
         return Ok(false);
     }
-    let sql = format!("SELECT 1 FROM {table} {condition} LIMIT 1");
-    let batches = collect(context, &sql).await.map_err(failed)?;
-    Ok(batches.iter().any(|batch| batch.num_rows() > 0))
+    let provider = context.table_provider(place).await.map_err(failed)?;
+    let (state, first_column) = (context.state(), vec![0]);
+    let plan = provider.scan(&state, Some(&first_column), &[], Some(1)).await;
+    let mut rows = execute_stream(plan.map_err(failed)?, context.task_ctx()).map_err(failed)?;
+    while let Some(batch) = rows.next().await {
+        if batch.map_err(failed)?.num_rows() > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn collect(context: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>, DataFusionError> {

@@ -13,7 +13,7 @@ mod tests;
 
 pub use check::{Checking, Failure, RuleJudge, check};
 pub use sql::KEY_SEPARATOR;
-pub(crate) use sql::literal;
+pub(crate) use sql::{key_of, literal};
 
 use crate::{Error, Result};
 use concert_lake::schema::{ColumnDef, MODEL, TableDef};

@@ -1,12 +1,29 @@
-//! A reply as the frames of ConverseStream.
+//! Event streams: frames as Bedrock writes them, and the way of a model's pieces into a response body, as fast as its
+//! reader takes them.
 
+use super::speech::{Broken, End, Piece, Speech};
+use crate::server::UNREAD_MAX;
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
+use axum::body::Body;
 use bytes::Bytes;
+use futures::StreamExt as _;
+use http::Response;
 use serde_json::{Value, json};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use uuid::Uuid;
 
-use super::model::{Block, Reply, Usage};
-
+/// Frames that may wait for a slow reader.
+const FRAMES_WAITING: usize = 64;
 /// As much of a tool's input as one delta carries.
 const INPUT_DELTA_CHARS: usize = 32;
 
@@ -27,7 +44,7 @@ fn frame(kind: &'static str, name: &'static str, payload: &Value) -> Bytes {
     let mut bytes = Vec::new();
     match write_message_to(&message, &mut bytes) {
         Ok(()) => bytes.into(),
-        // Only a payload of 4 GB cannot be written; a stream that lacks a frame ends before messageStop.
+        // Only a payload of 16 MB cannot be written; a stream that lacks a frame ends before its end.
         Err(error) => {
             tracing::error!(%error, name, "a frame could not be written");
             Bytes::new()
@@ -43,50 +60,184 @@ pub(crate) fn exception(name: &'static str, message: &str) -> Bytes {
     frame("exception", name, &json!({"message": message}))
 }
 
-pub(crate) fn start() -> Bytes {
-    event("messageStart", &json!({"role": "assistant"}))
+/// How an operation writes what a model says.
+pub(crate) trait Frames: Send + 'static {
+    /// Before the model has said anything.
+    fn start(&mut self) -> Vec<Bytes>;
+    fn piece(&mut self, piece: Piece) -> Vec<Bytes>;
 }
 
-/// Everything after the start: blocks as deltas, the reason to stop, the usage.
-pub(crate) fn frames(reply: &Reply, usage: Usage, latency_ms: u64) -> Vec<Bytes> {
-    let mut frames = Vec::new();
-    let delta = |index: usize, delta: Value| {
+/// Answers at once and speaks as it goes: what fails from here on is an exception in the stream. A reader that leaves, or
+/// that takes nothing for a while, ends the model's work.
+pub(crate) fn respond(mut speech: Speech, mut frames: impl Frames, request_id: Uuid) -> Response<Body> {
+    let (sender, receiver) = mpsc::channel::<Bytes>(FRAMES_WAITING);
+    let whole = Arc::new(AtomicBool::new(false));
+    let is_whole = Arc::clone(&whole);
+    tokio::spawn(async move {
+        let mut ready = frames.start();
+        loop {
+            for frame in ready {
+                // The reader has left or fallen asleep: there is nobody to speak to.
+                if sender.send_timeout(frame, UNREAD_MAX).await.is_err() {
+                    return;
+                }
+            }
+            let next = tokio::select! {
+                next = speech.next() => next,
+                // A model that thinks for a minute must not think for nobody.
+                () = sender.closed() => return,
+            };
+            ready = match next {
+                Ok(Some(piece)) => frames.piece(piece),
+                Ok(None) => break,
+                Err(Broken::Cut) => return,
+                Err(Broken::Exception { name, message }) => {
+                    tracing::error!(%request_id, name, message, "the model failed");
+                    // An exception is the end of a stream as AWS ends it.
+                    let _ = sender.send_timeout(exception(name, &message), UNREAD_MAX).await;
+                    break;
+                }
+            };
+        }
+        whole.store(true, Ordering::Release);
+    });
+    let end = futures::stream::once(async move {
+        if is_whole.load(Ordering::Acquire) {
+            Ok(Bytes::new())
+        } else {
+            Err(io::Error::other("the answer was broken off"))
+        }
+    });
+    let body = Body::from_stream(ReceiverStream::new(receiver).map(Ok).chain(end));
+    let mut response = Response::new(body);
+    response.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        http::HeaderValue::from_static("application/vnd.amazon.eventstream"),
+    );
+    response
+}
+
+/// Text in the pieces that are streamed: words.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive(' ')
+}
+
+/// A tool's whole input in the pieces that are streamed.
+pub(crate) fn input_parts(input: &Value) -> Vec<String> {
+    let chars: Vec<char> = input.to_string().chars().collect();
+    chars
+        .chunks(INPUT_DELTA_CHARS)
+        .map(|part| part.iter().collect())
+        .collect()
+}
+
+/// What kind of block is open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Open {
+    Text,
+    Reasoning,
+    Tool,
+}
+
+/// ConverseStream's events.
+pub(crate) struct ConverseFrames {
+    pub started: Instant,
+    pub response_paths: Vec<String>,
+    /// What a guardrail found.
+    pub trace: Option<Value>,
+    index: usize,
+    open: Option<Open>,
+}
+
+impl ConverseFrames {
+    pub fn new(started: Instant, response_paths: Vec<String>, trace: Option<Value>) -> ConverseFrames {
+        ConverseFrames {
+            started,
+            response_paths,
+            trace,
+            index: 0,
+            open: None,
+        }
+    }
+
+    fn delta(&self, delta: Value) -> Bytes {
         event(
             "contentBlockDelta",
-            &json!({"contentBlockIndex": index, "delta": delta}),
+            &json!({"contentBlockIndex": self.index, "delta": delta}),
         )
-    };
-    for (index, block) in reply.blocks.iter().enumerate() {
-        match block {
-            // A block of text has no start of its own.
-            Block::Text(text) => {
-                frames.extend(
-                    text.split_inclusive(' ')
-                        .map(|word| delta(index, json!({"text": word}))),
-                );
-            }
-            Block::ToolUse { id, name, input } => {
-                let start = json!({"toolUse": {"toolUseId": id, "name": name}});
-                frames.push(event(
-                    "contentBlockStart",
-                    &json!({"contentBlockIndex": index, "start": start}),
-                ));
-                let chars: Vec<char> = input.to_string().chars().collect();
-                frames.extend(
-                    chars
-                        .chunks(INPUT_DELTA_CHARS)
-                        .map(|part| delta(index, json!({"toolUse": {"input": part.iter().collect::<String>()}}))),
-                );
-            }
-        }
-        frames.push(event("contentBlockStop", &json!({"contentBlockIndex": index})));
     }
-    frames.push(event("messageStop", &json!({"stopReason": reply.stop_reason})));
-    frames.push(event(
-        "metadata",
-        &json!({"usage": usage, "metrics": {"latencyMs": latency_ms}}),
-    ));
-    frames
+
+    /// Closes what is open and is not of this kind; a tool always begins anew.
+    fn turn_to(&mut self, kind: Option<Open>, frames: &mut Vec<Bytes>) {
+        if self.open.is_some() && (self.open != kind || kind == Some(Open::Tool)) {
+            frames.push(event("contentBlockStop", &json!({"contentBlockIndex": self.index})));
+            self.index += 1;
+        }
+        self.open = kind;
+    }
+
+    fn tool(&mut self, id: &str, name: &str, frames: &mut Vec<Bytes>) {
+        self.turn_to(Some(Open::Tool), frames);
+        let start = json!({"toolUse": {"toolUseId": id, "name": name}});
+        frames.push(event(
+            "contentBlockStart",
+            &json!({"contentBlockIndex": self.index, "start": start}),
+        ));
+    }
+
+    fn end(&mut self, end: &End, frames: &mut Vec<Bytes>) {
+        self.turn_to(None, frames);
+        let mut stop = json!({"stopReason": end.reason()});
+        if let Some(fields) = end.asked_fields(&self.response_paths) {
+            stop["additionalModelResponseFields"] = fields;
+        }
+        frames.push(event("messageStop", &stop));
+        let mut metadata = json!({
+            "usage": usage(end),
+            "metrics": {"latencyMs": crate::millis(self.started)},
+        });
+        if let Some(trace) = self.trace.take() {
+            metadata["trace"] = trace;
+        }
+        frames.push(event("metadata", &metadata));
+    }
+}
+
+/// As Converse counts.
+pub(crate) fn usage(end: &End) -> Value {
+    let (input, output) = end.usage();
+    json!({"inputTokens": input, "outputTokens": output, "totalTokens": input + output})
+}
+
+impl Frames for ConverseFrames {
+    fn start(&mut self) -> Vec<Bytes> {
+        vec![event("messageStart", &json!({"role": "assistant"}))]
+    }
+
+    fn piece(&mut self, piece: Piece) -> Vec<Bytes> {
+        let mut frames = Vec::new();
+        match piece {
+            // A block of text has no start of its own.
+            Piece::Text(text) => {
+                self.turn_to(Some(Open::Text), &mut frames);
+                frames.extend(words(&text).map(|word| self.delta(json!({"text": word}))));
+            }
+            Piece::Reasoning(text) => {
+                self.turn_to(Some(Open::Reasoning), &mut frames);
+                frames.push(self.delta(json!({"reasoningContent": {"text": text}})));
+            }
+            Piece::Tool { id, name, input } => {
+                self.tool(&id, &name, &mut frames);
+                let parts = input_parts(&input);
+                frames.extend(parts.iter().map(|part| self.delta(json!({"toolUse": {"input": part}}))));
+            }
+            Piece::ToolStart { id, name } => self.tool(&id, &name, &mut frames),
+            Piece::ToolInput(part) => frames.push(self.delta(json!({"toolUse": {"input": part}}))),
+            Piece::Pause(_) => {}
+            Piece::End(end) => self.end(&end, &mut frames),
+        }
+        frames
+    }
 }
 
 #[cfg(test)]
@@ -97,30 +248,39 @@ mod tests {
     #[test]
     fn frames_carry_the_reply() {
         let input = json!({"query": {"metrics": ["concerts"]}, "title": "Concerts — é"});
-        let reply = Reply {
-            blocks: vec![
-                Block::Text("Two words".to_owned()),
-                Block::ToolUse {
-                    id: "t1".to_owned(),
-                    name: "query_data".to_owned(),
-                    input: input.clone(),
-                },
-            ],
-            stop_reason: "tool_use",
-        };
-        let usage = Usage {
-            input_tokens: 3,
-            output_tokens: 4,
-            total_tokens: 7,
-        };
+        let pieces = [
+            Piece::Reasoning("Hm".to_owned()),
+            Piece::Text("Two ".to_owned()),
+            Piece::Text("words".to_owned()),
+            Piece::Tool {
+                id: "t1".to_owned(),
+                name: "query_data".to_owned(),
+                input: input.clone(),
+            },
+            Piece::ToolStart {
+                id: "t2".to_owned(),
+                name: "finish".to_owned(),
+            },
+            Piece::End(End {
+                reason: Some("tool_use"),
+                usage: Some((3, 4)),
+                ..End::default()
+            }),
+        ];
+        let mut frames = ConverseFrames::new(Instant::now(), Vec::new(), None);
+        let mut written = frames.start();
+        written.extend(pieces.into_iter().flat_map(|piece| frames.piece(piece)));
         let mut events = Vec::new();
         let mut json_text = String::new();
-        for bytes in frames(&reply, usage, 5) {
+        for bytes in written {
             let message = read_message_from(&mut bytes.clone()).expect("a frame");
-            let payload: Value = serde_json::from_slice(message.payload()).expect("json");
+            let mut payload: Value = serde_json::from_slice(message.payload()).expect("json");
             if let Some(part) = payload["delta"]["toolUse"]["input"].as_str() {
                 json_text.push_str(part);
                 continue;
+            }
+            if let Some(latency) = payload.pointer_mut("/metrics/latencyMs") {
+                *latency = json!(0);
             }
             let name = message.headers()[0]
                 .value()
@@ -134,13 +294,18 @@ mod tests {
         assert_eq!(
             events,
             [
-                r#"contentBlockDelta {"contentBlockIndex":0,"delta":{"text":"Two "}}"#,
-                r#"contentBlockDelta {"contentBlockIndex":0,"delta":{"text":"words"}}"#,
+                r#"messageStart {"role":"assistant"}"#,
+                r#"contentBlockDelta {"contentBlockIndex":0,"delta":{"reasoningContent":{"text":"Hm"}}}"#,
                 r#"contentBlockStop {"contentBlockIndex":0}"#,
-                r#"contentBlockStart {"contentBlockIndex":1,"start":{"toolUse":{"toolUseId":"t1","name":"query_data"}}}"#,
+                r#"contentBlockDelta {"contentBlockIndex":1,"delta":{"text":"Two "}}"#,
+                r#"contentBlockDelta {"contentBlockIndex":1,"delta":{"text":"words"}}"#,
                 r#"contentBlockStop {"contentBlockIndex":1}"#,
+                r#"contentBlockStart {"contentBlockIndex":2,"start":{"toolUse":{"toolUseId":"t1","name":"query_data"}}}"#,
+                r#"contentBlockStop {"contentBlockIndex":2}"#,
+                r#"contentBlockStart {"contentBlockIndex":3,"start":{"toolUse":{"toolUseId":"t2","name":"finish"}}}"#,
+                r#"contentBlockStop {"contentBlockIndex":3}"#,
                 r#"messageStop {"stopReason":"tool_use"}"#,
-                r#"metadata {"usage":{"inputTokens":3,"outputTokens":4,"totalTokens":7},"metrics":{"latencyMs":5}}"#,
+                r#"metadata {"usage":{"inputTokens":3,"outputTokens":4,"totalTokens":7},"metrics":{"latencyMs":0}}"#,
             ]
         );
         let refused = read_message_from(&mut exception("throttlingException", "slow down")).expect("a frame");

@@ -83,7 +83,7 @@ async fn what_is_not_signed_right_is_refused_as_aws_does() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{code}");
         assert_eq!(answer.body["__type"], code);
         assert_eq!(answer.header("x-amzn-errortype"), code);
-        let message = answer.body["message"].as_str().expect("a message");
+        let message = answer.message();
         assert!(message.contains(part), "{message}");
     }
 }
@@ -182,13 +182,7 @@ async fn bedrock_refuses_with_its_own_status_and_header() {
             "{model}: {}",
             answer.body
         );
-        assert!(
-            answer.body["message"]
-                .as_str()
-                .expect("text")
-                .contains("start with a user message"),
-            "{model}"
-        );
+        assert!(answer.message().contains("start with a user message"), "{model}");
     }
     let answer = server
         .bedrock(
@@ -198,12 +192,7 @@ async fn bedrock_refuses_with_its_own_status_and_header() {
             br#"{"messages": []}"#.to_vec(),
         )
         .await;
-    assert!(
-        answer.body["message"]
-            .as_str()
-            .expect("text")
-            .contains("model identifier is invalid")
-    );
+    assert!(answer.message().contains("model identifier is invalid"));
 }
 
 #[tokio::test]
@@ -229,14 +218,7 @@ async fn bad_bodies_are_refused_by_name() {
     }
     let answer = server.redshift(&signer, "RedshiftData.DropEverything", body()).await;
     assert_eq!(answer.body["__type"], "UnknownOperationException");
-    assert!(
-        answer.body["message"]
-            .as_str()
-            .expect("text")
-            .contains("ExecuteStatement"),
-        "{}",
-        answer.body
-    );
+    assert!(answer.message().contains("ExecuteStatement"), "{}", answer.body);
     let answer = server.redshift(&signer, "DynamoDB_20120810.GetItem", body()).await;
     assert_eq!(answer.body["__type"], "UnknownOperationException");
     let answer = server

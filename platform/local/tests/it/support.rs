@@ -101,6 +101,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// An error's text: some services' models write it with a capital.
+    pub fn message(&self) -> &str {
+        let text = |name: &str| self.body[name].as_str();
+        text("message")
+            .or_else(|| text("Message"))
+            .unwrap_or_else(|| panic!("no message in {}", self.body))
+    }
+
     pub fn header(&self, name: &str) -> String {
         self.headers
             .get(name)
@@ -130,12 +138,12 @@ impl Server {
         copy(published().await, home.path());
         let lake = Lake::open(home.path()).expect("a lake");
         let aws = LocalAws::new(LocalAwsOptions {
-            lake: lake.clone(),
-            catalogue: catalogue(),
             access_key: ACCESS_KEY.to_owned(),
             secret_key: SECRET_KEY.to_owned(),
             today: Some(date(2002, 1, 1)),
-        });
+            ..LocalAwsOptions::new(lake.clone(), catalogue())
+        })
+        .expect("starts");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let task = tokio::spawn(async move { aws.serve(listener).await.expect("serves") });

@@ -1,70 +1,20 @@
 //! The planner as a model: what it says to a conversation. It keeps nothing between calls; the question and the
 //! queries before it are read from the conversation itself.
 
-use super::request::{Block as Given, Conversation, Turn};
+use super::{
+    request::{Block as Given, Choice, Conversation, Turn},
+    speech::Said,
+};
+use crate::error::AwsError;
 use concert_contract::{api::DataState, catalogue::Catalogue, query::Query};
 use concert_planner::{Plan, PlanContext, Planner, ValueIndex};
 use jiff::civil::Date;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 const QUERY_DATA: &str = "query_data";
 const CLARIFY: &str = "clarify";
 const FINISH: &str = "finish";
-
-/// The rule by which usage is counted: four characters are a token, the last one may have fewer.
-pub(crate) fn tokens(text: &str) -> u64 {
-    (text.chars().count() as u64).div_ceil(CHARS_PER_TOKEN)
-}
-
-const CHARS_PER_TOKEN: u64 = 4;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Usage {
-    pub input_tokens: u64,
-    pub output_tokens: u64,
-    pub total_tokens: u64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Block {
-    Text(String),
-    ToolUse { id: String, name: String, input: Value },
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Reply {
-    pub blocks: Vec<Block>,
-    pub stop_reason: &'static str,
-}
-
-impl Reply {
-    pub fn output_tokens(&self) -> u64 {
-        self.blocks.iter().map(block_tokens).sum()
-    }
-
-    /// The blocks as Converse gives them.
-    pub fn content(&self) -> Value {
-        self.blocks
-            .iter()
-            .map(|block| match block {
-                Block::Text(text) => json!({"text": text}),
-                Block::ToolUse { id, name, input } => {
-                    json!({"toolUse": {"toolUseId": id, "name": name, "input": input}})
-                }
-            })
-            .collect()
-    }
-}
-
-fn block_tokens(block: &Block) -> u64 {
-    match block {
-        Block::Text(text) => tokens(text),
-        Block::ToolUse { input, .. } => tokens(&input.to_string()),
-    }
-}
 
 /// What the planner knows of the published data.
 pub(crate) struct Knowledge {
@@ -73,14 +23,46 @@ pub(crate) struct Knowledge {
 }
 
 /// What the model says next.
-pub(crate) fn reply(conversation: &Conversation, catalogue: &Catalogue, knowledge: &Knowledge, today: Date) -> Reply {
+pub(crate) fn reply(
+    conversation: &Conversation,
+    catalogue: &Catalogue,
+    knowledge: &Knowledge,
+    today: Date,
+) -> Vec<Said> {
     let speaker = Speaker {
         conversation,
         catalogue,
         knowledge,
         today,
     };
-    bounded(speaker.blocks(), conversation)
+    speaker.blocks()
+}
+
+/// Holds a reply to `toolChoice`. The planner asks for what its rules find; it cannot be made to ask for something else.
+///
+/// # Errors
+/// The call that is wanted is not in the reply.
+pub(crate) fn choose(blocks: Vec<Said>, choice: &Choice) -> Result<Vec<Said>, AwsError> {
+    let refused = |member: &str| {
+        AwsError::validation(format!(
+            "This model doesn't support the toolConfig.toolChoice.{member} field in this conversation: its rules ask for \
+             no such tool here. Use auto and try again."
+        ))
+    };
+    match choice {
+        Choice::Auto => Ok(blocks),
+        Choice::Any if blocks.iter().any(|said| matches!(said, Said::Tool { .. })) => Ok(blocks),
+        Choice::Any => Err(refused("any")),
+        Choice::Tool(wanted) => {
+            let is_wanted = |said: &Said| matches!(said, Said::Tool { name, .. } if name == wanted);
+            let kept: Vec<Said> = blocks.into_iter().filter(is_wanted).collect();
+            if kept.is_empty() {
+                Err(refused("tool"))
+            } else {
+                Ok(kept)
+            }
+        }
+    }
 }
 
 struct Speaker<'a> {
@@ -91,7 +73,7 @@ struct Speaker<'a> {
 }
 
 impl Speaker<'_> {
-    fn blocks(&self) -> Vec<Block> {
+    fn blocks(&self) -> Vec<Said> {
         let turns = &self.conversation.turns;
         let Some((last, before)) = turns.split_last() else {
             return Vec::new();
@@ -118,7 +100,7 @@ impl Speaker<'_> {
     }
 
     /// A new question: ask for data, ask back, or say what cannot be answered.
-    fn answer(&self, question: &str, before: &[Turn]) -> Vec<Block> {
+    fn answer(&self, question: &str, before: &[Turn]) -> Vec<Said> {
         if asks_who(question) {
             let text = "I am the built-in planner. I turn a question in plain words into a query by rules, with no \
                         language model behind me, and every number I give comes from that query. Ask me about the data \
@@ -166,7 +148,7 @@ impl Speaker<'_> {
     }
 
     /// Results came back: say what they say.
-    fn tell(&self, results: &[Answered<'_>], before: &[Turn]) -> Vec<Block> {
+    fn tell(&self, results: &[Answered<'_>], before: &[Turn]) -> Vec<Said> {
         let mut sentences = Vec::new();
         for result in results.iter().filter(|result| !matches!(result.tool, FINISH | CLARIFY)) {
             let said = said(result.content);
@@ -192,8 +174,8 @@ impl Speaker<'_> {
     }
 
     /// Text, and `finish` where it is offered.
-    fn close(&self, text: String, plan: &Plan) -> Vec<Block> {
-        let mut blocks = vec![Block::Text(text)];
+    fn close(&self, text: String, plan: &Plan) -> Vec<Said> {
+        let mut blocks = vec![Said::Text(text)];
         if self.has(FINISH) {
             blocks.push(tool(
                 FINISH,
@@ -209,12 +191,12 @@ impl Speaker<'_> {
     }
 
     fn has(&self, tool: &str) -> bool {
-        self.conversation.tools.contains(tool)
+        self.conversation.has_tool(tool)
     }
 }
 
-fn tool(name: &str, input: Value) -> Block {
-    Block::ToolUse {
+fn tool(name: &str, input: Value) -> Said {
+    Said::Tool {
         id: format!("tooluse_{}", Uuid::new_v4().simple()),
         name: name.to_owned(),
         input,
@@ -341,63 +323,4 @@ fn asks_who(question: &str) -> bool {
         "what is your name",
     ]
     .contains(&text.as_str())
-}
-
-/// Ends the reply at a stop sequence or at the bound of tokens, whichever comes first.
-fn bounded(blocks: Vec<Block>, conversation: &Conversation) -> Reply {
-    let mut left = conversation.max_tokens.unwrap_or(u64::MAX);
-    let mut kept = Vec::new();
-    for block in blocks {
-        match block {
-            Block::Text(text) => {
-                let stop = conversation
-                    .stop_sequences
-                    .iter()
-                    .filter_map(|sequence| text.find(sequence.as_str()))
-                    .min();
-                let mut said = stop.map_or(text.as_str(), |at| &text[..at]).to_owned();
-                let bound = left.saturating_mul(CHARS_PER_TOKEN);
-                let is_long = said.chars().count() as u64 > bound;
-                if is_long {
-                    said = said
-                        .chars()
-                        .take(usize::try_from(bound).unwrap_or(usize::MAX))
-                        .collect();
-                }
-                left -= tokens(&said).min(left);
-                if !said.is_empty() {
-                    kept.push(Block::Text(said));
-                }
-                if is_long {
-                    return Reply {
-                        blocks: kept,
-                        stop_reason: "max_tokens",
-                    };
-                }
-                if stop.is_some() {
-                    return Reply {
-                        blocks: kept,
-                        stop_reason: "stop_sequence",
-                    };
-                }
-            }
-            tool @ Block::ToolUse { .. } => {
-                let size = block_tokens(&tool);
-                // Half of a tool's input is of no use to anyone.
-                if size > left {
-                    return Reply {
-                        blocks: kept,
-                        stop_reason: "max_tokens",
-                    };
-                }
-                left -= size;
-                kept.push(tool);
-            }
-        }
-    }
-    let asks = kept.iter().any(|block| matches!(block, Block::ToolUse { .. }));
-    Reply {
-        blocks: kept,
-        stop_reason: if asks { "tool_use" } else { "end_turn" },
-    }
 }
