@@ -14,17 +14,36 @@ use bytes::Bytes;
 use concert_aws::{
     Aws, Service,
     agentcore::{
-        self, CreateEvent, GotMemoryRecord, ListMemoryRecords, MemoryError, MemoryRecords, Payload,
+        self, CreateEvent, GotMemoryRecord, ListMemoryRecords, MemoryError, MemoryRecord, MemoryRecords, Payload,
         RetrieveMemoryRecords, SearchCriteria, Speaker,
     },
 };
 use concert_contract::history::{Memory, MemoryAnswer};
+use futures::future::join_all;
 use http::{Request, Response, StatusCode};
 use sha2::{Digest, Sha256};
 
-/// Where the service keeps what it has learnt of a person. Its strategy is set up with `/preferences/{actorId}/`.
-fn namespace(viewer: &Viewer) -> String {
-    format!("/preferences/{}/", viewer.id)
+/// Where the service keeps what it has learnt of a person.
+fn namespaces(context: &Context, viewer: &Viewer) -> Vec<String> {
+    let names = context.edge.settings.memory_namespaces.iter();
+    names.map(|name| name.replace("{actorId}", &viewer.id)).collect()
+}
+
+/// The service finds namespaces by their beginning; only a whole one is the person's.
+fn is_of(record: &MemoryRecord, namespaces: &[String]) -> bool {
+    let bare = |name: &str| name.trim_end_matches('/').to_owned();
+    record
+        .namespaces
+        .iter()
+        .any(|name| namespaces.iter().any(|own| bare(own) == bare(name)))
+}
+
+/// What a record says. A preference is JSON with more about it.
+fn said(record: MemoryRecord) -> String {
+    let preference = serde_json::from_str::<serde_json::Value>(&record.content.text)
+        .ok()
+        .and_then(|json| Some(json.get("preference")?.as_str()?.to_owned()));
+    preference.unwrap_or(record.content.text)
 }
 
 fn memory_id(context: &Context) -> Result<String, Failure> {
@@ -39,34 +58,54 @@ fn memory_id(context: &Context) -> Result<String, Failure> {
 /// `GET /api/memory`.
 pub async fn list(context: &Context, viewer: &Viewer, incoming: &Incoming) -> Result<Response<Body>, Failure> {
     let memory = memory_id(context)?;
-    let list = ListMemoryRecords {
-        namespace: namespace(viewer),
-        max_results: Some(MEMORIES_PAGE_ROWS),
-        next_token: incoming.parameter("cursor").filter(|cursor| !cursor.is_empty()),
-    };
-    let body = call(context, "ListMemoryRecords", move |aws, now_ms| {
-        agentcore::list_records(aws, &memory, &list, now_ms)
-    })
-    .await
-    .map_err(|error| error.into_failure(MEMORY))?;
-    let records: MemoryRecords = decoded("ListMemoryRecords", &body)?;
-    let memories = records
-        .memory_record_summaries
-        .into_iter()
-        .filter(|record| record.namespaces.iter().any(|name| *name == namespace(viewer)))
-        .map(|record| Memory {
-            id: record.memory_record_id,
-            text: record.content.text,
-            created_at: timestamp((record.created_at.max(0.0) * 1000.0) as u64),
-        })
-        .collect();
-    json(
-        StatusCode::OK,
-        &MemoryAnswer {
-            memories,
-            next_cursor: records.next_token,
+    let namespaces = namespaces(context, viewer);
+    // The namespace to go on in, and the service's own token in it.
+    let cursor = incoming.parameter("cursor").filter(|cursor| !cursor.is_empty());
+    let (mut at, mut token) = match &cursor {
+        None => (0, None),
+        Some(cursor) => match cursor.split_once('.') {
+            Some((at, token)) => (
+                at.parse().unwrap_or(usize::MAX),
+                Some(token.to_owned()).filter(|token| !token.is_empty()),
+            ),
+            None => (usize::MAX, None),
         },
-    )
+    };
+    let mut memories = Vec::new();
+    let mut next_cursor = None;
+    while let Some(namespace) = namespaces.get(at) {
+        let list = ListMemoryRecords {
+            namespace: namespace.clone(),
+            max_results: Some(MEMORIES_PAGE_ROWS),
+            next_token: token.take(),
+        };
+        let memory = memory.clone();
+        let body = call(context, "ListMemoryRecords", move |aws, now_ms| {
+            agentcore::list_records(aws, &memory, &list, now_ms)
+        })
+        .await
+        .map_err(|error| error.into_failure(MEMORY))?;
+        let records: MemoryRecords = decoded("ListMemoryRecords", &body)?;
+        let own = records
+            .memory_record_summaries
+            .into_iter()
+            .filter(|record| is_of(record, &namespaces));
+        memories.extend(own.map(|record| Memory {
+            id: record.memory_record_id.clone(),
+            created_at: timestamp((record.created_at.max(0.0) * 1000.0) as u64),
+            text: said(record),
+        }));
+        if let Some(token) = records.next_token {
+            next_cursor = Some(format!("{at}.{token}"));
+            break;
+        }
+        at += 1;
+        if memories.len() >= MEMORIES_PAGE_ROWS as usize && at < namespaces.len() {
+            next_cursor = Some(format!("{at}."));
+            break;
+        }
+    }
+    json(StatusCode::OK, &MemoryAnswer { memories, next_cursor })
 }
 
 /// `DELETE /api/memory/{id}`: only what is in the viewer's own namespace.
@@ -94,12 +133,7 @@ pub async fn erase(context: &Context, viewer: &Viewer, id: &str) -> Result<Respo
         .map_err(not_found)?
     };
     let record: GotMemoryRecord = decoded("GetMemoryRecord", &body)?;
-    if !record
-        .memory_record
-        .namespaces
-        .iter()
-        .any(|name| *name == namespace(viewer))
-    {
+    if !is_of(&record.memory_record, &namespaces(context, viewer)) {
         return Err(unknown());
     }
     let id = id.to_owned();
@@ -116,42 +150,47 @@ pub async fn preferences(context: &Context, viewer: &Viewer, question: &str) -> 
     let Some(memory) = context.edge.settings.memory_id.clone() else {
         return Vec::new();
     };
-    let retrieve = RetrieveMemoryRecords {
-        namespace: namespace(viewer),
-        search_criteria: SearchCriteria {
-            search_query: question.chars().take(MEMORY_TEXT_MAX_CHARS).collect(),
-            top_k: Some(PREFERENCES_MAX),
-        },
-        max_results: Some(PREFERENCES_MAX),
+    let namespaces = namespaces(context, viewer);
+    let calls = namespaces.iter().map(|namespace| {
+        let retrieve = RetrieveMemoryRecords {
+            namespace: namespace.clone(),
+            search_criteria: SearchCriteria {
+                search_query: question.chars().take(MEMORY_TEXT_MAX_CHARS).collect(),
+                top_k: Some(PREFERENCES_MAX),
+            },
+            max_results: Some(PREFERENCES_MAX),
+        };
+        let memory = memory.clone();
+        call(context, "RetrieveMemoryRecords", move |aws, now_ms| {
+            agentcore::retrieve_records(aws, &memory, &retrieve, now_ms)
+        })
+    });
+    let found = context.within(PREFERENCES_MAX_MS, join_all(calls)).await;
+    let Some(found) = found else {
+        context.log(
+            Level::Warning,
+            &format!("preferences: no answer within {PREFERENCES_MAX_MS} ms"),
+        );
+        return Vec::new();
     };
-    let found = context
-        .within(
-            PREFERENCES_MAX_MS,
-            call(context, "RetrieveMemoryRecords", move |aws, now_ms| {
-                agentcore::retrieve_records(aws, &memory, &retrieve, now_ms)
-            }),
-        )
-        .await;
-    let records = match found {
-        Some(Ok(body)) => {
+    let mut known = Vec::new();
+    for answer in found {
+        let records = answer.map_err(|error| error.describe()).and_then(|body| {
             agentcore::decode::<MemoryRecords>("RetrieveMemoryRecords", &body).map_err(|error| error.to_string())
-        }
-        Some(Err(error)) => Err(error.describe()),
-        None => Err(format!("no answer within {PREFERENCES_MAX_MS} ms")),
-    };
-    match records {
-        Ok(records) => records
-            .memory_record_summaries
-            .into_iter()
-            .filter(|record| record.namespaces.iter().any(|name| *name == namespace(viewer)))
-            .map(|record| record.content.text.split_whitespace().collect::<Vec<_>>().join(" "))
-            .map(|text| text.chars().take(MEMORY_TEXT_MAX_CHARS).collect())
-            .collect(),
-        Err(reason) => {
-            context.log(Level::Warning, &format!("preferences: {reason}"));
-            Vec::new()
+        });
+        match records {
+            Ok(records) => known.extend(
+                records
+                    .memory_record_summaries
+                    .into_iter()
+                    .filter(|record| is_of(record, &namespaces))
+                    .map(|record| said(record).split_whitespace().collect::<Vec<_>>().join(" "))
+                    .map(|text| text.chars().take(MEMORY_TEXT_MAX_CHARS).collect()),
+            ),
+            Err(reason) => context.log(Level::Warning, &format!("preferences: {reason}")),
         }
     }
+    known
 }
 
 /// Tells the memory of a finished turn. Nobody waits for it.

@@ -40,7 +40,7 @@ impl Rates {
     pub fn count(&mut self, who: Who, rate: Rate, now_ms: u64) -> Result<(), Failure> {
         let rate = match who {
             Who::Guest(_) => Rate {
-                per_second: (rate.per_second / GUEST_RATE_DIVISOR).max(1),
+                milli_per_second: (rate.milli_per_second / u64::from(GUEST_RATE_DIVISOR)).max(1),
                 burst: (rate.burst / GUEST_RATE_DIVISOR).max(1),
                 per_day: (rate.per_day / GUEST_RATE_DIVISOR).max(1),
             },
@@ -57,12 +57,15 @@ impl Rates {
             day,
             of_day: 0,
         });
-        // A request a second is a thousandth of one a millisecond.
         let more_milli = now_ms
             .saturating_sub(counted.at_ms)
-            .saturating_mul(u64::from(rate.per_second));
-        counted.left_milli = counted.left_milli.saturating_add(more_milli).min(full_milli);
-        counted.at_ms = counted.at_ms.max(now_ms);
+            .saturating_mul(rate.milli_per_second)
+            / 1000;
+        // The bucket's clock stands until there is anything to add, so that no part is lost.
+        if more_milli > 0 {
+            counted.left_milli = counted.left_milli.saturating_add(more_milli).min(full_milli);
+            counted.at_ms = now_ms;
+        }
         if counted.day != day {
             counted.day = day;
             counted.of_day = 0;
@@ -72,7 +75,7 @@ impl Rates {
             return Err(too_many(seconds, "Come back tomorrow."));
         }
         if counted.left_milli < 1000 {
-            let wait_ms = (1000 - counted.left_milli).div_ceil(u64::from(rate.per_second));
+            let wait_ms = ((1000 - counted.left_milli) * 1000).div_ceil(rate.milli_per_second.max(1));
             return Err(too_many(wait_ms.div_ceil(1000), "Ask more slowly."));
         }
         counted.left_milli -= 1000;
@@ -83,7 +86,7 @@ impl Rates {
     /// Makes room: whoever has not asked for as long as a bucket takes to fill loses nothing but the count of the day;
     /// where that is not enough, those who asked longest ago.
     fn forget(&mut self, rate: Rate, now_ms: u64) {
-        let full_after_ms = u64::from(rate.burst) * 1000 / u64::from(rate.per_second.max(1));
+        let full_after_ms = u64::from(rate.burst) * 1_000_000 / rate.milli_per_second.max(1);
         self.counted
             .retain(|_, counted| now_ms.saturating_sub(counted.at_ms) < full_after_ms);
         if self.counted.len() < RATE_KEPT_MAX {
@@ -111,7 +114,7 @@ mod tests {
     use super::*;
 
     const RATE: Rate = Rate {
-        per_second: 10,
+        milli_per_second: 10_000,
         burst: 20,
         per_day: 50,
     };

@@ -27,6 +27,8 @@ pub struct Settings {
     pub table: Option<String>,
     /// AgentCore's memory of people's preferences.
     pub memory_id: Option<String>,
+    /// Where the memory's strategies keep what they learn of a person; `{actorId}` stands for the person.
+    pub memory_namespaces: Vec<String>,
     pub guardrail: Option<Guardrail>,
     /// Who may ask with a token; without it everybody is a guest.
     pub jwt: Option<Jwt>,
@@ -78,7 +80,8 @@ pub struct Jwt {
 /// A token bucket, and a bound for the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    pub per_second: u32,
+    /// Thousandths of a request a second.
+    pub milli_per_second: u64,
     pub burst: u32,
     pub per_day: u32,
 }
@@ -193,6 +196,18 @@ impl Settings {
                 None
             }
         });
+        let memory_namespaces = match get("CONCERT_MEMORY_NAMESPACES") {
+            None => vec!["/preferences/{actorId}".to_owned()],
+            Some(text) => list(&text),
+        };
+        for namespace in &memory_namespaces {
+            if !namespace.contains("{actorId}") {
+                wrong.push(format!(
+                    "CONCERT_MEMORY_NAMESPACES has {namespace:?}: write {{actorId}} where the person stands, else people \
+                     would see each other's"
+                ));
+            }
+        }
         let jwt = get("CONCERT_JWT_ISSUER").and_then(|issuer| {
             let issuer = issuer.trim_end_matches('/').to_owned();
             let audiences = list(&get("CONCERT_JWT_AUDIENCE").unwrap_or_default());
@@ -236,13 +251,25 @@ impl Settings {
                 default
             }),
         };
+        let per_second = match get("CONCERT_LIMIT_RPS") {
+            None => f64::from(limits::RATE_PER_SECOND),
+            Some(text) => match text.parse::<f64>() {
+                Ok(number) if number.is_finite() && number >= 0.001 => number,
+                _ => {
+                    wrong.push(format!(
+                        "CONCERT_LIMIT_RPS is {text:?}: write a number above 0, such as 500"
+                    ));
+                    f64::from(limits::RATE_PER_SECOND)
+                }
+            },
+        };
         let rate = Rate {
-            per_second: number("CONCERT_LIMIT_RPS", limits::RATE_PER_SECOND, &mut wrong),
+            milli_per_second: (per_second * 1000.0) as u64,
             burst: number("CONCERT_LIMIT_BURST", limits::RATE_BURST, &mut wrong),
             per_day: number("CONCERT_LIMIT_DAY", limits::RATE_PER_DAY, &mut wrong),
         };
-        if rate.per_second == 0 || rate.burst == 0 || rate.per_day == 0 {
-            wrong.push("CONCERT_LIMIT_RPS, CONCERT_LIMIT_BURST and CONCERT_LIMIT_DAY must be at least 1".to_owned());
+        if rate.burst == 0 || rate.per_day == 0 {
+            wrong.push("CONCERT_LIMIT_BURST and CONCERT_LIMIT_DAY must be at least 1".to_owned());
         }
         let pace_execute = number("CONCERT_PACE_EXECUTE", limits::PACE_EXECUTE_PER_SECOND, &mut wrong);
         let pace_result = number("CONCERT_PACE_RESULT", limits::PACE_RESULT_PER_SECOND, &mut wrong);
@@ -290,6 +317,7 @@ impl Settings {
             prices,
             table: get("CONCERT_TABLE"),
             memory_id: get("CONCERT_MEMORY_ID"),
+            memory_namespaces,
             guardrail,
             jwt,
             origins,
@@ -389,6 +417,7 @@ mod tests {
             "CONCERT_JWT_ISSUER" => Some("http://issuer.example.com".into()),
             "CONCERT_ORIGINS" => Some("https://a.example.com, https://b.example.com/path, *".into()),
             "CONCERT_LIMIT_RPS" => Some("many".into()),
+            "CONCERT_MEMORY_NAMESPACES" => Some("/all".into()),
             "CONCERT_BUDGET_DAY" => Some("cheap".into()),
             "AWS_SECRET_ACCESS_KEY" => None,
             other => complete(other),
@@ -402,10 +431,11 @@ mod tests {
           CONCERT_TODAY is "31.3.2026": write a date as 2026-03-31, or leave it out
           CONCERT_CURRENCY is "dollars": write three letters, such as USD
           CONCERT_GUARDRAIL is "abc": write ID:VERSION
+          CONCERT_MEMORY_NAMESPACES has "/all": write {actorId} where the person stands, else people would see each other's
           CONCERT_JWT_ISSUER is "http://issuer.example.com": write the https address that stands in the claim iss
           CONCERT_ORIGINS has "https://b.example.com/path": write origins such as https://app.example.com, without a path
           CONCERT_ORIGINS has "*": write origins such as https://app.example.com, without a path
-          CONCERT_LIMIT_RPS is "many": write a whole number, such as 500
+          CONCERT_LIMIT_RPS is "many": write a number above 0, such as 500
           CONCERT_BUDGET_DAY is "cheap": write US dollars and tokens such as 0.50/200000, or one of them with its stroke: 0.50/ or /200000
           CONCERT_AWS_ENDPOINT: "localhost" is not an endpoint: write http://HOST:PORT or https://HOST, or leave it empty for AWS
         "#);

@@ -78,8 +78,11 @@ pub fn router(edge: Edge, client: reqwest::Client) -> Router {
 }
 
 async fn answer(State(app): State<App>, mut request: Request) -> Response {
-    // There where the server was made with it. A proxy's headers are not read: whoever asks could write them.
-    if let Some(ConnectInfo(address)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
+    // There where the server was made with it. A proxy's headers are not read: whoever asks could write them. Who asks
+    // from this machine is a proxy, which asks for everybody, or the machine's owner.
+    if let Some(ConnectInfo(address)) = request.extensions().get::<ConnectInfo<SocketAddr>>()
+        && !address.ip().is_loopback()
+    {
         let address = ClientAddress(address.ip().to_string());
         request.extensions_mut().insert(address);
     }
