@@ -5,6 +5,7 @@ mod dynamo;
 mod health;
 mod history;
 mod identity;
+mod openapi;
 mod query;
 mod routes;
 mod sql;
