@@ -4,6 +4,7 @@
 use crate::{
     Inner, Level,
     failure::Failure,
+    flight::Boarded,
     limits::{PUBLICATION_MAX_AGE_MS, VALUES_MAX_ROWS},
     lock,
     statement::{StatementError, coerce, select},
@@ -84,8 +85,28 @@ pub async fn data(context: &Context) -> Result<Arc<Data>, Failure> {
     fresh(context).await
 }
 
-/// What is there now.
+/// What is there now. Requests that ask at the same time read it once.
 pub async fn fresh(context: &Context) -> Result<Arc<Data>, Failure> {
+    if !context.host.requests_may_meet() {
+        return read(context).await;
+    }
+    loop {
+        match context.edge.data_flights.board([0; 32]) {
+            Boarded::Lead(lead) => {
+                let data = read(context).await;
+                lead.land(&data);
+                return data;
+            }
+            Boarded::Follow(follower) => {
+                if let Ok(data) = follower.await {
+                    return data;
+                }
+            }
+        }
+    }
+}
+
+async fn read(context: &Context) -> Result<Arc<Data>, Failure> {
     let read_at_ms = context.host.now_ms();
     let publication = match select(context, PUBLICATION_SQL, &[], PUBLICATION_MAX_ROWS).await {
         Ok(rows) => integers(rows.into_table()),

@@ -52,6 +52,16 @@ impl Failure {
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, code, ErrorCategory::Limit, message)
     }
 
+    pub fn too_slow(message: impl Into<String>) -> Failure {
+        Failure::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body_too_slow",
+            ErrorCategory::Limit,
+            message,
+        )
+        .with_action("Send it again.")
+    }
+
     pub fn not_found(message: impl Into<String>) -> Failure {
         Failure::new(StatusCode::NOT_FOUND, "not_found", ErrorCategory::NotFound, message)
     }

@@ -109,7 +109,7 @@ pub async fn conversation(
     }
     match incoming.method {
         Method::PATCH => {
-            let patch: ConversationPatch = body(&mut incoming, r#"{"title": "…", "pinned": true}"#).await?;
+            let patch: ConversationPatch = body(context, &mut incoming, r#"{"title": "…", "pinned": true}"#).await?;
             let patch = ConversationPatch {
                 title: patch.title.as_deref().map(checked_title).transpose()?,
                 ..patch
@@ -278,7 +278,7 @@ pub async fn export(
 pub async fn feedback(context: &Context, viewer: &Viewer, mut incoming: Incoming) -> Result<Response<Body>, Failure> {
     let store = Store::needed(context, "Feedback")?;
     let example = r#"{"message_id": "…", "conversation_id": "…", "thumbs": "up"}"#;
-    let request: FeedbackRequest = body(&mut incoming, example).await?;
+    let request: FeedbackRequest = body(context, &mut incoming, example).await?;
     let chars = request.comment.as_ref().map_or(0, |comment| comment.chars().count());
     if chars > COMMENT_MAX_CHARS {
         return Err(Failure::too_large(
@@ -309,8 +309,8 @@ fn bad_cursor() -> Failure {
         .with_action("Ask again without a cursor.")
 }
 
-async fn body<T: DeserializeOwned>(incoming: &mut Incoming, example: &str) -> Result<T, Failure> {
-    let body = incoming.whole_body().await?;
+async fn body<T: DeserializeOwned>(context: &Context, incoming: &mut Incoming, example: &str) -> Result<T, Failure> {
+    let body = incoming.whole_body(context).await?;
     serde_json::from_slice(&body).map_err(|error| {
         Failure::validation("bad_request", format!("The request cannot be read: {error}."))
             .with_action(format!("Send JSON such as {example}."))

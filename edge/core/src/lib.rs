@@ -7,11 +7,13 @@
 //! cancels what was begun by another request.
 
 mod body;
+mod cache;
 mod catalogue;
 mod chat;
 mod cursor;
 mod data;
 mod failure;
+mod flight;
 mod health;
 mod history;
 mod host;
@@ -64,6 +66,9 @@ pub(crate) struct Inner {
     pub rates: Mutex<rate::Rates>,
     pub breakers: Mutex<HashMap<Service, pace::Breaker>>,
     pub paces: Mutex<statement::Paces>,
+    pub cache: Mutex<cache::Cache>,
+    pub query_flights: flight::Flights<Result<Arc<cache::Page>, failure::Failure>>,
+    pub data_flights: flight::Flights<Result<Arc<data::Data>, failure::Failure>>,
     /// The turns that this process writes, each with a way to stop it.
     pub running: Mutex<HashMap<String, oneshot::Sender<()>>>,
 }
@@ -120,6 +125,9 @@ impl Edge {
             rates: Mutex::default(),
             breakers: Mutex::default(),
             paces: Mutex::new(paces),
+            cache: Mutex::default(),
+            query_flights: flight::Flights::default(),
+            data_flights: flight::Flights::default(),
             running: Mutex::default(),
         };
         Ok(Edge { inner: Arc::new(inner) })

@@ -4,6 +4,8 @@ use crate::settings::Budget;
 
 /// A question is at most 10,000 characters and a `Query` far less; this leaves room for escapes.
 pub const BODY_MAX_BYTES: usize = 256 * 1024;
+/// A body of that size comes within a second on a slow line.
+pub const BODY_MAX_MS: u64 = 20_000;
 /// What one answer of an upstream service may hold in memory. A page of the Redshift Data API is about a megabyte; this
 /// is well above it and well below the 128 MB of a Worker.
 pub const UPSTREAM_MAX_BYTES: usize = 16 * 1024 * 1024;

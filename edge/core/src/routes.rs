@@ -9,7 +9,7 @@ use crate::{
     health::health,
     history,
     identity::{self, Kind, Viewer},
-    limits::BODY_MAX_BYTES,
+    limits::{BODY_MAX_BYTES, BODY_MAX_MS},
     lock, memory, query,
     rate::Who,
     sql,
@@ -91,8 +91,8 @@ impl Incoming {
     /// The whole body.
     ///
     /// # Errors
-    /// It is over the limit, whether its length said so or its bytes did, or it broke off.
-    pub async fn whole_body(&mut self) -> Result<Bytes, Failure> {
+    /// It is over the limit, whether its length said so or its bytes did, it broke off, or it takes too long.
+    pub async fn whole_body(&mut self, context: &Context) -> Result<Bytes, Failure> {
         let too_long = || {
             Failure::too_large(
                 "body_too_large",
@@ -109,7 +109,13 @@ impl Incoming {
             return Err(too_long());
         }
         let body = std::mem::replace(&mut self.body, Body::empty());
-        body.collect(BODY_MAX_BYTES).await.map_err(|error| match error {
+        let whole = context
+            .within(BODY_MAX_MS, body.collect(BODY_MAX_BYTES))
+            .await
+            .ok_or_else(|| {
+                Failure::too_slow(format!("The request was not complete within {} s.", BODY_MAX_MS / 1000))
+            })?;
+        whole.map_err(|error| match error {
             CollectError::TooLong => too_long(),
             CollectError::Broken(error) => {
                 Failure::validation("body_broken", "The request ended before its body was complete.")
@@ -237,7 +243,7 @@ async fn answer(context: &Context, mut incoming: Incoming) -> Result<Response<Bo
         }
         _ => return Err(unknown(&path)),
     };
-    let segments: Vec<&str> = route.trim_start_matches('/').split('/').collect();
+    let segments: Vec<&str> = route.strip_prefix('/').unwrap_or(route).split('/').collect();
     if let Some(response) = preflight(context, &incoming) {
         return Ok(response);
     }

@@ -18,7 +18,7 @@ use concert_guard::{Policy, check};
 use http::{Response, StatusCode};
 
 pub async fn sql(context: &Context, viewer: &Viewer, mut incoming: Incoming) -> Result<Response<Body>, Failure> {
-    let body = incoming.whole_body().await?;
+    let body = incoming.whole_body(context).await?;
     let asked: SqlRequest = serde_json::from_slice(&body).map_err(|error| {
         Failure::validation("bad_request", format!("The request cannot be read: {error}."))
             .with_action("Send {\"sql\": \"SELECT …\"}.")

@@ -74,7 +74,7 @@ impl Turn {
 pub async fn chat(context: &Context, viewer: Viewer, mut incoming: Incoming) -> Result<Response<Body>, Failure> {
     let wants_json = incoming.plain || prefers_json(&incoming.headers);
     let idempotency_key = idempotency_key(context, &incoming.headers)?;
-    let body = incoming.whole_body().await?;
+    let body = incoming.whole_body(context).await?;
     let request = read(&body)?;
     let store = Store::of(context);
     let begun = begin(context, store.as_ref(), &viewer, &request, &idempotency_key).await?;

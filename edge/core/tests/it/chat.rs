@@ -14,7 +14,7 @@ fn query() -> Value {
     })
 }
 
-fn finish() -> Value {
+pub fn finish() -> Value {
     json!({
         "understood": [{"words": "best attended", "meaning": "metric attendance"}],
         "not_understood": ["please"],

@@ -67,6 +67,10 @@ pub struct World {
     pub dynamo: RefCell<Dynamo>,
     /// A store that cannot be reached.
     pub store_is_down: Cell<bool>,
+    /// Whether the Redshift Data API has AWS's quotas; what was refused by them.
+    pub has_quotas: Cell<bool>,
+    pub throttled: RefCell<Vec<String>>,
+    calls_at_ms: RefCell<BTreeMap<String, Vec<u64>>>,
     /// Whether one request may wake another.
     pub may_meet: Cell<bool>,
     /// By operation, in order; the last one of a list is used again and again.
@@ -101,6 +105,28 @@ impl World {
 
     pub fn pass(&self, ms: u64) {
         self.now_ms.set(self.now_ms.get() + ms);
+    }
+
+    /// Counts a call; the quotas are those of any second.
+    fn is_over_quota(&self, target: &str) -> bool {
+        let quota = match target {
+            "RedshiftData.ExecuteStatement" => 30,
+            "RedshiftData.GetStatementResult" => 20,
+            "RedshiftData.DescribeStatement" => 100,
+            _ => return false,
+        };
+        let mut calls = self.calls_at_ms.borrow_mut();
+        let times = calls.entry(target.to_owned()).or_default();
+        times.retain(|at| at + 1_000 > self.now());
+        let is_over = self.has_quotas.get() && times.len() >= quota;
+        if !is_over {
+            times.push(self.now());
+        }
+        is_over
+    }
+
+    pub fn throttled_of(&self, operation: &str) -> usize {
+        self.throttled.borrow().iter().filter(|name| *name == operation).count()
     }
 
     pub fn now(&self) -> u64 {
@@ -188,10 +214,18 @@ impl Host for WorldHost {
     fn send(&self, request: Request<Bytes>) -> LocalBoxFuture<'static, Result<Response<Body>, SendError>> {
         if request.uri().path().ends_with("/.well-known/jwks.json") {
             assert!(!request.headers().contains_key("authorization"));
+            assert_eq!(request.uri().host(), Some("issuer.example.com"));
             self.0.sent.borrow_mut().push(("jwks".into(), Value::Null));
             let reply = self.0.reply("jwks");
             return answered(reply);
         }
+        let authority = request.uri().authority().map(ToString::to_string);
+        assert_eq!(
+            authority.as_deref(),
+            Some("127.0.0.1:4566"),
+            "only the configured endpoint is called: {}",
+            request.uri()
+        );
         assert!(
             request.headers().contains_key("authorization"),
             "{} is not signed",
@@ -225,6 +259,11 @@ impl Host for WorldHost {
         };
         let operation = operation(&request, &body);
         self.0.sent.borrow_mut().push((operation.clone(), body));
+        let target = target.as_deref().unwrap_or_default();
+        if self.0.is_over_quota(target) {
+            self.0.throttled.borrow_mut().push(operation);
+            return answered(Reply::error(400, "ThrottlingException"));
+        }
         let reply = self.0.reply(&operation);
         if let Reply::Slow(pieces, ms) = reply {
             let host = WorldHost(self.0.clone());
@@ -250,7 +289,7 @@ impl Host for WorldHost {
 
     /// Different each time, and the same in each run.
     fn random(&self, bytes: &mut [u8]) -> Result<(), String> {
-        self.0.random.set(self.0.random.get() + 1);
+        self.0.random.set(self.0.random.get().wrapping_add(1));
         bytes.fill(self.0.random.get());
         Ok(())
     }
