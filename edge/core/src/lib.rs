@@ -95,9 +95,21 @@ impl Edge {
     /// # Errors
     /// All settings that are missing or wrong, at once.
     pub fn new(runtime: &'static str, setting: impl Fn(&str) -> Option<String>) -> Result<Edge, SettingsError> {
-        let settings = Settings::read(setting)?;
         let catalogue = Catalogue::from_toml(CONCERT_DW)
             .map_err(|error| SettingsError(vec![format!("the built-in catalogue is wrong: {error}")]))?;
+        Edge::with_catalogue(runtime, setting, catalogue)
+    }
+
+    /// As [`Edge::new`], for a catalogue of one's own in place of the built-in one.
+    ///
+    /// # Errors
+    /// All settings that are missing or wrong, at once.
+    pub fn with_catalogue(
+        runtime: &'static str,
+        setting: impl Fn(&str) -> Option<String>,
+        catalogue: Catalogue,
+    ) -> Result<Edge, SettingsError> {
+        let settings = Settings::read(setting)?;
         let mut seen = BTreeMap::new();
         for role in catalogue.roles.keys() {
             let part = catalogue

@@ -2,7 +2,7 @@
 
 use crate::{
     chat::{conversation, question, scripted, whole},
-    world::{Answer, Reply, World, ask, edge_with, get, post},
+    world::{Answer, Reply, World, ask, edge_of, edge_with, get, post},
 };
 use concert_edge::{Body, Edge};
 use http::Request;
@@ -183,6 +183,78 @@ fn another_persons_ids_lead_to_nothing_on_every_route() {
             .len(),
         1
     );
+}
+
+/// Guests see no money, no cities; people of the role `booker` see both; the role `clerk` is not known.
+#[test]
+fn a_role_is_told_of_what_it_may_see_and_of_nothing_else() {
+    let catalogue = format!(
+        "{}\n[roles.guest]\nhidden = [\"venues.city\", \"concerts.total_attendance\"]\n[roles.booker]\n",
+        concert_contract::catalogue::CONCERT_DW
+    );
+    let world = World::new();
+    let edge = edge_of(&world, &JWT, &catalogue);
+    let tokens = tokens();
+    world.on("jwks", [Reply::json(&tokens["jwks"])]);
+    world.on("POST retrieve", [Reply::json(&json!({"memoryRecordSummaries": []}))]);
+    let names = |answer: &Value, list: &str| -> Vec<String> {
+        answer[list]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let offered = ask(&world, &edge, get("/api/catalogue"));
+    assert_eq!(offered.status, 200, "{}", offered.body);
+    let offered = offered.json();
+    assert!(
+        !names(&offered, "metrics").contains(&"attendance".to_owned()),
+        "{offered}"
+    );
+    assert!(!names(&offered, "dimensions").contains(&"city".to_owned()), "{offered}");
+    assert!(!offered["questions"].to_string().contains("city"), "{offered}");
+    assert_eq!(
+        ask(&world, &edge, get("/api/suggest?q=wash")).json()["values"],
+        json!([])
+    );
+    assert_eq!(
+        ask(&world, &edge, get("/api/suggest?q=wash&dimension=city")).code(),
+        "unknown_dimension"
+    );
+    let by_city = r#"{"metrics": ["attendance"], "dimensions": ["city"]}"#;
+    assert_eq!(ask(&world, &edge, post("/api/query", by_city)).status, 400);
+    let [first, second] = conversation();
+    world.on("converse-stream", [whole(&first), whole(&second)]);
+    ask(&world, &edge, question());
+    let asked = world.sent("converse-stream");
+    let told = format!("{} {}", asked[0]["system"], asked[0]["toolConfig"]);
+    assert!(
+        !told.contains("total_attendance"),
+        "a hidden column is in the model's tools"
+    );
+    assert!(!told.contains("- attendance:") && !told.contains("- city:"), "{told}");
+    assert!(world.sent("select").is_empty(), "the model's call is refused as well");
+
+    let good = tokens["good"].as_str().unwrap();
+    assert_eq!(
+        ask(&world, &edge, bearing(get("/api/suggest?q=wash"), good)).json()["values"],
+        json!([])
+    );
+    let booker = tokens["booker"].as_str().unwrap();
+    let offered = ask(&world, &edge, bearing(get("/api/catalogue"), booker)).json();
+    assert!(names(&offered, "metrics").contains(&"attendance".to_owned()));
+    assert_eq!(
+        ask(&world, &edge, bearing(get("/api/suggest?q=wash"), booker)).json()["values"][0]["value"],
+        "Washington"
+    );
+    assert_eq!(
+        ask(&world, &edge, bearing(post("/api/query", by_city), booker)).status,
+        200
+    );
+    let clerk = tokens["clerk"].as_str().unwrap();
+    let refused = ask(&world, &edge, bearing(get("/api/catalogue"), clerk));
+    assert_eq!((refused.status, refused.code().as_str()), (403, "not_allowed"));
 }
 
 fn record(id: &str, text: &str, namespace: &str) -> Value {

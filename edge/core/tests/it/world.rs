@@ -385,6 +385,11 @@ pub fn edge(world: &Rc<World>) -> Edge {
 }
 
 pub fn edge_with(world: &Rc<World>, settings: &[(&str, &str)]) -> Edge {
+    edge_of(world, settings, concert_contract::catalogue::CONCERT_DW)
+}
+
+/// With a catalogue of its own, as TOML.
+pub fn edge_of(world: &Rc<World>, settings: &[(&str, &str)], catalogue: &str) -> Edge {
     world.on("publication", [executed("p", "FINISHED")]);
     world.on("GetStatementResult/p", [Reply::json(&publication("snapshot-1"))]);
     world.on("values", [executed("v", "FINISHED")]);
@@ -406,7 +411,8 @@ pub fn edge_with(world: &Rc<World>, settings: &[(&str, &str)]) -> Edge {
     .chain(settings)
     .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
     .collect();
-    Edge::new("native", |name| settings.get(name).cloned()).expect("complete settings")
+    let catalogue = concert_contract::catalogue::Catalogue::from_toml(catalogue).expect("a catalogue");
+    Edge::with_catalogue("native", |name| settings.get(name).cloned(), catalogue).expect("complete settings")
 }
 
 pub fn executed(id: &str, status: &str) -> Reply {
