@@ -44,3 +44,78 @@ def test_the_right_identity_is_let_in(client, service):
     answer = call(client(service), service)
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
     assert len(answer["ResponseMetadata"]["RequestId"]) == 36
+
+
+def refused(client, service):
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        call(client, service)
+    return caught.value.response["Error"]["Code"]
+
+
+@pytest.mark.parametrize("service", ["redshift-data", "bedrock-runtime"])
+def test_a_temporary_key_goes_with_its_token(client, temporary, service):
+    assert call(client(service, token="the-token", url=temporary), service)["ResponseMetadata"]["HTTPStatusCode"] == 200
+    for token in [None, "another"]:
+        assert refused(client(service, token=token, url=temporary), service) == "UnrecognizedClientException"
+    # A lasting key has none.
+    assert refused(client(service, token="the-token"), service) == "UnrecognizedClientException"
+
+
+@pytest.fixture(scope="module")
+def temporary(start):
+    return start("--in-memory", "--session-token", "the-token").url
+
+
+def test_awss_quotas_are_kept_where_they_are_asked_for(client, start):
+    url = start("--in-memory", "--aws-quotas").url
+    redshift = client("redshift-data", url=url)
+    codes = []
+    # ListSchemas may be called three times a second: so many calls take seconds at that pace.
+    for _ in range(40):
+        try:
+            redshift.list_schemas(WorkgroupName="concert", Database="dev")
+        except botocore.exceptions.ClientError as error:
+            codes.append(error.response["Error"]["Code"])
+    assert set(codes) == {"ThrottlingException"}
+    # AWS's own client gets through by waiting.
+    patient = client("redshift-data", attempts=8, url=url)
+    assert patient.list_schemas(WorkgroupName="concert", Database="dev")["Schemas"]
+    # An operation with a quota of its own is not held up.
+    assert redshift.list_databases(WorkgroupName="concert", Database="dev")["Databases"]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "request_"),
+    [
+        ("sts", "get_caller_identity", {}),
+        ("s3", "list_buckets", {}),
+        ("s3", "get_object", {"Bucket": "b", "Key": "k"}),
+        ("ec2", "describe_instances", {}),
+        ("sqs", "list_queues", {}),
+        ("kinesis", "list_streams", {}),
+        ("cloudwatch", "list_metrics", {}),
+        ("logs", "describe_log_groups", {}),
+        ("glue", "get_databases", {}),
+        ("lambda", "list_functions", {}),
+        ("iam", "list_users", {}),
+        ("route53", "list_hosted_zones", {}),
+        ("cognito-idp", "list_user_pools", {"MaxResults": 1}),
+        ("bedrock", "list_foundation_models", {}),
+        ("redshift-serverless", "list_workgroups", {}),
+    ],
+)
+def test_a_service_that_is_not_served_is_refused_in_its_own_protocol(endpoint, service, operation, request_):
+    config = botocore.config.Config(retries={"total_max_attempts": 1}, proxies={}, s3={"addressing_style": "path"})
+    client = boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="concert",
+        aws_secret_access_key="concert-local-secret",
+        config=config,
+    )
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        getattr(client, operation)(**request_)
+    error = caught.value.response["Error"]
+    assert error["Code"] in ("UnknownOperationException", "InvalidAction", "NotImplemented")
+    assert "redshift-data" in error["Message"] and "ExecuteStatement" in error["Message"] or "bedrock-runtime" in error["Message"]

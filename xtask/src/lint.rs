@@ -30,13 +30,14 @@ pub struct Options {
 }
 
 /// The native crates that do not stand on DataFusion.
-const LIGHT_PACKAGES: [&str; 6] = [
+const LIGHT_PACKAGES: [&str; 7] = [
     "concert-aws",
     "concert-contract",
     "concert-planner",
     "concert-edge",
     "concert-edge-native",
     "concert-generate",
+    "concert-store",
 ];
 
 /// What tests may do.

@@ -5,6 +5,7 @@ use crate::{
     files::Rows,
     lookup::Lookup,
     mapping::{Mapping, Missing, TableMapping, Value},
+    number::NumberFormat,
     rules::KEY_SEPARATOR,
     value::{Cell, Fault, TimeFormat, moment, parse, shown},
 };
@@ -58,6 +59,7 @@ struct FromColumn {
     lookup: Option<(Arc<Lookup>, usize)>,
     missing: Option<Missing>,
     pattern: Option<Regex>,
+    number: Option<NumberFormat>,
     map: BTreeMap<String, String>,
     default: Option<String>,
     prefix: String,
@@ -132,6 +134,7 @@ impl BoundTable {
                         lookup,
                         missing: value.missing,
                         pattern: value.pattern.clone(),
+                        number: value.number.clone(),
                         map: value.map.clone(),
                         default: value.default.clone(),
                         prefix: value.prefix.clone(),
@@ -339,8 +342,8 @@ impl BoundValue {
             }
             None => single,
         };
-        match &value.pattern {
-            None => Ok(Some(Cow::Borrowed(text))),
+        let text = match &value.pattern {
+            None => Cow::Borrowed(text),
             Some(pattern) => match pattern.captures(text) {
                 Some(groups) => {
                     let group = groups
@@ -348,10 +351,20 @@ impl BoundValue {
                         .or_else(|| groups.get(0))
                         .map(|m| m.as_str().trim())
                         .unwrap_or_default();
-                    Ok((!self.is_null(group)).then(|| Cow::Owned(group.to_owned())))
+                    if self.is_null(group) {
+                        return Ok(None);
+                    }
+                    Cow::Owned(group.to_owned())
                 }
-                None => unknown("mapping.pattern", "does not fit the pattern"),
+                None => return unknown("mapping.pattern", "does not fit the pattern"),
             },
+        };
+        match &value.number {
+            None => Ok(Some(text)),
+            Some(number) => Ok(Some(match text {
+                Cow::Borrowed(text) => number.plain(text)?,
+                Cow::Owned(text) => Cow::Owned(number.plain(&text)?.into_owned()),
+            })),
         }
     }
 }

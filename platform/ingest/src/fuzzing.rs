@@ -145,6 +145,7 @@ fn bind(rows: &mut Rows, source: &Source) -> Result<Vec<BoundTable>> {
                     missing: None,
                     format: TimeFormat::Iso,
                     pattern: None,
+                    number: None,
                     map: Default::default(),
                     default: None,
                     null: Vec::new(),

@@ -24,6 +24,7 @@ mod lookup;
 mod mapping;
 mod merge;
 mod nested;
+mod number;
 mod path;
 mod plan;
 pub mod quarantine;

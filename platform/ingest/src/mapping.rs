@@ -1,7 +1,9 @@
 //! The mapping file: how a source's columns become the model's. It is read here into values that are known to make
 //! sense by themselves; whether they fit the files at hand is judged when a file is opened.
 
-use crate::{Error, Result, error::did_you_mean, input::Format, path::FieldPath, value::TimeFormat};
+use crate::{
+    Error, Result, error::did_you_mean, input::Format, number::NumberFormat, path::FieldPath, value::TimeFormat,
+};
 use concert_lake::schema::{Kind, MODEL, TableDef};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
@@ -92,6 +94,8 @@ pub struct ColumnValue {
     pub format: TimeFormat,
     /// Its first group, or all of what matches where it has none, is the value.
     pub pattern: Option<Regex>,
+    /// How its numbers are written, where not as a program does.
+    pub number: Option<NumberFormat>,
     /// Texts that stand for others. What it holds skips the lookup and the pattern.
     pub map: BTreeMap<String, String>,
     pub default: Option<String>,
@@ -179,6 +183,7 @@ struct ValueFile {
     date: Option<String>,
     datetime: Option<String>,
     pattern: Option<String>,
+    number: Option<String>,
     map: Option<BTreeMap<String, toml::Value>>,
     default: Option<toml::Value>,
     null: Option<Vec<String>>,
@@ -533,6 +538,13 @@ impl Mapping {
             Some(pattern) => Some(Regex::new(&pattern).map_err(|e| wrong(&format!("the pattern does not read: {e}")))?),
             None => None,
         };
+        let number = match &file.number {
+            Some(_) if !matches!(column.kind, Kind::Integer | Kind::BigInt | Kind::Double | Kind::Money) => {
+                return Err(wrong("number is for columns that hold one"));
+            }
+            Some(sample) => Some(NumberFormat::of(sample).map_err(|message| wrong(&format!("number: {message}")))?),
+            None => None,
+        };
         let mut map = BTreeMap::new();
         for (from, to) in file.map.unwrap_or_default() {
             let to = text_of(&to).ok_or_else(|| wrong(&format!("map: {from} must stand for a text or a number")))?;
@@ -550,6 +562,7 @@ impl Mapping {
             missing: file.missing,
             format,
             pattern,
+            number,
             map,
             default,
             null: file.null.unwrap_or_default(),
@@ -594,6 +607,7 @@ pub(crate) fn by_name(table: &'static TableDef, file: &str, header: &[String]) -
                 missing: None,
                 format: TimeFormat::Iso,
                 pattern: None,
+                number: None,
                 map: BTreeMap::new(),
                 default: None,
                 null: Vec::new(),

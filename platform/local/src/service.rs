@@ -188,8 +188,14 @@ impl Services {
         self.0.iter().map(one).collect::<Vec<_>>().join("; ")
     }
 
-    pub fn names(&self) -> Vec<&'static str> {
-        self.0.iter().map(|service| service.info().name).collect()
+    /// The operations of each service.
+    pub fn operations(&self) -> Value {
+        let one = |service: &Arc<dyn Service>| {
+            let info = service.info();
+            let names: Vec<Value> = info.operations.iter().map(|operation| operation.name.into()).collect();
+            (info.name.to_owned(), Value::Array(names))
+        };
+        Value::Object(self.0.iter().map(one).collect())
     }
 
     /// Finds the operation by `X-Amz-Target`, else by method and path. `scope` is the service that the signature is

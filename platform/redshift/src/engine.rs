@@ -1,6 +1,8 @@
 //! One statement on one session: parse, plan, bind, run within limits.
 
 use crate::{
+    catalog::{Column, Name},
+    dialect,
     error::RedshiftError,
     functions,
     parameters::{self, Tokens},
@@ -64,9 +66,10 @@ pub(crate) fn session(lake: &SessionContext) -> Result<SessionContext, RedshiftE
         .with_config(config)
         .with_runtime_env(runtime.build_arc()?)
         .with_physical_optimizer_rule(Arc::new(PauseInJoins))
+        .with_analyzer_rules(dialect::analyzer_rules())
         .build();
     let context = SessionContext::new_with_state(state);
-    functions::register(&context);
+    functions::register(&context)?;
     Ok(context)
 }
 
@@ -89,8 +92,8 @@ pub(crate) async fn run(
     values: Vec<String>,
     limits: &Limits,
 ) -> Result<QueryResult, RedshiftError> {
-    let plan = plan(&context, statement, &values).await?;
-    let columns = columns(&plan, labels);
+    let plan = analyzed(&context, plan(&context, statement, &values).await?)?;
+    let columns = columns(&plan, labels, &|_| None);
     let mut stream = context.execute_logical_plan(plan).await?.execute_stream().await?;
     let mut batches = Vec::new();
     let mut bytes = 0;
@@ -119,7 +122,17 @@ pub(crate) async fn explain(
     )
 }
 
-async fn plan(context: &SessionContext, statement: Statement, values: &[String]) -> Result<LogicalPlan, RedshiftError> {
+/// The plan as it will run, with the types that its columns will have.
+pub(crate) fn analyzed(context: &SessionContext, plan: LogicalPlan) -> Result<LogicalPlan, RedshiftError> {
+    let state = context.state();
+    Ok(state
+        .analyzer()
+        .execute_and_check(plan, state.config_options(), |_, _| {})?)
+}
+
+pub(crate) async fn plan(context: &SessionContext, statement: Statement, values: &[String]) -> Result<LogicalPlan, RedshiftError> {
+    let mut statement = statement;
+    dialect::resolve(context, &mut statement).await?;
     let plan = context
         .state()
         .statement_to_plan(EngineStatement::Statement(Box::new(statement)))
@@ -156,7 +169,12 @@ fn typed(text: &str, data_type: &DataType) -> Result<ScalarValue, RedshiftError>
     })
 }
 
-fn columns(plan: &LogicalPlan, labels: Option<Vec<Option<String>>>) -> Vec<ColumnInfo> {
+/// Describes a query's columns. `declared` gives the place and the columns of a table that the session knows.
+pub(crate) fn columns(
+    plan: &LogicalPlan,
+    labels: Option<Vec<Option<String>>>,
+    declared: &dyn Fn(&TableReference) -> Option<(Name, Vec<Column>)>,
+) -> Vec<ColumnInfo> {
     let schema = plan.schema();
     let tables = tables(plan);
     let labels = labels
@@ -171,6 +189,15 @@ fn columns(plan: &LogicalPlan, labels: Option<Vec<Option<String>>>) -> Vec<Colum
                 table.and_then(|table| table.schema().map(str::to_owned)),
                 table.map(|table| table.table().to_owned()),
             );
+            if let Some((name, columns)) = table.and_then(declared) {
+                match columns.iter().find(|known| known.name == *field.name()) {
+                    Some(known) => column = ColumnInfo::declared(known, &name),
+                    None => {
+                        column.schema = Some(name.schema);
+                        column.table = Some(name.name);
+                    }
+                }
+            }
             if let Some(Some(label)) = labels.get(i) {
                 column.label.clone_from(label);
                 if column.table.is_none() {

@@ -26,6 +26,21 @@ pub enum RedshiftError {
     /// Parses, but this engine does not have it; says what to write instead.
     #[error("{0}")]
     NotSupported(String),
+    /// A value, a name or a state that the statement cannot go on with, in Redshift's words.
+    #[error("{0}")]
+    Data(String),
+    /// A table of the lake, which is written by publications only.
+    #[error(
+        "permission denied for relation {0}: it is published by the platform and read-only here. Copy it with CREATE \
+         TABLE AS, or use another database"
+    )]
+    Published(String),
+    /// The name is one that no database can have, or has here.
+    #[error("FATAL: database \"{0}\" does not exist")]
+    NoDatabase(String),
+    /// The database's own files could not be read or written.
+    #[error("{0}")]
+    Storage(String),
     /// The statement is well formed but names what is not there, mixes types, or failed on a value.
     #[error("{}", message(.0))]
     Statement(DataFusionError),
@@ -67,6 +82,11 @@ impl From<DataFusionError> for RedshiftError {
 
 /// The error's root in Redshift's words where it has some, without the engine's own prefixes.
 fn message(error: &DataFusionError) -> String {
+    if let DataFusionError::External(inner) = error.find_root()
+        && let Some(own) = inner.downcast_ref::<RedshiftError>()
+    {
+        return own.to_string();
+    }
     let text = error.find_root().strip_backtrace();
     let mut text = text.as_str();
     for prefix in [
@@ -84,6 +104,7 @@ fn message(error: &DataFusionError) -> String {
     if let Some((name, _)) = missing {
         // The engine puts its own catalogue before the schema.
         let name = name.split_once('.').map_or(name, |(_, rest)| rest);
+        let name = name.strip_prefix(concat!("__path", ".")).unwrap_or(name);
         return format!("relation \"{name}\" does not exist");
     }
     text.trim_end().to_owned()

@@ -2,7 +2,7 @@
 //! a quoted name is never taken for one, and what is a string to one is a string to the other. A parameter becomes a
 //! placeholder of the plan and its value a bound text: no value is ever part of the statement.
 
-use crate::error::RedshiftError;
+use crate::{dialect, error::RedshiftError};
 use concert_contract::api::Parameter;
 use datafusion::sql::sqlparser::{
     dialect::RedshiftSqlDialect,
@@ -84,7 +84,10 @@ pub(crate) fn bind(sql: &str, parameters: &[Parameter]) -> Result<Tokens, Redshi
             names.into_iter().map(str::to_owned).collect(),
         ));
     }
-    Ok(Tokens { tokens, values })
+    Ok(Tokens {
+        tokens: dialect::respell(tokens),
+        values,
+    })
 }
 
 fn name_part(token: &Token) -> Option<&str> {

@@ -1,5 +1,6 @@
 //! Rows with Redshift's types: what the Data API sends and what the product's tables are made of.
 
+use crate::catalog::{Column, Name};
 use crate::error::RedshiftError;
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch},
@@ -10,23 +11,46 @@ use arrow::{
     },
     util::display::{ArrayFormatter, FormatOptions},
 };
-use concert_contract::table::{Cell, Column, ColumnType, Decimal, Table};
+use concert_contract::table::{self, Cell, ColumnType, Decimal, Table};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
 
 /// The length that is reported for a varchar of unknown length: Redshift's largest.
 const VARCHAR_MAX: i32 = 65_535;
 
+/// Every name that [`ColumnInfo::type_name`] can have.
+const TYPE_NAMES: [&str; 14] = [
+    "int2",
+    "int4",
+    "int8",
+    "numeric",
+    "float4",
+    "float8",
+    "bool",
+    "bpchar",
+    "varchar",
+    "date",
+    "timestamp",
+    "timestamptz",
+    "time",
+    "super",
+];
+
+/// One of a few names; an alias, since serde would take a reference for one into the text that it reads.
+type TypeName = &'static str;
+
 /// What the Data API's `ColumnMetadata` says of a column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnInfo {
     /// As the statement names it; what a result's column is called.
     pub label: String,
     /// The column of the table, where it is one; else the label.
     pub name: String,
     /// Redshift's name of the type: `int2`, `int4`, `int8`, `numeric`, `float4`, `float8`, `bool`, `varchar`, `date`,
-    /// `timestamp`, `timestamptz`.
-    pub type_name: &'static str,
+    /// `timestamp`, `timestamptz`, `bpchar`, `time`, `super`.
+    #[serde(deserialize_with = "known_type")]
+    pub type_name: TypeName,
     /// Digits of a number, characters of a text.
     pub precision: i32,
     pub scale: i32,
@@ -34,9 +58,33 @@ pub struct ColumnInfo {
     pub nullable: bool,
     pub schema: Option<String>,
     pub table: Option<String>,
+    /// As SQL, for a column of a table that has one.
+    #[serde(default)]
+    pub default: Option<String>,
+}
+
+fn known_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    Ok(TYPE_NAMES.into_iter().find(|known| *known == name).unwrap_or("varchar"))
 }
 
 impl ColumnInfo {
+    /// A column of a table, as it was declared.
+    pub(crate) fn declared(column: &Column, name: &Name) -> ColumnInfo {
+        let (precision, scale) = column.sql_type.precision_and_scale();
+        ColumnInfo {
+            label: column.name.clone(),
+            name: column.name.clone(),
+            type_name: column.sql_type.short_name(),
+            precision,
+            scale,
+            nullable: !column.not_null,
+            schema: Some(name.schema.clone()),
+            table: Some(name.name.clone()),
+            default: column.default.clone(),
+        }
+    }
+
     pub(crate) fn of(field: &Field, schema: Option<String>, table: Option<String>) -> ColumnInfo {
         let (type_name, precision, scale) = match canonical(field.data_type()) {
             DataType::Int16 => ("int2", 5, 0),
@@ -49,6 +97,7 @@ impl ColumnInfo {
             DataType::Date32 => ("date", 13, 0),
             DataType::Timestamp(_, None) => ("timestamp", 29, 6),
             DataType::Timestamp(_, Some(_)) => ("timestamptz", 35, 6),
+            DataType::Time32(_) | DataType::Time64(_) => ("time", 15, 6),
             _ => ("varchar", VARCHAR_MAX, 0),
         };
         ColumnInfo {
@@ -60,6 +109,7 @@ impl ColumnInfo {
             nullable: field.is_nullable(),
             schema,
             table,
+            default: None,
         }
     }
 
@@ -72,7 +122,7 @@ impl ColumnInfo {
     }
 
     pub fn is_case_sensitive(&self) -> bool {
-        self.type_name == "varchar"
+        matches!(self.type_name, "varchar" | "bpchar")
     }
 
     pub fn column_type(&self) -> ColumnType {
@@ -158,6 +208,23 @@ pub(crate) fn normalise(batch: &RecordBatch, columns: &[ColumnInfo]) -> Result<R
         .map_err(|error| RedshiftError::Statement(error.into()))
 }
 
+/// Values in Redshift's writing.
+pub(crate) fn texts(array: &ArrayRef) -> Result<ArrayRef, RedshiftError> {
+    let canonical_type = canonical(array.data_type());
+    if matches!(array.data_type(), DataType::Time64(_)) {
+        return written(array).map_err(|error| RedshiftError::Statement(error.into()));
+    }
+    let array = arrow::compute::cast(array, &canonical_type).map_err(|error| RedshiftError::Statement(error.into()))?;
+    let texts = (0..array.len()).map(|row| match value(&array, row) {
+        Value::Null => None,
+        Value::Boolean(value) => Some(value.to_string()),
+        Value::Long(value) => Some(value.to_string()),
+        Value::Double(value) => Some(value.to_string()),
+        Value::Text(text) => Some(text),
+    });
+    Ok(Arc::new(texts.collect::<arrow::array::StringArray>()))
+}
+
 /// Lists, structs, intervals and the like, which Arrow does not cast to text.
 fn is_nested(data_type: &DataType) -> bool {
     data_type.is_nested()
@@ -212,6 +279,10 @@ impl QueryResult {
         Ok(QueryResult::new(columns, vec![batch]))
     }
 
+    pub(crate) fn batches(&self) -> &[RecordBatch] {
+        &self.batches
+    }
+
     pub fn row_count(&self) -> usize {
         self.row_count
     }
@@ -246,8 +317,8 @@ impl QueryResult {
     /// A date or instant outside the years -9999 to 9999.
     pub fn to_table(&self, units: &[Option<String>], max_rows: usize) -> Result<Table, RedshiftError> {
         let columns = self.columns.iter().enumerate();
-        let columns: Vec<Column> = columns
-            .map(|(i, column)| Column {
+        let columns: Vec<table::Column> = columns
+            .map(|(i, column)| table::Column {
                 name: column.label.clone(),
                 column_type: column.column_type(),
                 unit: units.get(i).cloned().flatten(),

@@ -30,11 +30,11 @@ pub const CSV_SALES: u64 = 1_000_000;
 const GENERATED: [(u64, u32); 2] = [(1_000_000, 10_000), (10_000_000, 50_000)];
 
 /// As in the default world.
-const CONCERTS_PER_VENUE: u32 = 20;
-const CONCERTS_PER_ARTIST: u32 = 10;
+pub(super) const CONCERTS_PER_VENUE: u32 = 20;
+pub(super) const CONCERTS_PER_ARTIST: u32 = 10;
 const DEFAULT_CONCERTS: u32 = 10_000;
 /// A world of so many purchases a concert can always be made.
-const SALES_PER_CONCERT: u64 = 200;
+pub(super) const SALES_PER_CONCERT: u64 = 200;
 
 const RUNS: usize = 3;
 
@@ -43,7 +43,7 @@ const RUNS: usize = 3;
 const WATCH: Duration = Duration::from_millis(5);
 
 /// The day that the worlds are made on.
-const AS_OF: &str = "2026-03-01";
+pub(super) const AS_OF: &str = "2026-03-01";
 
 /// One run of a program.
 #[derive(Clone, Copy)]
@@ -78,8 +78,8 @@ pub fn measure(context: &Context, csv_sales: u64) -> Result<Measured> {
     Ok(tell(&figures?, &machine()))
 }
 
-/// The environment with the programs that are measured against.
-fn peers(context: &Context) -> Result<PathBuf> {
+/// The environment with the programs that are measured against, and AWS's own client.
+pub(super) fn peers(context: &Context) -> Result<PathBuf> {
     let folder = context.cache.join("python-bench");
     let python = folder.join("bin/python");
     let requirements = context.root.join("xtask/python-bench/requirements.txt");
@@ -104,7 +104,7 @@ fn peers(context: &Context) -> Result<PathBuf> {
     Ok(python)
 }
 
-fn build(context: &Context) -> Result<PathBuf> {
+pub(super) fn build(context: &Context) -> Result<PathBuf> {
     let target = context.cache.join("target-release");
     run(cargo(context)
         .env("CARGO_TARGET_DIR", &target)
@@ -315,7 +315,7 @@ fn size_of(folder: &Path) -> Result<(u64, u64)> {
 }
 
 /// What the figures were taken on.
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu
         .lines()

@@ -3,6 +3,7 @@
 //! Figures go to standard output as a table, and to `$CONCERT_CACHE/bench/SUBJECT.json` for programs. With `--write` the
 //! table also takes its place in docs/benchmarks.md, so that every figure there has the command that made it.
 
+mod aws;
 mod data;
 mod planner;
 mod query;
@@ -25,6 +26,9 @@ pub struct Options {
     /// Put the tables into docs/benchmarks.md
     #[arg(long)]
     write: bool,
+    /// For `aws`: purchases of the world that is queried
+    #[arg(long, value_name = "N", default_value_t = aws::SALES)]
+    queried_sales: u64,
     /// For `data`: purchases of the world that goes from CSV to tables
     #[arg(long, value_name = "N", default_value_t = data::CSV_SALES)]
     sales: u64,
@@ -33,6 +37,9 @@ pub struct Options {
 /// Something that is measured by itself.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Subject {
+    /// The local AWS endpoint through boto3: requests, start, memory, and queries against DuckDB; builds an optimised
+    /// `concert`
+    Aws,
     /// Bytes of the page and the edges, and how fast the whole answers that it is well
     Size,
     /// Generator, ingest and publication, against DuckDB and polars; builds an optimised `concert`
@@ -46,6 +53,7 @@ enum Subject {
 impl Subject {
     const fn name(self) -> &'static str {
         match self {
+            Self::Aws => "aws",
             Self::Size => "size",
             Self::Data => "data",
             Self::Query => "query",
@@ -77,6 +85,7 @@ pub fn command(context: &Context, options: &Options) -> Result<ExitCode> {
                 size::measure(context)?;
                 continue;
             }
+            Subject::Aws => aws::measure(context, options.queried_sales)?,
             Subject::Data => data::measure(context, options.sales)?,
             Subject::Query => {
                 let figures = query::measure(context)?;

@@ -3,7 +3,10 @@
 
 use super::{
     profile::{Code, Profile, Shape},
-    vocabulary::{COUNTRIES, Entity, GENERIC, PHRASES, STATUS_WORDS, STRUCTURE, VENUE_TYPE_WORDS, country, words},
+    vocabulary::{
+        COUNTRIES, CURRENCIES, Entity, GENERIC, PHRASES, STATUS_WORDS, STRUCTURE, VENUE_TYPE_WORDS, country, is_in,
+        words,
+    },
 };
 use concert_lake::schema::{ColumnDef, Kind, MODEL, TableDef};
 use std::collections::{BTreeMap, BTreeSet};
@@ -147,7 +150,7 @@ fn place_as(about: &About<'_>, main: Entity) -> Placement {
             let named = if about.nameless {
                 0.0
             } else {
-                named(&words(&profile.path), table, column, phrases, main, profile)
+                named(&without_currency(&profile.path), table, column, phrases, main, profile)
             };
             let confidence = if named > 0.0 {
                 (0.65 * named + 0.35 * fit).min(0.99)
@@ -283,6 +286,29 @@ fn named(path: &[String], table: &str, column: &str, phrases: &[&str], main: Ent
         best = 0.55;
     }
     best.clamp(0.0, 1.0)
+}
+
+/// The words of a name but for a currency's code at its end: "Gross USD" is a gross.
+fn without_currency(path: &str) -> Vec<String> {
+    let mut words = words(path);
+    if words.len() > 1 && words.last().is_some_and(|word| is_in(CURRENCIES, &word.to_uppercase())) {
+        words.pop();
+    }
+    words
+}
+
+/// The one currency that a column's amounts are in, by their signs or by the column's name.
+fn currency_of(profile: &Profile) -> Option<&'static str> {
+    let mut signs = profile.money.keys().copied().filter(|code| !code.is_empty());
+    match (signs.next(), signs.next()) {
+        (Some(code), None) => Some(code),
+        (Some(_), Some(_)) => None,
+        (None, _) => {
+            let words = words(&profile.path);
+            let last = words.last().filter(|_| words.len() > 1)?.to_uppercase();
+            CURRENCIES.split(' ').find(|code| !code.is_empty() && *code == last)
+        }
+    }
 }
 
 fn likeness(a: &str, b: &str) -> f64 {
@@ -518,6 +544,16 @@ impl Assembly<'_> {
         let concert = self.concert_id(artist.as_ref(), venue.as_ref());
         if concerts_wanted {
             tables.extend(self.concerts(&concert, artist.as_ref(), venue.as_ref(), artist_doubt, venue_doubt));
+        }
+        // Of nothing no key is made.
+        let is_known = !matches!(&concert.0, From::Key(paths) if paths.is_empty());
+        for table in tables
+            .iter_mut()
+            .filter(|table| table.table.column_index("concert_id").is_some())
+        {
+            if !is_known {
+                table.missing.push("concert_id");
+            }
         }
         match self.main {
             Entity::Sale => tables.extend(self.sales(&concert)),
@@ -799,6 +835,24 @@ impl Assembly<'_> {
             } else {
                 &[]
             };
+            if let (Some((city, confidence)), None) = (self.get("venues", "city"), self.get("venues", "state"))
+                && city.share_of(Code::CityAndState) > 0.9
+            {
+                for (column, pattern) in [("city", "^(.*), *[A-Z]{2}$"), ("state", ", *([A-Z]{2})$")] {
+                    first.push(Entry {
+                        column,
+                        from: From::Column {
+                            path: city.path.clone(),
+                            options: vec![
+                                ("pattern", toml::Value::String(pattern.to_owned())),
+                                ("missing", toml::Value::String("null".to_owned())),
+                            ],
+                        },
+                        confidence,
+                        doubt: None,
+                    });
+                }
+            }
             tables.extend(self.table("venues", list, first, columns, Vec::new()));
         }
         if let Some((profile, _)) = self.get("venue_amenities", "amenity")
@@ -835,6 +889,7 @@ impl Assembly<'_> {
         };
         first.extend(key("artist_id", artist, artist_doubt));
         first.extend(key("venue_id", venue, venue_doubt));
+        first.extend(self.currency("concerts", "revenue"));
         let columns = [
             "event_date",
             "starts_at",
@@ -902,8 +957,23 @@ impl Assembly<'_> {
         tables
     }
 
+    /// The currency of a table's amounts, where they name it and no column does.
+    fn currency(&self, table: &'static str, amount: &'static str) -> Option<Entry> {
+        if self.get(table, "currency").is_some() {
+            return None;
+        }
+        let (profile, _) = self.get(table, amount)?;
+        Some(Entry {
+            column: "currency",
+            from: From::Const(currency_of(profile)?.to_owned()),
+            confidence: 0.7,
+            doubt: None,
+        })
+    }
+
     fn sales(&self, (concert, confidence, _): &(From, f64, Option<String>)) -> Vec<ProposedTable> {
         let mut first = Vec::new();
+        first.extend(self.currency("ticket_sales", "unit_price"));
         let known = match concert {
             From::Key(paths) => paths.len() > 1,
             _ => true,
@@ -986,9 +1056,18 @@ fn value(profile: &Profile, table: &'static str, column: &'static str) -> (From,
                 doubt = said;
             }
         }
-        (_, "price") if !profile.money.keys().all(|code| code.is_empty()) || profile.share_of(Code::Money) < 0.95 => {
-            options.push(("pattern", toml::Value::String(r"([0-9]+(?:\.[0-9]{1,2})?)".to_owned())));
-            options.push(("missing", toml::Value::String("null".to_owned())));
+        (Some(Kind::Money), _)
+            if !profile.money.keys().all(|code| code.is_empty()) || profile.share_of(Code::Money) < 0.95 =>
+        {
+            let digits = match profile.number_sample() {
+                Some(_) => r"(-?[0-9](?:[0-9.,'’ \x{a0}\x{202f}]*[0-9])?)",
+                None => r"([0-9]+(?:\.[0-9]{1,2})?)",
+            };
+            options.push(("pattern", toml::Value::String(digits.to_owned())));
+            // Of prices, some are words: free, at the door.
+            if column == "price" {
+                options.push(("missing", toml::Value::String("null".to_owned())));
+            }
         }
         (_, "country" | "home_country") if profile.share_of(Code::Country) < 0.98 => {
             if let Some(listed) = profile.listed.as_ref().filter(|listed| listed.len() <= MAX_MAPPED) {
@@ -1017,8 +1096,10 @@ fn value(profile: &Profile, table: &'static str, column: &'static str) -> (From,
         (_, "venue_type") => doubt = map_words(profile, &VENUE_TYPE_WORDS, &mut options),
         _ => {}
     }
-    if profile.share_of(Code::DecimalComma) > 0.1 || profile.share_of(Code::Grouped) > 0.1 {
-        doubt = Some("some numbers have a comma, which is not read as one".to_owned());
+    if matches!(kind, Some(Kind::Integer | Kind::BigInt | Kind::Double | Kind::Money))
+        && let Some(sample) = profile.number_sample()
+    {
+        options.push(("number", toml::Value::String(sample.to_owned())));
     }
     (
         From::Column {

@@ -1,6 +1,7 @@
 //! What the values of one column of a file have in common: their types, how days are written, codes, amounts, ids.
 
 use super::vocabulary::{COUNTRIES, CURRENCIES, MONEY_SIGNS, STATES, STATUS_WORDS, VENUE_TYPE_WORDS, country, is_in};
+use crate::number::NumberFormat;
 use jiff::{
     civil::{Date, DateTime},
     fmt::temporal::DateTimeParser,
@@ -8,6 +9,7 @@ use jiff::{
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::LazyLock,
 };
 
 /// How many different values are told apart.
@@ -45,6 +47,9 @@ const DAYS: [&str; 20] = [
     "%A, %B %d, %Y",
     "%a %d %b %Y",
 ];
+/// The ways in which numbers are written beside a program's, as the mapping's `number` has them.
+const NUMBERS: [&str; 4] = ["1,234.56", "1.234,56", "1 234,56", "1'234.56"];
+
 const TIMES: [&str; 4] = [" %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"];
 
 /// Patterns that differ only in whether the day or the month stands first.
@@ -62,6 +67,14 @@ pub struct Written {
     last: Option<Date>,
     /// How many values only this pattern of a pair can read.
     pub only: u64,
+}
+
+/// How many values one way of writing numbers reads, and how many of them no program would.
+#[derive(Clone, Copy, Debug, Default)]
+struct Numbers {
+    fits: u64,
+    whole: u64,
+    signed: u64,
 }
 
 /// What a column holds.
@@ -107,8 +120,7 @@ pub struct Profile {
     whole: u64,
     number: u64,
     boolean: u64,
-    decimal_comma: u64,
-    grouped: u64,
+    numbers: [Numbers; NUMBERS.len()],
     iso_day: u64,
     iso_instant: u64,
     compact_day: u64,
@@ -119,6 +131,7 @@ pub struct Profile {
     countries: u64,
     country_codes: u64,
     states: u64,
+    cities_and_states: u64,
     zones: u64,
     uuids: u64,
     spotify_ids: u64,
@@ -197,21 +210,55 @@ impl Profile {
             self.low = self.low.min(number);
             self.high = self.high.max(number);
             self.money_fits += u64::from(money_of(text).is_some());
+            self.see_numbers(text);
             return;
         }
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if let Some((whole, rest)) = text.split_once(',') {
-            self.decimal_comma += u64::from(digits(whole) && digits(rest) && rest.len() != 3);
-            self.grouped += u64::from(
-                digits(whole)
-                    && rest.len() >= 3
-                    && rest.bytes().all(|b| b.is_ascii_digit() || matches!(b, b',' | b'.')),
-            );
+        let plain = money_of(text);
+        let Some((core, sign)) = amount(text) else { return };
+        let reads = self.see_numbers(core);
+        if plain.is_some() || reads {
+            self.money_fits += u64::from(plain.is_some());
+            if !sign.is_empty() || plain.is_some() {
+                *self.money.entry(sign).or_default() += 1;
+            }
         }
-        if let Some(sign) = money_of(text) {
-            self.money_fits += 1;
-            *self.money.entry(sign).or_default() += 1;
+    }
+
+    /// Looks which ways of writing numbers read it, and says whether one does.
+    fn see_numbers(&mut self, core: &str) -> bool {
+        static FORMATS: LazyLock<Vec<NumberFormat>> = LazyLock::new(|| {
+            NUMBERS
+                .iter()
+                .filter_map(|sample| NumberFormat::of(sample).ok())
+                .collect()
+        });
+        let signed = core.bytes().any(|byte| !byte.is_ascii_digit());
+        let mut reads = false;
+        for (format, numbers) in FORMATS.iter().zip(&mut self.numbers) {
+            let Ok(plain) = format.plain(core) else { continue };
+            reads = true;
+            numbers.fits += 1;
+            numbers.signed += u64::from(signed);
+            let fraction = plain.split_once('.').map_or("", |(_, fraction)| fraction);
+            numbers.whole += u64::from(fraction.bytes().all(|byte| byte == b'0'));
         }
+        reads
+    }
+
+    /// How its numbers are written, where a program would not read them so: the way that reads most of them, if more than
+    /// are read without.
+    pub fn number_sample(&self) -> Option<&'static str> {
+        let (sample, numbers) = self.styled()?;
+        (numbers.signed > 0).then_some(sample)
+    }
+
+    fn styled(&self) -> Option<(&'static str, Numbers)> {
+        let best = NUMBERS
+            .into_iter()
+            .zip(self.numbers)
+            .rev()
+            .max_by_key(|(_, numbers)| (numbers.fits, numbers.signed))?;
+        (self.mostly(best.1.fits) && best.1.fits > self.money_fits.max(self.number)).then_some(best)
     }
 
     fn see_codes(&mut self, text: &str) {
@@ -224,6 +271,10 @@ impl Profile {
         self.country_codes += u64::from(COUNTRIES.iter().any(|(code, _)| *code == text));
         self.countries += u64::from(country(text).is_some());
         self.states += u64::from(is_in(STATES, text));
+        let both = text
+            .rsplit_once(',')
+            .is_some_and(|(city, state)| !city.is_empty() && is_in(STATES, state.trim()));
+        self.cities_and_states += u64::from(both);
         self.statuses += u64::from(STATUS_WORDS.iter().any(|(word, _)| *word == lower));
         self.venue_types += u64::from(VENUE_TYPE_WORDS.iter().any(|(word, _)| *word == lower));
         self.urls += u64::from(lower.starts_with("http://") || lower.starts_with("https://"));
@@ -335,6 +386,11 @@ impl Profile {
             _ if self.mostly(self.number) => Shape::Number,
             _ if self.mostly(self.boolean) => Shape::Boolean,
             _ if self.mostly(self.money_fits) && !self.money.is_empty() => Shape::Money,
+            _ if let Some((_, numbers)) = self.styled() => match () {
+                () if self.money.keys().any(|sign| !sign.is_empty()) => Shape::Money,
+                () if self.mostly(numbers.whole) => Shape::Whole,
+                () => Shape::Number,
+            },
             _ => Shape::Text,
         }
     }
@@ -349,7 +405,7 @@ impl Profile {
         let best = self
             .written
             .iter()
-            .filter(|(_, written)| self.mostly(written.fits))
+            .filter(|(_, written)| written.fits * 3 >= self.filled * 2)
             .max_by_key(|(pattern, written)| {
                 (
                     written.fits,
@@ -364,7 +420,9 @@ impl Profile {
             of(a, b).or_else(|| of(b, a))
         });
         let Some(twin) = twin else {
-            return Some((pattern.clone(), None));
+            let others = self.filled - written.fits;
+            let doubt = (others > 0).then(|| format!("{others} values are written otherwise and will be put aside"));
+            return Some((pattern.clone(), doubt));
         };
         let other = self.written.get(&twin).cloned().unwrap_or_default();
         let first = if pattern.starts_with("%d") { "day" } else { "month" };
@@ -375,6 +433,10 @@ impl Profile {
                 written.steps_back, other.steps_back
             ),
             (0, 0) => format!("the day and the month cannot be told apart: no number is above 12. Is it {twin:?}?"),
+            (only, 0) if written.fits < self.filled => format!(
+                "the {first} stands first: {only} values make sense only so; {} are written otherwise and will be put aside",
+                self.filled - written.fits
+            ),
             (only, 0) => format!("the {first} stands first: {only} values make sense only so"),
             (only, against) => format!(
                 "the {first} stands first in {only} values, and in {against} it cannot: those will be put aside"
@@ -402,22 +464,22 @@ impl Profile {
     }
 
     pub fn share_of(&self, what: Code) -> f64 {
+        let styled = self.styled().map(|(_, numbers)| numbers).unwrap_or_default();
         self.share(match what {
             Code::Currency => self.currency_codes,
             Code::Country => self.country_codes,
             Code::CountryName => self.countries,
             Code::State => self.states,
+            Code::CityAndState => self.cities_and_states,
             Code::Zone => self.zones,
             Code::Uuid => self.uuids,
             Code::SpotifyId => self.spotify_ids,
             Code::Status => self.statuses,
             Code::VenueType => self.venue_types,
-            Code::Whole => self.whole,
-            Code::Number => self.number,
-            Code::Money => self.money_fits,
+            Code::Whole => self.whole.max(styled.whole),
+            Code::Number => self.number.max(styled.fits),
+            Code::Money => self.money_fits.max(styled.fits),
             Code::Url => self.urls,
-            Code::DecimalComma => self.decimal_comma,
-            Code::Grouped => self.grouped,
         })
     }
 
@@ -442,6 +504,7 @@ pub enum Code {
     Country,
     CountryName,
     State,
+    CityAndState,
     Zone,
     Uuid,
     SpotifyId,
@@ -451,8 +514,26 @@ pub enum Code {
     Number,
     Money,
     Url,
-    DecimalComma,
-    Grouped,
+}
+
+/// The digits of an amount, with the signs between them, and its currency; empty of a bare number. None of other texts.
+fn amount(text: &str) -> Option<(&str, &'static str)> {
+    let first = text.find(|c: char| c.is_ascii_digit())?;
+    let last = text.rfind(|c: char| c.is_ascii_digit())?;
+    let around = format!("{}{}", &text[..first], &text[last + 1..]);
+    let around = around.trim_matches(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '-'));
+    let sign = if around.is_empty() { Some("") } else { sign_of(around) };
+    Some((&text[first..=last], sign?))
+}
+
+fn sign_of(around: &str) -> Option<&'static str> {
+    if is_in(CURRENCIES, around) {
+        return CURRENCIES.split(' ').find(|code| *code == around);
+    }
+    MONEY_SIGNS
+        .iter()
+        .find(|(sign, _)| *sign == around)
+        .map(|(_, code)| *code)
 }
 
 /// The currency of an amount such as `$12.50`, `6(pounds)` or `12 EUR`; empty of a bare number. None of other texts.
@@ -471,13 +552,7 @@ pub fn money_of(text: &str) -> Option<&'static str> {
     if around.is_empty() {
         return Some("");
     }
-    if let Some(code) = is_in(CURRENCIES, around).then(|| CURRENCIES.split(' ').find(|code| *code == around)) {
-        return code;
-    }
-    MONEY_SIGNS
-        .iter()
-        .find(|(sign, _)| *sign == around)
-        .map(|(_, code)| *code)
+    sign_of(around)
 }
 
 #[cfg(test)]
@@ -507,8 +582,30 @@ mod tests {
             (&["NA", ""], Shape::Empty),
             (&["a", "b 1"], Shape::Text),
             (&["12345678"], Shape::Whole),
+            (&["1,234", "980", "12,050"], Shape::Whole),
+            (&["294.000,00", "75.000,50"], Shape::Number),
+            (&["$27,990.00", "$500.00", "$1,200"], Shape::Money),
+            (&["1 234,50 €", "12,00 €"], Shape::Money),
+            (&["Hall 1, 2nd", "Hall 3, 4th"], Shape::Text),
         ] {
             assert_eq!(profile(values).shape(), wanted, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn the_way_in_which_numbers_are_written_is_seen() {
+        for (values, wanted) in [
+            (&["1,234", "980"][..], Some("1,234.56")),
+            (&["294.000,00", "75.000,50"], Some("1.234,56")),
+            (&["12,50", "3,75"], Some("1.234,56")),
+            (&["1 234", "12 500"], Some("1 234,56")),
+            (&["1'234.50", "12"], Some("1'234.56")),
+            (&["12.5", "1.234"], None),
+            (&["$5", "$12.50"], None),
+            (&["12", "13"], None),
+            (&["1,234", "many", "some"], None),
+        ] {
+            assert_eq!(profile(values).number_sample(), wanted, "{values:?}");
         }
     }
 

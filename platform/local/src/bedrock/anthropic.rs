@@ -4,7 +4,7 @@
 use super::{
     request::{ConverseRequest, GuardrailConfig, InferenceConfig, Message, ToolConfig, malformed},
     speech::{End, Piece, Reply, Said},
-    stream::{Frames, Open, event, input_parts, words},
+    stream::{Frames, Open, event},
 };
 use crate::error::{AwsError, parse_object};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -323,7 +323,7 @@ impl Frames for MessageFrames {
         match piece {
             Piece::Text(text) => {
                 self.turn_to(Some(Open::Text), &mut frames);
-                frames.extend(words(&text).map(|word| self.delta(json!({"type": "text_delta", "text": word}))));
+                frames.push(self.delta(json!({"type": "text_delta", "text": text})));
             }
             Piece::Reasoning(text) => {
                 self.turn_to(Some(Open::Reasoning), &mut frames);
@@ -331,8 +331,7 @@ impl Frames for MessageFrames {
             }
             Piece::Tool { id, name, input } => {
                 self.tool(&id, &name, &mut frames);
-                let delta = |part: &String| self.delta(json!({"type": "input_json_delta", "partial_json": part}));
-                frames.extend(input_parts(&input).iter().map(delta));
+                frames.push(self.delta(json!({"type": "input_json_delta", "partial_json": input.to_string()})));
             }
             Piece::ToolStart { id, name } => self.tool(&id, &name, &mut frames),
             Piece::ToolInput(part) => {

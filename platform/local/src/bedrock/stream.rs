@@ -74,30 +74,34 @@ pub(crate) fn respond(mut speech: Speech, mut frames: impl Frames, request_id: U
     let whole = Arc::new(AtomicBool::new(false));
     let is_whole = Arc::clone(&whole);
     tokio::spawn(async move {
-        let mut ready = frames.start();
+        if !send(&sender, frames.start()).await {
+            return;
+        }
         loop {
-            for frame in ready {
-                // The reader has left or fallen asleep: there is nobody to speak to.
-                if sender.send_timeout(frame, UNREAD_MAX).await.is_err() {
-                    return;
-                }
-            }
             let next = tokio::select! {
                 next = speech.next() => next,
                 // A model that thinks for a minute must not think for nobody.
                 () = sender.closed() => return,
             };
-            ready = match next {
-                Ok(Some(piece)) => frames.piece(piece),
+            match next {
+                Ok(Some(piece)) => {
+                    for part in parts(piece) {
+                        if !send(&sender, frames.piece(part)).await {
+                            return;
+                        }
+                    }
+                }
                 Ok(None) => break,
                 Err(Broken::Cut) => return,
                 Err(Broken::Exception { name, message }) => {
                     tracing::error!(%request_id, name, message, "the model failed");
                     // An exception is the end of a stream as AWS ends it.
-                    let _ = sender.send_timeout(exception(name, &message), UNREAD_MAX).await;
+                    if !send(&sender, vec![exception(name, &message)]).await {
+                        return;
+                    }
                     break;
                 }
-            };
+            }
         }
         whole.store(true, Ordering::Release);
     });
@@ -105,6 +109,8 @@ pub(crate) fn respond(mut speech: Speech, mut frames: impl Frames, request_id: U
         if is_whole.load(Ordering::Acquire) {
             Ok(Bytes::new())
         } else {
+            // The server writes out what it holds when the body pauses, and drops it when the body fails.
+            tokio::task::yield_now().await;
             Err(io::Error::other("the answer was broken off"))
         }
     });
@@ -117,18 +123,45 @@ pub(crate) fn respond(mut speech: Speech, mut frames: impl Frames, request_id: U
     response
 }
 
-/// Text in the pieces that are streamed: words.
-pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split_inclusive(' ')
+/// Hands frames to the reader. Says whether there still is one: it has left, or it has taken nothing for a while.
+async fn send(sender: &mpsc::Sender<Bytes>, frames: Vec<Bytes>) -> bool {
+    for frame in frames {
+        if sender.send_timeout(frame, UNREAD_MAX).await.is_err() {
+            return false;
+        }
+    }
+    true
 }
 
-/// A tool's whole input in the pieces that are streamed.
-pub(crate) fn input_parts(input: &Value) -> Vec<String> {
-    let chars: Vec<char> = input.to_string().chars().collect();
-    chars
-        .chunks(INPUT_DELTA_CHARS)
-        .map(|part| part.iter().collect())
-        .collect()
+/// A piece in the parts that are streamed: text by words, a tool's input by a few characters. They are made one by one as
+/// the reader takes them, so that a long piece is not held twice.
+fn parts(piece: Piece) -> Box<dyn Iterator<Item = Piece> + Send> {
+    match piece {
+        Piece::Text(text) => {
+            let end = |text: &str| text.find(' ').map_or(text.len(), |at| at + 1);
+            Box::new(cut(text, end).map(Piece::Text))
+        }
+        Piece::Tool { id, name, input } => {
+            let end = |text: &str| {
+                let next = text.char_indices().nth(INPUT_DELTA_CHARS);
+                next.map_or(text.len(), |(at, _)| at)
+            };
+            let input = cut(input.to_string(), end).map(Piece::ToolInput);
+            Box::new(std::iter::once(Piece::ToolStart { id, name }).chain(input))
+        }
+        piece => Box::new(std::iter::once(piece)),
+    }
+}
+
+/// Cuts a text from its beginning; `end` says how long the next part of what is left is.
+fn cut(text: String, end: impl Fn(&str) -> usize + Send) -> impl Iterator<Item = String> + Send {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let rest = &text[from..];
+        let part = &rest[..end(rest)];
+        from += part.len();
+        (!part.is_empty()).then(|| part.to_owned())
+    })
 }
 
 /// What kind of block is open.
@@ -220,7 +253,7 @@ impl Frames for ConverseFrames {
             // A block of text has no start of its own.
             Piece::Text(text) => {
                 self.turn_to(Some(Open::Text), &mut frames);
-                frames.extend(words(&text).map(|word| self.delta(json!({"text": word}))));
+                frames.push(self.delta(json!({"text": text})));
             }
             Piece::Reasoning(text) => {
                 self.turn_to(Some(Open::Reasoning), &mut frames);
@@ -228,8 +261,7 @@ impl Frames for ConverseFrames {
             }
             Piece::Tool { id, name, input } => {
                 self.tool(&id, &name, &mut frames);
-                let parts = input_parts(&input);
-                frames.extend(parts.iter().map(|part| self.delta(json!({"toolUse": {"input": part}}))));
+                frames.push(self.delta(json!({"toolUse": {"input": input.to_string()}})));
             }
             Piece::ToolStart { id, name } => self.tool(&id, &name, &mut frames),
             Piece::ToolInput(part) => frames.push(self.delta(json!({"toolUse": {"input": part}}))),
@@ -250,8 +282,7 @@ mod tests {
         let input = json!({"query": {"metrics": ["concerts"]}, "title": "Concerts — é"});
         let pieces = [
             Piece::Reasoning("Hm".to_owned()),
-            Piece::Text("Two ".to_owned()),
-            Piece::Text("words".to_owned()),
+            Piece::Text("Two words".to_owned()),
             Piece::Tool {
                 id: "t1".to_owned(),
                 name: "query_data".to_owned(),
@@ -269,7 +300,7 @@ mod tests {
         ];
         let mut frames = ConverseFrames::new(Instant::now(), Vec::new(), None);
         let mut written = frames.start();
-        written.extend(pieces.into_iter().flat_map(|piece| frames.piece(piece)));
+        written.extend(pieces.into_iter().flat_map(parts).flat_map(|part| frames.piece(part)));
         let mut events = Vec::new();
         let mut json_text = String::new();
         for bytes in written {

@@ -106,7 +106,7 @@ impl Number {
     ///
     /// # Errors
     /// When it has more digits than a number can hold, or leaves the range.
-    pub fn add(self, other: Number) -> Result<Number, NumberError> {
+    pub fn checked_add(self, other: Number) -> Result<Number, NumberError> {
         if self.is_zero() {
             return Ok(other);
         }
@@ -137,9 +137,9 @@ impl Number {
         }
     }
 
-    /// The exact difference; errors as [`Number::add`].
-    pub fn subtract(self, other: Number) -> Result<Number, NumberError> {
-        self.add(other.negate())
+    /// The exact difference; errors as [`Number::checked_add`].
+    pub fn checked_sub(self, other: Number) -> Result<Number, NumberError> {
+        self.checked_add(other.negate())
     }
 
     /// Bytes that DynamoDB counts: one for two digits, one for the power, one for a minus.

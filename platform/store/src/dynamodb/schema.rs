@@ -143,11 +143,26 @@ impl Table {
                         index.name
                     )));
                 }
-                let kind = match value {
-                    Value::S(text) if text.is_empty() => "string",
-                    Value::B(bytes) if bytes.is_empty() => "binary",
+                let (kind, length) = match value {
+                    Value::S(text) => ("string", text.len()),
+                    Value::B(bytes) => ("binary", bytes.len()),
                     _ => continue,
                 };
+                let most = if index.key.partition == name {
+                    PARTITION_KEY_MAX_BYTES
+                } else {
+                    SORT_KEY_MAX_BYTES
+                };
+                if length > most {
+                    return Err(invalid_parameter(format_args!(
+                        "Size of the key attribute {name} has exceeded the maximum size limit of {most} bytes. \
+                         IndexName: {}",
+                        index.name
+                    )));
+                }
+                if length > 0 {
+                    continue;
+                }
                 return Err(invalid(format!(
                     "One or more parameter values are not valid. A value specified for a secondary index key is not \
                      supported. The AttributeValue for a key attribute cannot contain an empty {kind} value. \

@@ -1,7 +1,9 @@
 //! CreateEvent, GetEvent, ListEvents, DeleteEvent, ListSessions and ListActors.
 
 use super::{
-    EVENTS, Memory, MemoryError, Reason, SESSIONS, TOKENS, branches, commit, extract, key, prefix, prefix_end, put,
+    EVENTS, Memory, MemoryError, Reason, SESSIONS, TOKENS, branches, commit, extract,
+    filter::MetadataFilter,
+    key, prefix, prefix_end, put,
     request::{
         Order, check_actor, check_branch, check_session, invalid, is_metadata_char, page, page_size, read, with_next,
     },
@@ -104,41 +106,6 @@ struct Filter {
 struct BranchFilter {
     name: String,
     include_parent_branches: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct MetadataFilter {
-    left: Json,
-    operator: String,
-    right: Option<Json>,
-}
-
-impl MetadataFilter {
-    fn holds(&self, metadata: &Map<String, Json>) -> Result<bool, MemoryError> {
-        let field = "filter.eventMetadata";
-        let name = self.left["metadataKey"]
-            .as_str()
-            .ok_or_else(|| invalid(field, "The left side of a metadata filter is a metadataKey"))?;
-        let found = metadata.get(name);
-        match self.operator.as_str() {
-            "EXISTS" => Ok(found.is_some()),
-            "NOT_EXISTS" => Ok(found.is_none()),
-            "EQUALS_TO" => {
-                let wanted = self
-                    .right
-                    .as_ref()
-                    .map(|right| &right["metadataValue"])
-                    .filter(|value| value.is_object())
-                    .ok_or_else(|| invalid(field, "EQUALS_TO needs a metadataValue on its right side"))?;
-                Ok(found == Some(wanted))
-            }
-            other => Err(invalid(
-                field,
-                format!("Value '{other}' at 'operator' is none of EQUALS_TO, EXISTS, NOT_EXISTS"),
-            )),
-        }
-    }
 }
 
 impl Event {
@@ -454,7 +421,7 @@ impl Memory {
         for filter in filter.event_metadata.iter().flatten() {
             let mut kept = Vec::new();
             for event in events {
-                if filter.holds(&event.metadata)? {
+                if filter.holds_for_event(&event.metadata)? {
                     kept.push(event);
                 }
             }

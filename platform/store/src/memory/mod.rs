@@ -7,6 +7,7 @@
 mod branches;
 mod events;
 mod extract;
+mod filter;
 mod rank;
 mod records;
 mod request;

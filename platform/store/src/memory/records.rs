@@ -5,6 +5,7 @@ use super::{
     Memory, MemoryError, RECORDS, commit,
     events::{Event, timestamp_ms},
     extract::{self, SUMMARIES, Topic},
+    filter::MetadataFilter,
     key, prefix, prefix_end, put,
     rank::{Document, scores},
     request::{Order, check_namespace, check_strategy, invalid, is_metadata_char, page, page_size, read, with_next},
@@ -65,14 +66,6 @@ struct Criteria {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct MetadataFilter {
-    left: Json,
-    operator: String,
-    right: Option<Json>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct RecordRequest {
     memory_id: String,
     memory_record_id: String,
@@ -105,64 +98,6 @@ struct ChangedRecord {
     content: Option<Json>,
     memory_strategy_id: Option<String>,
     metadata: Option<Map<String, Json>>,
-}
-
-impl MetadataFilter {
-    fn holds(&self, metadata: &Map<String, Json>) -> Result<bool, MemoryError> {
-        let field = "metadataFilters";
-        let name = self.left["metadataKey"]
-            .as_str()
-            .ok_or_else(|| invalid(field, "The left side of a metadata filter is a metadataKey"))?;
-        let found = metadata.get(name);
-        if self.operator == "EXISTS" {
-            return Ok(found.is_some());
-        }
-        if self.operator == "NOT_EXISTS" {
-            return Ok(found.is_none());
-        }
-        let (wanted_kind, wanted) = self
-            .right
-            .as_ref()
-            .and_then(|right| right["metadataValue"].as_object())
-            .and_then(|value| value.iter().next())
-            .ok_or_else(|| {
-                invalid(
-                    field,
-                    format!("{} needs a metadataValue on its right side", self.operator),
-                )
-            })?;
-        let Some((kind, found)) = found.and_then(Json::as_object).and_then(|value| value.iter().next()) else {
-            return Ok(false);
-        };
-        let order = match (found, wanted) {
-            (Json::Number(found), Json::Number(wanted)) if kind == wanted_kind => {
-                found.as_f64().partial_cmp(&wanted.as_f64())
-            }
-            (Json::String(found), Json::String(wanted)) if kind == "dateTimeValue" => Some(found.cmp(wanted)),
-            _ => None,
-        };
-        Ok(match self.operator.as_str() {
-            "EQUALS_TO" => kind == wanted_kind && found == wanted,
-            "CONTAINS" => match (found, wanted) {
-                (Json::Array(list), wanted) => match wanted {
-                    Json::Array(wanted) => wanted.iter().all(|value| list.contains(value)),
-                    value => list.contains(value),
-                },
-                (Json::String(text), Json::String(part)) => text.contains(part.as_str()),
-                _ => false,
-            },
-            "BEFORE" | "LESS_THAN" => order.is_some_and(|order| order.is_lt()),
-            "AFTER" | "GREATER_THAN" => order.is_some_and(|order| order.is_gt()),
-            "LESS_THAN_OR_EQUALS" => order.is_some_and(|order| order.is_le()),
-            "GREATER_THAN_OR_EQUALS" => order.is_some_and(|order| order.is_ge()),
-            other => {
-                return Err(invalid(
-                    field,
-                    format!("Value '{other}' at 'operator' is no operator of metadata"),
-                ));
-            }
-        })
-    }
 }
 
 impl Record {

@@ -53,7 +53,7 @@ pub(crate) fn parse(reader: &mut Reader<'_, '_>) -> Result<KeyCondition, Express
     let condition = Condition::parse(reader)?;
     let mut parts = Vec::new();
     let dry = reader.is_dry();
-    collect(condition, dry, &mut parts)?;
+    collect(condition, &mut parts)?;
     for (at, (name, _)) in parts.iter().enumerate() {
         if !dry && parts[..at].iter().any(|(other, _)| other == name) {
             return Err(wrong("KeyConditionExpressions must only contain one condition per key"));
@@ -62,7 +62,7 @@ pub(crate) fn parse(reader: &mut Reader<'_, '_>) -> Result<KeyCondition, Express
     Ok(KeyCondition(parts))
 }
 
-fn collect(condition: Condition, dry: bool, parts: &mut Vec<(String, SortCondition)>) -> Result<(), ExpressionError> {
+fn collect(condition: Condition, parts: &mut Vec<(String, SortCondition)>) -> Result<(), ExpressionError> {
     let refused = |operator: &str| {
         Err(wrong(format!(
             "Invalid operator used in KeyConditionExpression: {operator}"
@@ -70,8 +70,8 @@ fn collect(condition: Condition, dry: bool, parts: &mut Vec<(String, SortConditi
     };
     match condition {
         Condition::And(left, right) => {
-            collect(*left, dry, parts)?;
-            collect(*right, dry, parts)
+            collect(*left, parts)?;
+            collect(*right, parts)
         }
         Condition::Compare(Comparator::NotEqual, ..) => refused("<>"),
         Condition::Compare(comparator, Operand::Path(path), Operand::Value(value)) => {

@@ -95,8 +95,8 @@ fn evaluate(value: &SetValue, item: &Item) -> Result<Value, DynamoError> {
                 return Err(invalid(WRONG_TYPE));
             };
             let result = match value {
-                SetValue::Plus(..) => one.add(two),
-                _ => one.subtract(two),
+                SetValue::Plus(..) => one.checked_add(two),
+                _ => one.checked_sub(two),
             };
             result.map(Value::N).map_err(number_error)
         }
@@ -113,7 +113,7 @@ fn evaluate(value: &SetValue, item: &Item) -> Result<Value, DynamoError> {
 fn sum(found: Option<&Value>, value: &Value) -> Result<Value, DynamoError> {
     Ok(match (found, value) {
         (None, value) => value.clone(),
-        (Some(Value::N(one)), Value::N(two)) => Value::N(one.add(*two).map_err(number_error)?),
+        (Some(Value::N(one)), Value::N(two)) => Value::N(one.checked_add(*two).map_err(number_error)?),
         (Some(Value::SS(one)), Value::SS(two)) => Value::SS(one | two),
         (Some(Value::NS(one)), Value::NS(two)) => Value::NS(one | two),
         (Some(Value::BS(one)), Value::BS(two)) => Value::BS(one | two),

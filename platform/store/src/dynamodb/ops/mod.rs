@@ -2,6 +2,7 @@
 
 mod batch;
 mod capacity;
+mod definition;
 mod items;
 mod search;
 mod settings;
