@@ -197,6 +197,7 @@ fn a_role_is_told_of_what_it_may_see_and_of_nothing_else() {
     let tokens = tokens();
     world.on("jwks", [Reply::json(&tokens["jwks"])]);
     world.on("POST retrieve", [Reply::json(&json!({"memoryRecordSummaries": []}))]);
+    world.on("POST events", [Reply::json(&json!({"event": {}}))]);
     let names = |answer: &Value, list: &str| -> Vec<String> {
         answer[list]
             .as_array()
