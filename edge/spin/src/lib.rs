@@ -19,13 +19,46 @@ use spin_sdk::{
         spawn, wit_stream,
     },
 };
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::RefCell,
+    future::{Future, poll_fn},
+    rc::Rc,
+    task::Waker,
+};
 
 /// WASI counts sleep in nanoseconds.
 const NS_PER_MS: u64 = 1_000_000;
 
 thread_local! {
     static EDGE: RefCell<Option<Edge>> = const { RefCell::new(None) };
+    /// Of whatever was polled last.
+    static WAKER: RefCell<Option<Waker>> = const { RefCell::new(None) };
+}
+
+/// The runtime takes up what was spawned while a task is polled only when something else happens, and a request's body
+/// is written by such a task: whoever waits for the answer would wait for the next timer. So the task is woken once
+/// after its first poll.
+fn nudged<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+    let mut future = Box::pin(future);
+    let mut is_first = true;
+    poll_fn(move |context| {
+        WAKER.set(Some(context.waker().clone()));
+        let poll = future.as_mut().poll(context);
+        if std::mem::take(&mut is_first) && poll.is_pending() {
+            context.waker().wake_by_ref();
+        }
+        poll
+    })
+}
+
+/// As `wit_bindgen`'s own, and taken up at once.
+fn spawn_now(future: impl Future<Output = ()> + 'static) {
+    spawn(nudged(future));
+    WAKER.with_borrow(|waker| {
+        if let Some(waker) = waker {
+            waker.wake_by_ref();
+        }
+    });
 }
 
 /// Every request comes in here.
@@ -88,7 +121,7 @@ struct SpinHost;
 impl Host for SpinHost {
     fn send(&self, request: Request<Bytes>) -> LocalBoxFuture<'static, Result<Response<Body>, SendError>> {
         async move {
-            let response = send(request.map(Full::new))
+            let response = nudged(send(request.map(Full::new)))
                 .await
                 .map_err(|error| SendError(error.to_string()))?;
             Ok(response.map(|body| {
@@ -120,7 +153,7 @@ impl Host for SpinHost {
     }
 
     fn sleep(&self, ms: u64) -> LocalBoxFuture<'static, ()> {
-        monotonic_clock::wait_for(ms.saturating_mul(NS_PER_MS)).boxed_local()
+        nudged(monotonic_clock::wait_for(ms.saturating_mul(NS_PER_MS))).boxed_local()
     }
 
     fn log(&self, level: Level, line: &str) {
@@ -132,7 +165,7 @@ impl Host for SpinHost {
         let line = format!("{label} {line}\n").into_bytes();
         let (mut writer, reader) = wit_stream::new();
         let written = stderr::write_via_stream(reader);
-        spawn(async move {
+        spawn_now(async move {
             // There is nowhere to say that standard error is closed.
             let _ = writer.write_all(line).await;
             drop(writer);
@@ -142,6 +175,6 @@ impl Host for SpinHost {
 
     /// The component ends with its request, and what is detached ends with it.
     fn detach(&self, future: LocalBoxFuture<'static, ()>) {
-        spawn(future);
+        spawn_now(future);
     }
 }
