@@ -32,7 +32,10 @@ use concert_contract::{
     history::{MessageState, StopAnswer},
 };
 use futures::{
-    channel::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    channel::{
+        mpsc::{self, UnboundedReceiver, UnboundedSender},
+        oneshot,
+    },
     future::{self, LocalBoxFuture},
     try_join,
 };
@@ -76,29 +79,71 @@ pub async fn chat(context: &Context, viewer: Viewer, mut incoming: Incoming) -> 
     let idempotency_key = idempotency_key(context, &incoming.headers)?;
     let body = incoming.whole_body(context).await?;
     let request = read(&body)?;
-    let store = Store::of(context);
-    let begun = begin(context, store.as_ref(), &viewer, &request, &idempotency_key).await?;
     let (sender, receiver) = mpsc::unbounded();
-    let (head, feed): (Head, LocalBoxFuture<'static, ()>) = match begun {
-        Begun::New(head) => {
-            let turn = Turn { head, viewer, store };
-            // Nobody listens only if the reader has left already.
-            let _ = sender.unbounded_send(turn.ack());
-            let head = turn.head.clone();
-            let driver = recorder::drive(context.clone(), turn, recorder::From::Beginning, sender);
-            context.host.detach(Box::pin(driver));
-            (head, Box::pin(future::pending()))
+    let (tell, told) = oneshot::channel();
+    // From its first write on: whoever leaves while the turn is stored has asked all the same.
+    context.host.detach(Box::pin(work(
+        context.clone(),
+        viewer,
+        request,
+        idempotency_key,
+        sender,
+        tell,
+    )));
+    let begun = told
+        .await
+        .map_err(|_| Failure::internal("a turn ended before it began"))?;
+    let (head, feed): (Head, LocalBoxFuture<'static, ()>) = match begun? {
+        Told::New(head) => (head, Box::pin(future::pending())),
+        Told::Before { turn, store, sender } => (
+            turn.head.clone(),
+            Box::pin(follow::follow(context.clone(), store, turn, 0, sender)),
+        ),
+    };
+    respond(context, &head.key, wants_json, receiver, feed).await
+}
+
+/// What a request is told of its turn before the turn's events.
+enum Told {
+    New(Head),
+    /// The same request came before; its events are for the reader to fetch.
+    Before {
+        turn: Turn,
+        store: Store,
+        sender: Live,
+    },
+}
+
+/// Begins a turn and runs it to its end.
+async fn work(
+    context: Context,
+    viewer: Viewer,
+    request: ChatRequest,
+    idempotency_key: String,
+    sender: Live,
+    tell: oneshot::Sender<Result<Told, Failure>>,
+) {
+    let store = Store::of(&context);
+    // Whoever has left is told nothing.
+    match begin(&context, store.as_ref(), &viewer, &request, &idempotency_key).await {
+        Err(failure) => {
+            let _ = tell.send(Err(failure));
         }
-        Begun::Before(head, store) => {
+        Ok(Begun::Before(head, store)) => {
             let turn = Turn {
-                head: head.clone(),
+                head,
                 viewer,
                 store: Some(store.clone()),
             };
-            (head, Box::pin(follow::follow(context.clone(), store, turn, 0, sender)))
+            let _ = tell.send(Ok(Told::Before { turn, store, sender }));
         }
-    };
-    respond(context, &head.key, wants_json, receiver, feed).await
+        Ok(Begun::New(head)) => {
+            let turn = Turn { head, viewer, store };
+            let _ = sender.unbounded_send(turn.ack());
+            let _ = tell.send(Ok(Told::New(turn.head.clone())));
+            recorder::drive(context, turn, recorder::From::Beginning, sender).await;
+        }
+    }
 }
 
 /// `GET /api/chat/{turn}/events`.

@@ -158,6 +158,21 @@ fn closing_the_connection_is_no_stop() {
     assert!(names(&replayed).ends_with(&["follow_ups", "done"]), "{}", replayed.body);
 }
 
+#[test]
+fn whoever_leaves_while_the_turn_is_stored_has_asked_all_the_same() {
+    let [first, second] = conversation();
+    let (world, edge) = scripted([whole(&first), whole(&second)]);
+    let guest = cookie(&world, &edge);
+    let host = Rc::new(WorldHost(world.clone()));
+    world.run(async {
+        let mut asked = Box::pin(edge.handle(host, as_guest(question(), &guest)));
+        assert!(futures::poll!(&mut asked).is_pending());
+    });
+    world.run_detached();
+    let read = ask(&world, &edge, as_guest(get("/api/history/c1"), &guest)).json();
+    assert_eq!(read["messages"][0]["state"], "complete", "{read}");
+}
+
 /// A text now and then, for longer than all intervals of the store together.
 fn slow_words() -> Reply {
     Reply::Slow((0..120).map(|n| text(0, &format!("word{n} "))).collect(), 1_000)
