@@ -17,7 +17,7 @@ pub struct Failure {
     pub suggested_action: Option<String>,
     pub retry_after_s: Option<u32>,
     /// For the log.
-    pub internal: Option<String>,
+    pub internal: Option<Box<str>>,
     /// Methods that the route does take.
     pub allow: Option<&'static str>,
 }
@@ -220,7 +220,7 @@ impl Failure {
     }
 
     pub fn with_internal(mut self, internal: impl Into<String>) -> Failure {
-        self.internal = Some(internal.into());
+        self.internal = Some(internal.into().into_boxed_str());
         self
     }
 

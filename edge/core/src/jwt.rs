@@ -194,7 +194,7 @@ impl Parts {
         Ok(Parts {
             key_id: key_id.to_owned(),
             payload: serde_json::from_slice(&decode(payload)?).map_err(|_| "a payload that is no JSON")?,
-            signed: token[..header.len() + 1 + payload.len()].as_bytes().to_vec(),
+            signed: token.as_bytes()[..header.len() + 1 + payload.len()].to_vec(),
             signature: decode(signature)?,
         })
     }
