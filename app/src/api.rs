@@ -9,6 +9,7 @@ use concert_contract::{
     table::Table,
 };
 use gloo_net::http::{Request, Response};
+use gloo_timers::future::TimeoutFuture;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wasm_bindgen::{JsCast, JsValue};
@@ -45,11 +46,12 @@ pub async fn more_rows(query: &Query, cursor: String) -> Result<(Table, Option<S
     Ok((decode_value(answer)?, next))
 }
 
-/// Asks, and hands over events as they come, several at a time where they came together.
+/// Asks, and hands over events as they come, several at a time where they came together. A connection that breaks off
+/// is taken up again where it was, for the turn goes on without it.
 ///
 /// # Errors
-/// Why the stream could not begin or broke off. A stream that simply ends is no error here: the turn knows whether it
-/// was done.
+/// Why the stream could not begin or be taken up again. A stream that simply ends is no error here: the turn knows
+/// whether it was done.
 pub async fn chat(
     request: &ChatRequest,
     abort: &AbortSignal,
@@ -64,6 +66,52 @@ pub async fn chat(
         .send()
         .await
         .map_err(unreached)?;
+    let mut seen = Seen::default();
+    let mut end = read_events(response, &mut seen, &mut on_events).await;
+    let mut tries = 0;
+    while !seen.is_done && !abort.aborted() && tries < RESUMES_MAX {
+        // The turn's id is in the event's: `<turn>.<n>`.
+        let Some((turn, _)) = seen.id.rsplit_once('.') else {
+            break;
+        };
+        TimeoutFuture::new(RESUME_AFTER_MS << tries).await;
+        let before = seen.id.clone();
+        let again = Request::get(&format!("/api/chat/{turn}/events"))
+            .header("accept", "text/event-stream")
+            .header("last-event-id", &seen.id)
+            .abort_signal(Some(abort))
+            .send()
+            .await;
+        end = match again {
+            Ok(response) => read_events(response, &mut seen, &mut on_events).await,
+            Err(error) => Err(unreached(error)),
+        };
+        // Where no turn is kept there is nothing to take up.
+        if matches!(end, Err(Problem::Envelope(_))) {
+            return Err(Problem::CutOff);
+        }
+        tries = if seen.id == before { tries + 1 } else { 0 };
+    }
+    end
+}
+
+/// How often in a row a broken connection is taken up again without anything new, and after how long.
+const RESUMES_MAX: u32 = 4;
+const RESUME_AFTER_MS: u32 = 500;
+
+/// As far as a turn has been read.
+#[derive(Default)]
+struct Seen {
+    /// Of the last event.
+    id: String,
+    is_done: bool,
+}
+
+async fn read_events(
+    response: Response,
+    seen: &mut Seen,
+    on_events: &mut impl FnMut(Vec<ChatEvent>),
+) -> Result<(), Problem> {
     if !response.ok() {
         return Err(refusal(response).await);
     }
@@ -82,12 +130,21 @@ pub async fn chat(
         let events = reader.push(&bytes).map_err(|sse::TooLong| {
             Problem::Unreadable(format!("an event is longer than {} bytes", sse::EVENT_MAX_BYTES))
         })?;
+        if let Some(last) = events.iter().rev().find(|event| !event.id.is_empty()) {
+            seen.id.clone_from(&last.id);
+        }
         let events = events.iter().filter_map(decode).collect::<Result<Vec<_>, _>>()?;
+        seen.is_done |= events.iter().any(|event| matches!(event, ChatEvent::Done { .. }));
         if !events.is_empty() {
             on_events(events);
         }
     }
     Ok(())
+}
+
+/// Tells the server to stop a turn. It has stopped here already, so nobody waits for the answer.
+pub async fn stop(turn: String) {
+    let _ = Request::post(&format!("/api/chat/{turn}/stop")).send().await;
 }
 
 async fn next(stream: &ReadableStreamDefaultReader) -> Result<Option<Vec<u8>>, Problem> {

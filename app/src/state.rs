@@ -172,6 +172,10 @@ impl State {
             return;
         };
         exchange.turn.update(Turn::stop);
+        // Closing the connection alone would let the answer go on.
+        if let Some(turn) = exchange.turn.read_untracked().turn_id.clone() {
+            spawn_local(api::stop(turn));
+        }
         if let Some(controller) = RUNNING.with_borrow_mut(|running| running.remove(&exchange.id)) {
             controller.abort();
         }

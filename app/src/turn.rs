@@ -44,6 +44,8 @@ pub struct Turn {
     pub turn_id: Option<String>,
     pub conversation_id: Option<String>,
     pub text: String,
+    /// After each result: its call's id, and how much text there was then. What a reset goes back to.
+    marks: Vec<(String, usize)>,
     pub steps: Vec<Step>,
     pub clarify: Option<Clarify>,
     pub understood: Vec<Understood>,
@@ -93,17 +95,10 @@ impl Turn {
                     self.steps.push(Step { id, tool, result: None });
                 }
             }
-            ChatEvent::ToolResult(result) => match self.steps.iter_mut().find(|step| step.id == result.id) {
-                Some(step) => step.result = Some(*result),
-                None => {
-                    let (id, tool) = (result.id.clone(), result.tool.clone());
-                    self.steps.push(Step {
-                        id,
-                        tool,
-                        result: Some(*result),
-                    });
-                }
-            },
+            ChatEvent::ToolResult(result) => {
+                self.marks.push((result.id.clone(), self.text.len()));
+                self.take(*result);
+            }
             ChatEvent::Usage { .. } => {}
             ChatEvent::Clarify { question, choices } => self.clarify = Some(Clarify { question, choices }),
             ChatEvent::FollowUps {
@@ -117,10 +112,18 @@ impl Turn {
                 self.not_understood = not_understood;
                 self.follow_ups = follow_ups;
             }
-            // What came after the last finished tool result is said again.
-            ChatEvent::Reset { .. } => {
-                self.text.clear();
-                self.steps.retain(|step| step.result.is_some());
+            // What came after the result that it names is said again.
+            ChatEvent::Reset { after } => {
+                let kept = self
+                    .marks
+                    .iter()
+                    .position(|(id, _)| *id == after)
+                    .map_or(0, |at| at + 1);
+                self.marks.truncate(kept);
+                self.text.truncate(self.marks.last().map_or(0, |(_, len)| *len));
+                let marks = &self.marks;
+                self.steps.retain(|step| marks.iter().any(|(id, _)| *id == step.id));
+                self.clarify = None;
                 self.problem = None;
             }
             ChatEvent::Done { state } => {
@@ -131,6 +134,17 @@ impl Turn {
                 }
             }
             ChatEvent::Error(envelope) => self.problem = Some(Problem::Envelope(Box::new(envelope))),
+        }
+    }
+
+    fn take(&mut self, result: ToolResult) {
+        match self.steps.iter_mut().find(|step| step.id == result.id) {
+            Some(step) => step.result = Some(result),
+            None => self.steps.push(Step {
+                id: result.id.clone(),
+                tool: result.tool.clone(),
+                result: Some(result),
+            }),
         }
     }
 
@@ -220,15 +234,19 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_keeps_results_and_drops_text_and_open_calls() {
+    fn a_reset_goes_back_to_the_result_that_it_names() {
         let turn = fold(vec![
+            text("Looking. "),
             call("1"),
             result("1", "r"),
             call("2"),
             text("half"),
+            result("2", "r"),
             ChatEvent::Reset { after: "1".into() },
         ]);
-        assert_eq!((turn.text.as_str(), turn.steps.len()), ("", 1));
+        assert_eq!((turn.text.as_str(), turn.steps.len()), ("Looking. ", 1));
+        let turn = fold(vec![text("half"), ChatEvent::Reset { after: String::new() }]);
+        assert_eq!(turn.text, "");
         assert!(turn.is_running());
     }
 

@@ -80,8 +80,8 @@ mod tests {
     fn a_cursor_is_good_for_its_viewer_query_and_snapshot_only() {
         let viewer = |id: &str| Viewer {
             id: id.into(),
-            role: "guest",
-            is_new: false,
+            role: "guest".into(),
+            kind: crate::identity::Kind::Guest,
         };
         let query = |metric: &str| Query {
             metrics: vec![metric.into()],

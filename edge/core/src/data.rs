@@ -2,8 +2,9 @@
 //! at most once a minute, the values once per snapshot.
 
 use crate::{
-    Level,
+    Inner, Level,
     failure::Failure,
+    flight::Boarded,
     limits::{PUBLICATION_MAX_AGE_MS, VALUES_MAX_ROWS},
     lock,
     statement::{StatementError, coerce, select},
@@ -12,9 +13,13 @@ use crate::{
 };
 use concert_contract::{
     api::{CatalogueAnswer, DataState, PUBLICATION_SQL, VALUES_SQL, values_from_table},
+    catalogue::CatalogueValue,
     table::{ColumnType, Table},
 };
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 /// Tables of a warehouse in which one snapshot has a few dozen rows.
 const PUBLICATION_MAX_ROWS: usize = 1_000;
@@ -24,8 +29,41 @@ const PUBLICATION_MAX_ROWS: usize = 1_000;
 pub struct Data {
     pub state: DataState,
     pub values: Values,
-    /// What can be asked of this snapshot.
-    pub offer: CatalogueAnswer,
+    /// What can be asked of this snapshot, by role.
+    offers: Mutex<BTreeMap<String, Arc<CatalogueAnswer>>>,
+}
+
+impl Data {
+    fn new(state: DataState, values: Values) -> Data {
+        Data {
+            state,
+            values,
+            offers: Mutex::default(),
+        }
+    }
+
+    /// What a role can ask of this snapshot.
+    ///
+    /// # Errors
+    /// The role may see nothing.
+    pub fn offer(&self, edge: &Inner, role: &str) -> Result<Arc<CatalogueAnswer>, Failure> {
+        // Without roles everybody is offered the same.
+        let name = if edge.catalogue.roles.is_empty() { "" } else { role };
+        if let Some(known) = lock(&self.offers).get(name) {
+            return Ok(known.clone());
+        }
+        let seen = edge.seen_by(role)?;
+        let is_seen = |value: &&CatalogueValue| seen.dimension(&value.dimension).is_some();
+        let offer = if self.values.all().iter().all(|value| is_seen(&value)) {
+            CatalogueAnswer::build(&seen, &self.state, self.values.all())
+        } else {
+            let values: Vec<CatalogueValue> = self.values.all().iter().filter(is_seen).cloned().collect();
+            CatalogueAnswer::build(&seen, &self.state, &values)
+        };
+        let offer = Arc::new(offer);
+        lock(&self.offers).insert(name.to_owned(), offer.clone());
+        Ok(offer)
+    }
 }
 
 #[derive(Debug)]
@@ -47,8 +85,28 @@ pub async fn data(context: &Context) -> Result<Arc<Data>, Failure> {
     fresh(context).await
 }
 
-/// What is there now.
+/// What is there now. Requests that ask at the same time read it once.
 pub async fn fresh(context: &Context) -> Result<Arc<Data>, Failure> {
+    if !context.host.requests_may_meet() {
+        return read(context).await;
+    }
+    loop {
+        match context.edge.data_flights.board([0; 32]) {
+            Boarded::Lead(lead) => {
+                let data = read(context).await;
+                lead.land(&data);
+                return data;
+            }
+            Boarded::Follow(follower) => {
+                if let Ok(data) = follower.await {
+                    return data;
+                }
+            }
+        }
+    }
+}
+
+async fn read(context: &Context) -> Result<Arc<Data>, Failure> {
     let read_at_ms = context.host.now_ms();
     let publication = match select(context, PUBLICATION_SQL, &[], PUBLICATION_MAX_ROWS).await {
         Ok(rows) => integers(rows.into_table()),
@@ -56,11 +114,7 @@ pub async fn fresh(context: &Context) -> Result<Arc<Data>, Failure> {
             context.log(Level::Warning, &format!("nothing is published: {reason}"));
             return Ok(remember(
                 context,
-                Data {
-                    state: DataState::default(),
-                    values: Values::default(),
-                    offer: CatalogueAnswer::build(&context.edge.catalogue, &DataState::default(), &[]),
-                },
+                Data::new(DataState::default(), Values::default()),
                 read_at_ms,
             ));
         }
@@ -91,9 +145,8 @@ pub async fn fresh(context: &Context) -> Result<Arc<Data>, Failure> {
         .map_err(|error| Failure::upstream_broken(WAREHOUSE, error.to_string()))?;
     let state = DataState::from_tables(&publication, &values, currency)
         .map_err(|error| Failure::upstream_broken(WAREHOUSE, error.to_string()))?;
-    let offer = CatalogueAnswer::build(&context.edge.catalogue, &state, &values);
     let values = Values::new(values, &context.edge.catalogue);
-    Ok(remember(context, Data { state, values, offer }, read_at_ms))
+    Ok(remember(context, Data::new(state, values), read_at_ms))
 }
 
 fn remember(context: &Context, data: Data, read_at_ms: u64) -> Arc<Data> {

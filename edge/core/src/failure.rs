@@ -4,19 +4,20 @@
 use concert_aws::{ServiceError, retry};
 use concert_contract::error::{ErrorCategory, ErrorEnvelope};
 use http::StatusCode;
+use std::borrow::Cow;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub status: StatusCode,
     /// Stable, in snake case.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     pub category: ErrorCategory,
     /// For the person in front of the page.
     pub message: String,
     pub suggested_action: Option<String>,
     pub retry_after_s: Option<u32>,
     /// For the log.
-    pub internal: Option<String>,
+    pub internal: Option<Box<str>>,
     /// Methods that the route does take.
     pub allow: Option<&'static str>,
 }
@@ -25,10 +26,15 @@ pub struct Failure {
 const RETRY_AFTER_S: u32 = 5;
 
 impl Failure {
-    fn new(status: StatusCode, code: &'static str, category: ErrorCategory, message: impl Into<String>) -> Failure {
+    fn new(
+        status: StatusCode,
+        code: impl Into<Cow<'static, str>>,
+        category: ErrorCategory,
+        message: impl Into<String>,
+    ) -> Failure {
         Failure {
             status,
-            code,
+            code: code.into(),
             category,
             message: message.into(),
             suggested_action: None,
@@ -44,6 +50,16 @@ impl Failure {
 
     pub fn too_large(code: &'static str, message: impl Into<String>) -> Failure {
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, code, ErrorCategory::Limit, message)
+    }
+
+    pub fn too_slow(message: impl Into<String>) -> Failure {
+        Failure::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body_too_slow",
+            ErrorCategory::Limit,
+            message,
+        )
+        .with_action("Send it again.")
     }
 
     pub fn not_found(message: impl Into<String>) -> Failure {
@@ -113,10 +129,37 @@ impl Failure {
         .with_internal(internal)
     }
 
+    /// More is asked of the service than it takes.
+    pub fn busy(service: &str, internal: impl Into<String>) -> Failure {
+        Failure {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: "upstream_throttled".into(),
+            message: format!("{service} is busy."),
+            ..Failure::unreachable(service, internal)
+        }
+    }
+
+    /// Who asks is not known, or not allowed.
+    pub fn unauthorized(code: &'static str, message: impl Into<String>) -> Failure {
+        Failure::new(StatusCode::UNAUTHORIZED, code, ErrorCategory::Forbidden, message)
+    }
+
+    pub fn forbidden(code: &'static str, message: impl Into<String>) -> Failure {
+        Failure::new(StatusCode::FORBIDDEN, code, ErrorCategory::Forbidden, message)
+    }
+
+    /// A bound that waiting helps against.
+    pub fn limit(code: &'static str, message: impl Into<String>, retry_after_s: u32) -> Failure {
+        Failure {
+            retry_after_s: Some(retry_after_s),
+            ..Failure::new(StatusCode::TOO_MANY_REQUESTS, code, ErrorCategory::Limit, message)
+        }
+    }
+
     /// The service answered with something that cannot be read.
     pub fn upstream_broken(service: &str, internal: impl Into<String>) -> Failure {
         Failure {
-            code: "upstream_broken",
+            code: "upstream_broken".into(),
             message: format!("{service} broke off in the middle of its answer."),
             ..Failure::unreachable(service, internal)
         }
@@ -125,7 +168,7 @@ impl Failure {
     pub fn timeout(service: &str, internal: impl Into<String>) -> Failure {
         Failure {
             status: StatusCode::GATEWAY_TIMEOUT,
-            code: "upstream_timeout",
+            code: "upstream_timeout".into(),
             message: format!("{service} took too long to answer."),
             ..Failure::unreachable(service, internal)
         }
@@ -136,11 +179,8 @@ impl Failure {
         let internal = error.to_string();
         if retry::is_throttling(error) {
             return Failure {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                code: "upstream_throttled",
-                message: format!("{service} is busy."),
                 retry_after_s: Some(error.retry_after_s.unwrap_or(RETRY_AFTER_S)),
-                ..Failure::unreachable(service, internal)
+                ..Failure::busy(service, internal)
             };
         }
         if retry::is_retryable(error) {
@@ -168,7 +208,7 @@ impl Failure {
 
     pub fn with_code(self, code: &'static str, message: impl Into<String>) -> Failure {
         Failure {
-            code,
+            code: code.into(),
             message: message.into(),
             ..self
         }
@@ -180,13 +220,38 @@ impl Failure {
     }
 
     pub fn with_internal(mut self, internal: impl Into<String>) -> Failure {
-        self.internal = Some(internal.into());
+        self.internal = Some(internal.into().into_boxed_str());
         self
+    }
+
+    /// What a stored envelope says, for a client that gets a status.
+    pub fn of_envelope(envelope: ErrorEnvelope) -> Failure {
+        let status = match (envelope.error_category, envelope.error_code.as_str()) {
+            (_, "upstream_timeout") => StatusCode::GATEWAY_TIMEOUT,
+            (_, "upstream_throttled") => StatusCode::SERVICE_UNAVAILABLE,
+            (ErrorCategory::Validation, _) => StatusCode::BAD_REQUEST,
+            (ErrorCategory::NotFound, _) => StatusCode::NOT_FOUND,
+            (ErrorCategory::Forbidden, _) => StatusCode::FORBIDDEN,
+            (ErrorCategory::Limit, _) => StatusCode::TOO_MANY_REQUESTS,
+            (ErrorCategory::Upstream, _) => StatusCode::BAD_GATEWAY,
+            (ErrorCategory::NotAvailable, _) => StatusCode::NOT_IMPLEMENTED,
+            (ErrorCategory::Internal, _) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Failure {
+            suggested_action: envelope.suggested_action,
+            retry_after_s: envelope.retry_after,
+            ..Failure::new(
+                status,
+                envelope.error_code,
+                envelope.error_category,
+                envelope.error_message,
+            )
+        }
     }
 
     pub fn envelope(&self, now_ms: u64, correlation_id: &str) -> ErrorEnvelope {
         ErrorEnvelope {
-            error_code: self.code.to_owned(),
+            error_code: self.code.clone().into_owned(),
             error_message: self.message.clone(),
             error_category: self.category,
             timestamp: timestamp(now_ms),

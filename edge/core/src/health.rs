@@ -4,10 +4,12 @@ use crate::{
     Level,
     limits::{HEALTH_MAX_AGE_MS, HEALTH_TIMEOUT_MS},
     lock,
-    upstream::{CallError, Context, MODEL, WAREHOUSE, redshift_once, send_once},
+    upstream::{CallError, Context, MODEL, STORE, WAREHOUSE, call_once, send_once},
 };
 use concert_aws::{
+    Service,
     bedrock::{ConverseRequest, converse},
+    dynamodb::DescribeTable,
     redshift::{ExecuteStatement, Status},
 };
 use concert_contract::api::{DependencyHealth, HealthAnswer, HealthState};
@@ -27,10 +29,10 @@ pub async fn health(context: &Context) -> HealthAnswer {
     let finding = match known {
         Some(finding) => finding,
         None => {
-            let (warehouse, model) = futures::join!(warehouse(context), model(context));
+            let (warehouse, model, store) = futures::join!(warehouse(context), model(context), store(context));
             let finding = Finding {
                 at_ms: now_ms,
-                dependencies: vec![warehouse, model],
+                dependencies: vec![warehouse, model, store],
             };
             *lock(&context.edge.health) = Some(finding.clone());
             finding
@@ -42,13 +44,11 @@ pub async fn health(context: &Context) -> HealthAnswer {
         .into_iter()
         .map(|dependency| DependencyHealth { age_ms, ..dependency })
         .collect();
-    let up = dependencies
-        .iter()
-        .filter(|dependency| dependency.state == HealthState::Up)
-        .count();
+    let configured = || dependencies.iter().filter(|d| d.state != HealthState::NotConfigured);
+    let up = configured().filter(|d| d.state == HealthState::Up).count();
     let state = match up {
         0 => HealthState::Down,
-        up if up == dependencies.len() => HealthState::Up,
+        up if up == configured().count() => HealthState::Up,
         _ => HealthState::Degraded,
     };
     HealthAnswer {
@@ -70,7 +70,7 @@ async fn warehouse(context: &Context) -> DependencyHealth {
         wait_time_seconds: Some(1),
         ..ExecuteStatement::default()
     };
-    let result = redshift_once(context, &statement, HEALTH_TIMEOUT_MS)
+    let result = call_once(context, &statement, HEALTH_TIMEOUT_MS)
         .await
         .and_then(|executed| match executed.status {
             Some(Status::Failed | Status::Aborted) => Err(CallError::Broken("SELECT 1 failed".to_owned())),
@@ -86,7 +86,7 @@ async fn model(context: &Context) -> DependencyHealth {
     let settings = &context.edge.settings;
     let model = settings.models.first().map(String::as_str).unwrap_or_default();
     let result = match converse(&settings.aws, model, &ConverseRequest::default(), started_ms) {
-        Ok(request) => match send_once(context, request, HEALTH_TIMEOUT_MS).await {
+        Ok(request) => match send_once(context, Service::BedrockRuntime, request, HEALTH_TIMEOUT_MS).await {
             Ok(_) => Ok(()),
             Err(CallError::Refused(error)) if error.code == "ValidationException" => Ok(()),
             Err(error) => Err(error),
@@ -94,6 +94,25 @@ async fn model(context: &Context) -> DependencyHealth {
         Err(error) => Err(CallError::Request(error.to_string())),
     };
     found(context, "bedrock", MODEL, started_ms, result)
+}
+
+/// The table that keeps conversations.
+async fn store(context: &Context) -> DependencyHealth {
+    let Some(table) = &context.edge.settings.table else {
+        return DependencyHealth {
+            name: "dynamodb".to_owned(),
+            state: HealthState::NotConfigured,
+            latency_ms: None,
+            message: Some("Conversations are not kept here.".to_owned()),
+            age_ms: 0,
+        };
+    };
+    let started_ms = context.host.now_ms();
+    let describe = DescribeTable {
+        table_name: table.clone(),
+    };
+    let result = call_once(context, &describe, HEALTH_TIMEOUT_MS).await.map(drop);
+    found(context, "dynamodb", STORE, started_ms, result)
 }
 
 fn found(

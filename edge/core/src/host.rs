@@ -24,6 +24,11 @@ pub trait Host {
     /// One line for whoever runs this edge.
     fn log(&self, level: Level, line: &str);
 
+    /// Whether one request may wait for another: a Worker cancels a future that another request's work wakes.
+    fn requests_may_meet(&self) -> bool {
+        false
+    }
+
     /// Lets `future` go on after the client has left, as long as the runtime allows: native to its end, a Worker for
     /// 30 s, Spin not at all.
     fn detach(&self, future: LocalBoxFuture<'static, ()>);

@@ -1,29 +1,64 @@
-//! Who asks: for now a guest, a random 128-bit id in a signed cookie. The signature is an HMAC over the id, so that a
-//! made-up id opens nothing.
+//! Who asks: a person by a token of the configured issuer ([`crate::jwt`]), or a guest by a random 128-bit id in a signed
+//! cookie. The signature is an HMAC over the id, so that a made-up id opens nothing.
 
-use crate::{failure::Failure, upstream::Context};
+use crate::{failure::Failure, jwt, upstream::Context};
 use hmac::{Hmac, Mac};
 use http::{
     HeaderMap, HeaderValue, Uri,
-    header::{COOKIE, HOST},
+    header::{AUTHORIZATION, COOKIE, HOST},
 };
 use sha2::Sha256;
 
 const COOKIE_NAME: &str = "concert_guest";
 /// 400 days: the longest that browsers keep a cookie.
 const COOKIE_MAX_AGE_S: u32 = 400 * 24 * 60 * 60;
+/// Of guests, and of people whose token names no role.
+const GUEST: &str = "guest";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Viewer {
+    /// `g-` and a guest's id, or `u-` and a digest of issuer and subject. Every key in the store begins with it.
     pub id: String,
     /// What the catalogue shows to whom; guests have the role `guest`.
-    pub role: &'static str,
-    /// Not known before: the answer sets the cookie.
-    pub is_new: bool,
+    pub role: String,
+    pub kind: Kind,
 }
 
-/// The guest of a valid cookie, or a new one. A cookie that was tampered with counts as none.
-pub fn viewer(context: &Context, headers: &HeaderMap) -> Result<Viewer, Failure> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Guest,
+    /// A guest who was not known before: the answer sets the cookie.
+    NewGuest,
+    Person,
+}
+
+/// The person of a token, the guest of a valid cookie, or a new guest. A cookie that was tampered with counts as none; a
+/// token that is not accepted is refused, since whoever sends one does not want to be a guest.
+pub async fn viewer(context: &Context, headers: &HeaderMap) -> Result<Viewer, Failure> {
+    if let Some(token) = bearer(headers) {
+        let settings = context.edge.settings.jwt.as_ref().ok_or_else(|| {
+            Failure::unauthorized("invalid_token", "Tokens are not accepted here.").with_action("Ask without a token.")
+        })?;
+        let claims = jwt::verify(context, settings, token?).await?;
+        let roles = &context.edge.catalogue.roles;
+        let role = claims
+            .roles
+            .iter()
+            .find(|role| roles.contains_key(*role))
+            .or(claims.roles.first())
+            .cloned()
+            .unwrap_or_else(|| GUEST.to_owned());
+        let digest = mac(
+            &context.edge.settings.cookie_key,
+            "person",
+            format!("{}\n{}", settings.issuer, claims.subject).as_bytes(),
+        );
+        return Ok(Viewer {
+            id: format!("u-{}", hex::encode(&digest[..16])),
+            role,
+            kind: Kind::Person,
+        });
+    }
     let key = &context.edge.settings.cookie_key;
     let known = headers
         .get_all(COOKIE)
@@ -33,31 +68,44 @@ pub fn viewer(context: &Context, headers: &HeaderMap) -> Result<Viewer, Failure>
         .filter_map(|pair| pair.trim().split_once('='))
         .filter(|(name, _)| *name == COOKIE_NAME)
         .find_map(|(_, value)| verified(key, value));
-    match known {
-        Some(id) => Ok(Viewer {
-            id,
-            role: "guest",
-            is_new: false,
-        }),
-        None => Ok(Viewer {
-            id: context.random_id()?,
-            role: "guest",
-            is_new: true,
-        }),
+    let (id, kind) = match known {
+        Some(id) => (id, Kind::Guest),
+        None => (context.random_id()?, Kind::NewGuest),
+    };
+    Ok(Viewer {
+        id: format!("g-{id}"),
+        role: GUEST.to_owned(),
+        kind,
+    })
+}
+
+/// The token of `Authorization: Bearer`. Other schemes are not ours: a signed origin uses one.
+fn bearer(headers: &HeaderMap) -> Option<Result<&str, Failure>> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next()?;
+    let bytes = value.as_bytes();
+    let is_bearer = bytes.len() >= 7 && bytes[..7].eq_ignore_ascii_case(b"bearer ");
+    if !is_bearer {
+        return None;
     }
+    let token = value.to_str().ok().map(|text| text[7..].trim());
+    Some(match (token, values.next()) {
+        (Some(token), None) => Ok(token),
+        _ => Err(Failure::unauthorized("invalid_token", "This token is not accepted.").with_action("Sign in again.")),
+    })
 }
 
 /// `Secure` is left out only on plain http to this machine, where a browser would otherwise drop the cookie.
 pub fn set_cookie(context: &Context, viewer: &Viewer, uri: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
-    let signature = hex::encode(mac(&context.edge.settings.cookie_key, "guest", viewer.id.as_bytes()));
+    let id = viewer.id.strip_prefix("g-")?;
+    let signature = hex::encode(mac(&context.edge.settings.cookie_key, "guest", id.as_bytes()));
     let secure = if is_plain_loopback(uri, headers) {
         ""
     } else {
         "; Secure"
     };
     HeaderValue::from_str(&format!(
-        "{COOKIE_NAME}={}.{signature}; Path=/; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; SameSite=Lax{secure}",
-        viewer.id
+        "{COOKIE_NAME}={id}.{signature}; Path=/; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; SameSite=Lax{secure}"
     ))
     .ok()
 }
@@ -89,7 +137,7 @@ fn hasher(key: &[u8], label: &str, message: &[u8]) -> Option<Hmac<Sha256>> {
     Some(mac)
 }
 
-fn is_plain_loopback(uri: &Uri, headers: &HeaderMap) -> bool {
+pub fn is_plain_loopback(uri: &Uri, headers: &HeaderMap) -> bool {
     if uri.scheme_str() == Some("https") {
         return false;
     }

@@ -1,11 +1,15 @@
 //! `POST /api/query`: a `Query` compiled and run, one page at a time. The agent's tool `query_data` runs the same way.
 
 use crate::{
-    Body, cursor,
+    Body,
+    cache::Page,
+    cursor,
     data::{self, Data},
     failure::Failure,
+    flight::{Boarded, Key},
     identity::Viewer,
     limits::RESULT_MAX_ROWS,
+    lock,
     routes::{Incoming, json},
     statement::{StatementError, coerce, select},
     upstream::Context,
@@ -17,6 +21,8 @@ use concert_contract::{
     table::Table,
 };
 use http::{Response, StatusCode};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// One page of a query's result.
 pub struct Answered {
@@ -25,6 +31,9 @@ pub struct Answered {
     pub sql: String,
     pub as_of: Option<String>,
     pub next_cursor: Option<String>,
+    /// The rows before this page, and the snapshot that they are of.
+    pub offset: u64,
+    pub snapshot_id: String,
 }
 
 pub async fn query(context: &Context, viewer: &Viewer, mut incoming: Incoming) -> Result<Response<Body>, Failure> {
@@ -36,7 +45,7 @@ pub async fn query(context: &Context, viewer: &Viewer, mut incoming: Incoming) -
                 .with_action("Write dry_run=true or leave it out."));
         }
     };
-    let body = incoming.whole_body().await?;
+    let body = incoming.whole_body(context).await?;
     let text = std::str::from_utf8(&body).map_err(|error| {
         Failure::validation(
             "bad_query",
@@ -71,13 +80,13 @@ pub async fn query(context: &Context, viewer: &Viewer, mut incoming: Incoming) -
     )
 }
 
-/// Runs `query`, which holds no cursor itself, from where `cursor` says.
+/// Runs `query`, which holds no cursor itself, from where the cursor `begin` says.
 ///
 /// # Errors
 /// What is wrong with the query or the cursor, or with the warehouse.
-pub async fn run(context: &Context, viewer: &Viewer, query: &Query, cursor: Option<&str>) -> Result<Answered, Failure> {
+pub async fn run(context: &Context, viewer: &Viewer, query: &Query, begin: Option<&str>) -> Result<Answered, Failure> {
     let key = &context.edge.settings.cookie_key;
-    let (data, offset) = match cursor {
+    let (data, offset) = match begin {
         None => (data::data(context).await?, 0),
         // Pages must be of one snapshot, so the edge looks which one is there now.
         Some(cursor) => {
@@ -86,7 +95,65 @@ pub async fn run(context: &Context, viewer: &Viewer, query: &Query, cursor: Opti
             (data, offset)
         }
     };
-    let compiled = compiled(context, viewer, &data, query, offset).map_err(|error| refused(&error))?;
+    let page = page(context, viewer, &data, query, offset).await?;
+    let next_cursor = if page.table.truncated {
+        let next = offset + page.table.row_count;
+        Some(cursor(context, viewer, query, &data.state.snapshot_id, next)?)
+    } else {
+        None
+    };
+    Ok(Answered {
+        table: page.table.clone(),
+        notes: page.notes.clone(),
+        sql: page.sql.clone(),
+        as_of: data.state.as_of.clone(),
+        next_cursor,
+        offset,
+        snapshot_id: data.state.snapshot_id.clone(),
+    })
+}
+
+/// A page that was made before, is being made by another request, or is made now.
+async fn page(
+    context: &Context,
+    viewer: &Viewer,
+    data: &Data,
+    query: &Query,
+    offset: u64,
+) -> Result<Arc<Page>, Failure> {
+    let edge = &context.edge;
+    let key = key(context, viewer, data, query, offset)?;
+    loop {
+        if let Some(page) = lock(&edge.cache).get(&key) {
+            return Ok(page);
+        }
+        if !context.host.requests_may_meet() {
+            return made(context, viewer, data, query, offset, key).await;
+        }
+        match edge.query_flights.board(key) {
+            Boarded::Lead(lead) => {
+                let made = made(context, viewer, data, query, offset, key).await;
+                lead.land(&made);
+                return made;
+            }
+            Boarded::Follow(follower) => {
+                if let Ok(made) = follower.await {
+                    return made;
+                }
+            }
+        }
+    }
+}
+
+async fn made(
+    context: &Context,
+    viewer: &Viewer,
+    data: &Data,
+    query: &Query,
+    offset: u64,
+    key: Key,
+) -> Result<Arc<Page>, Failure> {
+    let compiled = compiled(context, viewer, data, query, offset).map_err(|error| refused(&error))?;
     // The statement reads one row more than a page, by which it is known whether there are more.
     let rows = select(context, &compiled.sql, &compiled.parameters, RESULT_MAX_ROWS + 1)
         .await
@@ -103,19 +170,45 @@ pub async fn run(context: &Context, viewer: &Viewer, query: &Query, cursor: Opti
         })
         .collect();
     let page = compiled.page(typed);
-    let next_cursor = if page.table.truncated {
-        let next = offset + page.table.row_count;
-        Some(cursor::write(key, viewer, query, &data.state.snapshot_id, next)?)
-    } else {
-        None
-    };
-    Ok(Answered {
+    let page = Arc::new(Page {
         table: page.table,
         notes: page.notes,
         sql: compiled.sql,
-        as_of: data.state.as_of.clone(),
-        next_cursor,
-    })
+    });
+    lock(&context.edge.cache).insert(key, page.clone());
+    Ok(page)
+}
+
+/// All that a page depends on.
+fn key(context: &Context, viewer: &Viewer, data: &Data, query: &Query, offset: u64) -> Result<Key, Failure> {
+    let json = serde_json::to_vec(query).map_err(|error| Failure::internal(format!("a query as JSON: {error}")))?;
+    let today = context.today().to_string();
+    let parts: [&[u8]; 6] = [
+        &json,
+        context.edge.catalogue.version.as_bytes(),
+        data.state.snapshot_id.as_bytes(),
+        viewer.role.as_bytes(),
+        today.as_bytes(),
+        &offset.to_le_bytes(),
+    ];
+    let mut hash = Sha256::new();
+    for part in parts {
+        // Lengths keep parts apart.
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    Ok(hash.finalize().into())
+}
+
+/// The cursor of the page that begins after `offset` rows.
+pub fn cursor(
+    context: &Context,
+    viewer: &Viewer,
+    query: &Query,
+    snapshot_id: &str,
+    offset: u64,
+) -> Result<String, Failure> {
+    cursor::write(&context.edge.settings.cookie_key, viewer, query, snapshot_id, offset)
 }
 
 /// `query` as a statement over the data that is there.
@@ -133,7 +226,7 @@ pub fn compiled(
         &CompileContext {
             today: context.today(),
             state: &data.state,
-            role: Some(viewer.role),
+            role: Some(&viewer.role),
             max_rows,
             offset,
         },

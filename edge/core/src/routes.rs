@@ -7,23 +7,52 @@ use crate::{
     catalogue, chat,
     failure::Failure,
     health::health,
-    identity::{self, Viewer},
-    limits::BODY_MAX_BYTES,
-    query, sql,
+    history,
+    identity::{self, Kind, Viewer},
+    limits::{BODY_MAX_BYTES, BODY_MAX_MS},
+    lock, memory, query,
+    rate::Who,
+    sql,
     upstream::Context,
 };
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS},
+    header::{
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+        ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ALLOW, CACHE_CONTROL,
+        CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ORIGIN, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE,
+        STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    },
 };
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use std::{rc::Rc, sync::Arc};
 
+/// A test makes it anew and compares.
+const OPENAPI: &str = include_str!("../openapi.json");
+
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 /// A client's own correlation id is taken if it is no longer than this and has only letters, digits, `-`, `_`, `.`.
 const CORRELATION_ID_MAX_CHARS: usize = 64;
+
+/// An answer of the API is data: it loads nothing, and nothing may frame it.
+const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (
+        CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
+    (REFERRER_POLICY, "no-referrer"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=(), payment=()",
+    ),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-site"),
+];
+const HSTS: &str = "max-age=63072000; includeSubDomains";
+/// What a page of another origin may read beside the body.
+const EXPOSED_HEADERS: &str = "retry-after, x-correlation-id";
 
 /// Routes that have an address without `/api`, for API Gateway clients and scripts.
 const PLAIN: [&str; 6] = [
@@ -35,6 +64,10 @@ const PLAIN: [&str; 6] = [
     "/health",
 ];
 
+/// Where a request comes from, as far as the adapter can trust what it sees. It stands in the request's extensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub String);
+
 /// A request, taken apart.
 pub struct Incoming {
     pub method: Method,
@@ -43,6 +76,7 @@ pub struct Incoming {
     pub body: Body,
     /// Asked without `/api`: answers are JSON, never events.
     pub plain: bool,
+    pub address: Option<ClientAddress>,
 }
 
 impl Incoming {
@@ -57,8 +91,8 @@ impl Incoming {
     /// The whole body.
     ///
     /// # Errors
-    /// It is over the limit, whether its length said so or its bytes did, or it broke off.
-    pub async fn whole_body(&mut self) -> Result<Bytes, Failure> {
+    /// It is over the limit, whether its length said so or its bytes did, it broke off, or it takes too long.
+    pub async fn whole_body(&mut self, context: &Context) -> Result<Bytes, Failure> {
         let too_long = || {
             Failure::too_large(
                 "body_too_large",
@@ -75,7 +109,13 @@ impl Incoming {
             return Err(too_long());
         }
         let body = std::mem::replace(&mut self.body, Body::empty());
-        body.collect(BODY_MAX_BYTES).await.map_err(|error| match error {
+        let whole = context
+            .within(BODY_MAX_MS, body.collect(BODY_MAX_BYTES))
+            .await
+            .ok_or_else(|| {
+                Failure::too_slow(format!("The request was not complete within {} s.", BODY_MAX_MS / 1000))
+            })?;
+        whole.map_err(|error| match error {
             CollectError::TooLong => too_long(),
             CollectError::Broken(error) => {
                 Failure::validation("body_broken", "The request ended before its body was complete.")
@@ -100,25 +140,82 @@ pub async fn handle(edge: &Arc<Inner>, host: Rc<dyn Host>, request: Request<Body
         correlation_id,
     };
     let line = format!("{} {}", parts.method, parts.uri.path());
+    let is_plain_loopback = identity::is_plain_loopback(&parts.uri, &parts.headers);
+    let origin = allowed_origin(&context, &parts.headers);
     let incoming = Incoming {
         method: parts.method,
         uri: parts.uri,
         headers: parts.headers,
         body,
         plain: false,
+        address: parts.extensions.get().cloned(),
     };
     let mut response = match answer(&context, incoming).await {
         Ok(response) => response,
         Err(failure) => failed(&context, &line, &failure),
     };
     let headers = response.headers_mut();
+    if !context.edge.settings.origins.is_empty() {
+        headers.append(VARY, HeaderValue::from_static("Origin"));
+    }
+    if let Some(origin) = origin {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
+    }
+    for (name, value) in SECURITY_HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // A browser would remember it for every port of this machine.
+    if !is_plain_loopback {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
+    }
     if let Ok(id) = HeaderValue::from_str(&context.correlation_id) {
         headers.insert(CORRELATION_ID, id);
     }
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// The request's origin, if it is one of those configured. Cookies are never allowed along: another origin has a token.
+fn allowed_origin(context: &Context, headers: &HeaderMap) -> Option<HeaderValue> {
+    let origin = headers.get(ORIGIN)?;
+    let is_known = context
+        .edge
+        .settings
+        .origins
+        .iter()
+        .any(|known| known.as_bytes() == origin.as_bytes());
+    is_known.then(|| origin.clone())
+}
+
+/// What a browser asks before it asks from another origin.
+fn preflight(context: &Context, incoming: &Incoming) -> Option<Response<Body>> {
+    let is_preflight =
+        incoming.method == Method::OPTIONS && incoming.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    if !is_preflight || allowed_origin(context, &incoming.headers).is_none() {
+        return None;
+    }
+    let mut response = no_content();
+    let headers = response.headers_mut();
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, POST, PATCH, DELETE"),
+    );
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static(
+            "accept, authorization, content-type, idempotency-key, last-event-id, x-correlation-id",
+        ),
+    );
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    Some(response)
+}
+
+pub fn no_content() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }
 
@@ -146,20 +243,32 @@ async fn answer(context: &Context, mut incoming: Incoming) -> Result<Response<Bo
         }
         _ => return Err(unknown(&path)),
     };
-    let segments: Vec<&str> = route.trim_start_matches('/').split('/').collect();
+    let segments: Vec<&str> = route.strip_prefix('/').unwrap_or(route).split('/').collect();
+    if let Some(response) = preflight(context, &incoming) {
+        return Ok(response);
+    }
     match segments.as_slice() {
         ["health"] => {
             allow(&incoming, "GET")?;
+            count_address(context, &incoming)?;
             json(StatusCode::OK, &health(context).await)
+        }
+        ["openapi.json"] => {
+            allow(&incoming, "GET")?;
+            count_address(context, &incoming)?;
+            Ok(openapi())
         }
         ["catalogue"] => {
             allow(&incoming, "GET")?;
-            as_viewer(context, incoming, async |_, _| catalogue::catalogue(context).await).await
+            as_viewer(context, incoming, async |viewer, _| {
+                catalogue::catalogue(context, &viewer).await
+            })
+            .await
         }
         ["suggest"] => {
             allow(&incoming, "GET")?;
-            as_viewer(context, incoming, async |_, incoming| {
-                catalogue::suggest(context, &incoming).await
+            as_viewer(context, incoming, async |viewer, incoming| {
+                catalogue::suggest(context, &viewer, &incoming).await
             })
             .await
         }
@@ -177,13 +286,62 @@ async fn answer(context: &Context, mut incoming: Incoming) -> Result<Response<Bo
             })
             .await
         }
-        ["chat", _, "events"] => later(&incoming, "GET", "Replaying a turn"),
-        ["chat", _, "stop"] => later(&incoming, "POST", "Stopping a turn from another request"),
-        ["history"] => later(&incoming, "GET", "The list of conversations"),
-        ["history", _] => later(&incoming, "GET, PATCH, DELETE", "Reading a stored conversation"),
-        ["history", _, "export"] => later(&incoming, "GET", "Exporting a conversation"),
-        ["memory"] => later(&incoming, "GET", "What is remembered about you"),
-        ["memory", _] => later(&incoming, "DELETE", "What is remembered about you"),
+        ["chat", turn, "events"] => {
+            allow(&incoming, "GET")?;
+            as_viewer(context, incoming, async |viewer, incoming| {
+                chat::events(context, viewer, incoming, turn).await
+            })
+            .await
+        }
+        ["chat", turn, "stop"] => {
+            allow(&incoming, "POST")?;
+            as_viewer(context, incoming, async |viewer, _| {
+                chat::stop(context, &viewer, turn).await
+            })
+            .await
+        }
+        ["history"] => {
+            allow(&incoming, "GET")?;
+            as_viewer(context, incoming, async |viewer, incoming| {
+                history::list(context, &viewer, &incoming).await
+            })
+            .await
+        }
+        ["history", id] => {
+            allow(&incoming, "GET, PATCH, DELETE")?;
+            as_viewer(context, incoming, async |viewer, incoming| {
+                history::conversation(context, &viewer, incoming, id).await
+            })
+            .await
+        }
+        ["history", id, "export"] => {
+            allow(&incoming, "GET")?;
+            as_viewer(context, incoming, async |viewer, incoming| {
+                history::export(context, &viewer, &incoming, id).await
+            })
+            .await
+        }
+        ["memory"] => {
+            allow(&incoming, "GET")?;
+            as_viewer(context, incoming, async |viewer, incoming| {
+                memory::list(context, &viewer, &incoming).await
+            })
+            .await
+        }
+        ["memory", id] => {
+            allow(&incoming, "DELETE")?;
+            as_viewer(context, incoming, async |viewer, _| {
+                memory::erase(context, &viewer, id).await
+            })
+            .await
+        }
+        ["feedback"] => {
+            allow(&incoming, "POST")?;
+            as_viewer(context, incoming, async |viewer, incoming| {
+                history::feedback(context, &viewer, incoming).await
+            })
+            .await
+        }
         ["sql"] => {
             allow(&incoming, "POST")?;
             as_viewer(context, incoming, async |viewer, incoming| {
@@ -199,7 +357,6 @@ async fn answer(context: &Context, mut incoming: Incoming) -> Result<Response<Bo
         ["models"] => later(&incoming, "GET", "The state of the models"),
         ["imports"] | ["imports", "propose"] => later(&incoming, "POST", "Importing a file"),
         ["imports", _] => later(&incoming, "GET", "Importing a file"),
-        ["feedback"] => later(&incoming, "POST", "Feedback"),
         _ => Err(unknown(&path)),
     }
 }
@@ -214,15 +371,26 @@ fn later(incoming: &Incoming, methods: &'static str, what: &str) -> Result<Respo
     Err(Failure::not_available(format!("{what} is not available here yet.")))
 }
 
-/// Answers as the viewer of the request's cookie. Someone new gets a cookie with the first answer that succeeds.
+/// Answers as the person of the token or the guest of the cookie. Someone new gets a cookie with the first answer that
+/// succeeds.
 async fn as_viewer(
     context: &Context,
     incoming: Incoming,
     answer: impl AsyncFnOnce(Viewer, Incoming) -> Result<Response<Body>, Failure>,
 ) -> Result<Response<Body>, Failure> {
-    let viewer = identity::viewer(context, &incoming.headers)?;
-    let cookie = viewer
-        .is_new
+    // Before anything is looked up: a token costs an RSA operation.
+    count_address(context, &incoming)?;
+    let viewer = identity::viewer(context, &incoming.headers).await?;
+    let who = match viewer.kind {
+        Kind::Person => Some(Who::Person(viewer.id.clone())),
+        Kind::Guest => Some(Who::Guest(viewer.id.clone())),
+        // There is nothing to count yet but the address.
+        Kind::NewGuest => None,
+    };
+    if let Some(who) = who {
+        count(context, who)?;
+    }
+    let cookie = (viewer.kind == Kind::NewGuest)
         .then(|| identity::set_cookie(context, &viewer, &incoming.uri, &incoming.headers))
         .flatten();
     let mut response = answer(viewer, incoming).await?;
@@ -230,6 +398,26 @@ async fn as_viewer(
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
     Ok(response)
+}
+
+fn count_address(context: &Context, incoming: &Incoming) -> Result<(), Failure> {
+    match &incoming.address {
+        Some(ClientAddress(address)) => count(context, Who::Address(address.clone())),
+        None => Ok(()),
+    }
+}
+
+fn count(context: &Context, who: Who) -> Result<(), Failure> {
+    lock(&context.edge.rates).count(who, context.edge.settings.rate, context.host.now_ms())
+}
+
+/// The description of this API, made from its types.
+fn openapi() -> Response<Body> {
+    let mut response = Response::new(Body::from(OPENAPI.as_bytes()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
 }
 
 /// `methods` is written as in the header `Allow`.
@@ -274,6 +462,12 @@ fn envelope(failure: &Failure, now_ms: u64, correlation_id: &str) -> Response<Bo
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(seconds) = failure.retry_after_s {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if failure.status == StatusCode::UNAUTHORIZED {
+        headers.insert(
+            WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer error=\"invalid_token\""),
+        );
     }
     if let Some(methods) = failure.allow {
         headers.insert(ALLOW, HeaderValue::from_static(methods));

@@ -10,20 +10,16 @@ use crate::{
     statement::{StatementError, select},
     upstream::Context,
 };
-use concert_contract::{api::SqlAnswer, table::Table};
+use concert_contract::{
+    api::{SqlAnswer, SqlRequest},
+    table::Table,
+};
 use concert_guard::{Policy, check};
 use http::{Response, StatusCode};
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Asked {
-    pub sql: String,
-}
 
 pub async fn sql(context: &Context, viewer: &Viewer, mut incoming: Incoming) -> Result<Response<Body>, Failure> {
-    let body = incoming.whole_body().await?;
-    let asked: Asked = serde_json::from_slice(&body).map_err(|error| {
+    let body = incoming.whole_body(context).await?;
+    let asked: SqlRequest = serde_json::from_slice(&body).map_err(|error| {
         Failure::validation("bad_request", format!("The request cannot be read: {error}."))
             .with_action("Send {\"sql\": \"SELECT …\"}.")
     })?;
@@ -35,7 +31,7 @@ pub async fn sql(context: &Context, viewer: &Viewer, mut incoming: Incoming) -> 
 /// # Errors
 /// Why the guard refuses it and where, or what is wrong with the warehouse.
 pub async fn run(context: &Context, viewer: &Viewer, sql: &str) -> Result<SqlAnswer, Failure> {
-    let policy = Policy::of(&context.edge.catalogue, Some(viewer.role)).map_err(|error| {
+    let policy = Policy::of(&context.edge.catalogue, Some(&viewer.role)).map_err(|error| {
         Failure::validation("not_allowed", "Your role may see nothing of this data.")
             .with_action("Ask whoever keeps the catalogue to add the role.")
             .with_internal(error.to_string())

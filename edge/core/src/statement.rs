@@ -4,8 +4,10 @@
 use crate::{
     Level,
     failure::Failure,
-    limits::{STATEMENT_MAX_MS, STATEMENT_POLL_MS, STATEMENT_WAIT_S},
-    upstream::{Context, WAREHOUSE, redshift, redshift_once},
+    limits::{EXECUTE_PATIENCE_MS, PACE_WAIT_MAX_MS, STATEMENT_MAX_MS, STATEMENT_POLL_MS, STATEMENT_WAIT_S},
+    lock,
+    pace::Pacer,
+    upstream::{Context, WAREHOUSE, call_once, redshift},
 };
 use concert_aws::redshift::{
     CancelStatement, ColumnMetadata, DescribeStatement, ExecuteStatement, Field, GetStatementResult, Parameter, Status,
@@ -68,6 +70,7 @@ pub async fn select(
     max_rows: usize,
 ) -> Result<Rows, StatementError> {
     let settings = &context.edge.settings;
+    pace(context, |paces| &mut paces.execute).await?;
     let started_ms = context.host.now_ms();
     let executed = redshift(
         context,
@@ -87,6 +90,7 @@ pub async fn select(
             client_token: Some(context.random_id()?),
             wait_time_seconds: Some(STATEMENT_WAIT_S),
         },
+        EXECUTE_PATIENCE_MS,
     )
     .await?;
     let mut running = Running {
@@ -127,17 +131,40 @@ pub async fn select(
         .map_err(StatementError::Other)
 }
 
+/// One pacer for each operation with a quota of its own.
+#[derive(Debug)]
+pub struct Paces {
+    pub execute: Pacer,
+    pub describe: Pacer,
+    pub result: Pacer,
+}
+
+/// Waits for this call's time.
+async fn pace(context: &Context, of: impl FnOnce(&mut Paces) -> &mut Pacer) -> Result<(), Failure> {
+    let wait_ms = of(&mut lock(&context.edge.paces)).reserve(context.host.now_ms(), PACE_WAIT_MAX_MS);
+    match wait_ms {
+        Some(0) => Ok(()),
+        Some(ms) => {
+            context.host.sleep(ms).await;
+            Ok(())
+        }
+        None => Err(Failure::busy(WAREHOUSE, "too many statements wait for their time")),
+    }
+}
+
 async fn describe(
     context: &Context,
     id: &str,
     wait_time_seconds: Option<u32>,
 ) -> Result<concert_aws::redshift::Described, Failure> {
+    pace(context, |paces| &mut paces.describe).await?;
     redshift(
         context,
         DescribeStatement {
             id: id.to_owned(),
             wait_time_seconds,
         },
+        STATEMENT_MAX_MS,
     )
     .await
 }
@@ -148,12 +175,14 @@ async fn fetch(context: &Context, id: &str, max_rows: usize) -> Result<Rows, Fai
     let mut rows = Vec::new();
     let mut next_token = None;
     loop {
+        pace(context, |paces| &mut paces.result).await?;
         let page = redshift(
             context,
             GetStatementResult {
                 id: id.to_owned(),
                 next_token: next_token.take(),
             },
+            STATEMENT_MAX_MS,
         )
         .await?;
         if columns.is_empty() {
@@ -196,7 +225,7 @@ impl Drop for Running {
             id: std::mem::take(&mut self.id),
         };
         self.context.host.detach(Box::pin(async move {
-            if let Err(error) = redshift_once(&context, &cancel, CANCEL_TIMEOUT_MS).await {
+            if let Err(error) = call_once(&context, &cancel, CANCEL_TIMEOUT_MS).await {
                 context.log(
                     Level::Warning,
                     &format!("cannot cancel {}: {}", cancel.id, error.describe()),

@@ -4,12 +4,13 @@ use crate::{
     Host, Inner, Level, SendError,
     body::{Body, CollectError},
     failure::Failure,
-    limits::{SEND_MAX_MS, UPSTREAM_MAX_BYTES},
+    limits::{BREAKER_FAILURES, BREAKER_OPEN_MS, SEND_MAX_MS, UPSTREAM_MAX_BYTES},
+    lock,
 };
 use bytes::Bytes;
 use concert_aws::{
-    ServiceError,
-    redshift::{self, Operation},
+    Service, ServiceError,
+    json::{self, Operation},
     retry,
 };
 use futures::{
@@ -23,6 +24,8 @@ use std::{future::Future, rc::Rc, sync::Arc};
 /// What people call the services.
 pub const WAREHOUSE: &str = "The data warehouse";
 pub const MODEL: &str = "The language model";
+pub const STORE: &str = "The store of conversations";
+pub const MEMORY: &str = "The memory";
 
 /// One request's view of the edge and of its host.
 #[derive(Clone)]
@@ -39,14 +42,17 @@ impl Context {
 
     /// The day that relative periods count from.
     pub fn today(&self) -> Date {
-        self.edge.settings.today.unwrap_or_else(|| {
-            i64::try_from(self.host.now_ms())
-                .ok()
-                .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
-                .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-                .to_zoned(jiff::tz::TimeZone::UTC)
-                .date()
-        })
+        self.edge.settings.today.unwrap_or_else(|| self.utc_day())
+    }
+
+    /// The day of the host's own clock.
+    pub fn utc_day(&self) -> Date {
+        i64::try_from(self.host.now_ms())
+            .ok()
+            .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+            .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .date()
     }
 
     /// 128 random bits in hexadecimal.
@@ -81,10 +87,16 @@ impl Context {
 #[derive(Debug)]
 pub enum CallError {
     Unreachable(SendError),
-    Timeout { ms: u64 },
+    Timeout {
+        ms: u64,
+    },
     Broken(String),
     Refused(ServiceError),
     Request(String),
+    /// The service has failed so often that it is left alone for a while.
+    LeftAlone {
+        ms: u64,
+    },
 }
 
 impl CallError {
@@ -95,6 +107,11 @@ impl CallError {
             CallError::Broken(reason) => Failure::upstream_broken(service, reason),
             CallError::Refused(error) => Failure::refused(service, &error),
             CallError::Request(reason) => Failure::internal(reason),
+            CallError::LeftAlone { ms } => {
+                let mut failure = Failure::unreachable(service, format!("left alone for {ms} ms more"));
+                failure.retry_after_s = Some(u32::try_from(ms.div_ceil(1000)).unwrap_or(u32::MAX));
+                failure
+            }
         }
     }
 
@@ -106,6 +123,7 @@ impl CallError {
             CallError::Broken(reason) => format!("broken answer: {reason}"),
             CallError::Refused(error) => error.to_string(),
             CallError::Request(reason) => reason.clone(),
+            CallError::LeftAlone { ms } => format!("left alone for {ms} ms more"),
         }
     }
 
@@ -114,7 +132,20 @@ impl CallError {
             CallError::Unreachable(_) | CallError::Broken(_) => true,
             CallError::Refused(error) => retry::is_retryable(error),
             // It has already taken as long as a person waits.
-            CallError::Timeout { .. } | CallError::Request(_) => false,
+            CallError::Timeout { .. } | CallError::Request(_) | CallError::LeftAlone { .. } => false,
+        }
+    }
+
+    pub fn is_throttling(&self) -> bool {
+        matches!(self, CallError::Refused(error) if retry::is_throttling(error))
+    }
+
+    /// The service is not well, as opposed to busy or of another opinion.
+    fn is_fault(&self) -> bool {
+        match self {
+            CallError::Unreachable(_) | CallError::Timeout { .. } => true,
+            CallError::Refused(error) => error.status >= 500 && !retry::is_throttling(error),
+            CallError::Broken(_) | CallError::Request(_) | CallError::LeftAlone { .. } => false,
         }
     }
 
@@ -129,9 +160,29 @@ impl CallError {
 /// Sends once. An answer that is no success is read and becomes [`CallError::Refused`].
 pub async fn send_once(
     context: &Context,
+    service: Service,
     request: Request<Bytes>,
     timeout_ms: u64,
 ) -> Result<Response<Body>, CallError> {
+    let now_ms = context.host.now_ms();
+    let alone_ms = lock(&context.edge.breakers)
+        .entry(service)
+        .or_default()
+        .closed_for_ms(now_ms, BREAKER_OPEN_MS);
+    if alone_ms > 0 {
+        return Err(CallError::LeftAlone { ms: alone_ms });
+    }
+    let result = unguarded(context, request, timeout_ms).await;
+    let mut breakers = lock(&context.edge.breakers);
+    let breaker = breakers.entry(service).or_default();
+    match &result {
+        Err(error) if error.is_fault() => breaker.failed(context.host.now_ms(), BREAKER_FAILURES, BREAKER_OPEN_MS),
+        _ => breaker.succeeded(),
+    }
+    result
+}
+
+async fn unguarded(context: &Context, request: Request<Bytes>, timeout_ms: u64) -> Result<Response<Body>, CallError> {
     let response = context
         .within(timeout_ms, context.host.send(request))
         .await
@@ -149,7 +200,18 @@ pub async fn send_once(
     )))
 }
 
-async fn collect(context: &Context, body: Body, timeout_ms: u64) -> Result<Bytes, CallError> {
+/// Sends once and reads the whole answer.
+pub async fn whole(
+    context: &Context,
+    service: Service,
+    request: Request<Bytes>,
+    timeout_ms: u64,
+) -> Result<Bytes, CallError> {
+    let response = send_once(context, service, request, timeout_ms).await?;
+    collect(context, response.into_body(), timeout_ms).await
+}
+
+pub async fn collect(context: &Context, body: Body, timeout_ms: u64) -> Result<Bytes, CallError> {
     match context.within(timeout_ms, body.collect(UPSTREAM_MAX_BYTES)).await {
         None => Err(CallError::Timeout { ms: timeout_ms }),
         Some(Ok(bytes)) => Ok(bytes),
@@ -161,59 +223,71 @@ async fn collect(context: &Context, body: Body, timeout_ms: u64) -> Result<Bytes
 }
 
 /// Tries `call` up to [`retry::MAX_ATTEMPTS`] times with full-jitter waits between them. `call` signs anew each time,
-/// since a signature holds for five minutes only.
+/// since a signature holds for five minutes only. While the service says that it is busy it is asked again until
+/// `patience_ms` have passed, however often that is.
 pub async fn with_retries<T>(
     context: &Context,
     what: &str,
+    patience_ms: u64,
     call: impl Fn() -> LocalBoxFuture<'static, Result<T, CallError>>,
 ) -> Result<T, CallError> {
+    let started_ms = context.host.now_ms();
     let mut attempt = 1;
     loop {
         let error = match call().await {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        context.log(Level::Warning, &format!("{what}, try {attempt}: {}", error.describe()));
-        if attempt >= retry::MAX_ATTEMPTS || !error.is_retryable() {
+        // A condition that does not hold is an answer, and its caller's business.
+        if error.is_retryable() || !matches!(error, CallError::Refused(_)) {
+            context.log(Level::Warning, &format!("{what}, try {attempt}: {}", error.describe()));
+        }
+        let waits = error.is_throttling() && context.host.now_ms().saturating_sub(started_ms) < patience_ms;
+        if !waits && (attempt >= retry::MAX_ATTEMPTS || !error.is_retryable()) {
             return Err(error);
         }
-        let mut random = [0u8; 4];
-        // Without randomness the longest wait is the right one.
-        let random = context
-            .host
-            .random(&mut random)
-            .map_or(u32::MAX, |()| u32::from_le_bytes(random));
         context
             .host
-            .sleep(retry::backoff_ms(attempt, random, error.retry_after_s()))
+            .sleep(retry::backoff_ms(attempt, context.random_u32(), error.retry_after_s()))
             .await;
         attempt += 1;
     }
 }
 
-/// One operation of the Redshift Data API, tried once.
-pub async fn redshift_once<O: Operation>(
+/// One operation of a service that speaks the JSON protocol, tried once.
+pub async fn call_once<O: Operation>(
     context: &Context,
     operation: &O,
     timeout_ms: u64,
 ) -> Result<O::Output, CallError> {
-    let request = redshift::request(&context.edge.settings.aws, operation, context.host.now_ms())
+    let request = json::request(&context.edge.settings.aws, operation, context.host.now_ms())
         .map_err(|error| CallError::Request(error.to_string()))?;
-    let response = send_once(context, request, timeout_ms).await?;
-    let body = collect(context, response.into_body(), timeout_ms).await?;
-    redshift::decode::<O>(&body).map_err(|error| CallError::Broken(error.to_string()))
+    let body = whole(context, O::SERVICE, request, timeout_ms).await?;
+    json::decode::<O>(&body).map_err(|error| CallError::Broken(error.to_string()))
 }
 
-/// One operation of the Redshift Data API, tried again where that can help.
-pub async fn redshift<O>(context: &Context, operation: O) -> Result<O::Output, Failure>
+/// One operation, tried again where that can help, while the service is busy for as long as `patience_ms`.
+pub async fn call<O>(context: &Context, operation: O, timeout_ms: u64, patience_ms: u64) -> Result<O::Output, CallError>
 where
     O: Operation + Clone + 'static,
     O::Output: 'static,
 {
-    let result = with_retries(context, O::NAME, || {
+    with_retries(context, O::NAME, patience_ms, || {
         let context = context.clone();
         let operation = operation.clone();
-        Box::pin(async move { redshift_once(&context, &operation, SEND_MAX_MS).await })
-    });
-    result.await.map_err(|error| error.into_failure(WAREHOUSE))
+        Box::pin(async move { call_once(&context, &operation, timeout_ms).await })
+    })
+    .await
+}
+
+/// One operation of the Redshift Data API. While it is busy it is asked again until `patience_ms` have passed, so that
+/// no statement is lost because a poll came at the wrong moment.
+pub async fn redshift<O>(context: &Context, operation: O, patience_ms: u64) -> Result<O::Output, Failure>
+where
+    O: Operation + Clone + 'static,
+    O::Output: 'static,
+{
+    call(context, operation, SEND_MAX_MS, patience_ms)
+        .await
+        .map_err(|error| error.into_failure(WAREHOUSE))
 }

@@ -2,7 +2,6 @@
 
 use crate::limits::SUGGEST_MAX_CHARS;
 use concert_contract::catalogue::{Catalogue, CatalogueValue};
-use serde::Serialize;
 use std::cmp::Reverse;
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
@@ -11,75 +10,63 @@ const SIMILAR_MIN: f64 = 0.87;
 
 /// The values of one snapshot, with the names that they are found by.
 #[derive(Debug, Default)]
-pub struct Values(Vec<Entry>);
-
-#[derive(Debug)]
-struct Entry {
-    value: CatalogueValue,
-    /// Folded: the value, its label, and other words for it.
-    names: Vec<String>,
-}
-
-/// A value that was found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Found<'a> {
-    pub dimension: &'a str,
-    /// What a filter compares with.
-    pub value: &'a str,
-    pub label: &'a str,
+pub struct Values {
+    values: Vec<CatalogueValue>,
+    /// Of each value, folded: the value, its label, and other words for it.
+    names: Vec<Vec<String>>,
 }
 
 impl Values {
-    pub fn new(values: Vec<CatalogueValue>, catalogue: &Catalogue) -> Values {
-        let entry = |mut value: CatalogueValue| {
-            let dimension = catalogue.dimension(&value.dimension);
-            let mut names = vec![fold(&value.value), fold(&value.label)];
-            if let Some(others) = dimension.and_then(|dimension| dimension.aliases.get(&value.value)) {
-                names.extend(others.iter().map(|other| fold(other)));
-            }
-            if let Some(name) = dimension.and_then(|dimension| dimension.name_of(&value.value)) {
-                value.label = name;
-            }
-            names.dedup();
-            Entry { value, names }
-        };
-        Values(values.into_iter().map(entry).collect())
+    pub fn new(mut values: Vec<CatalogueValue>, catalogue: &Catalogue) -> Values {
+        let names = values
+            .iter_mut()
+            .map(|value| {
+                let dimension = catalogue.dimension(&value.dimension);
+                let mut names = vec![fold(&value.value), fold(&value.label)];
+                if let Some(others) = dimension.and_then(|dimension| dimension.aliases.get(&value.value)) {
+                    names.extend(others.iter().map(|other| fold(other)));
+                }
+                if let Some(name) = dimension.and_then(|dimension| dimension.name_of(&value.value)) {
+                    value.label = name;
+                }
+                names.dedup();
+                names
+            })
+            .collect();
+        Values { values, names }
     }
 
-    /// The values that are, begin with or contain `text`, the best first and equal ones by weight; where those are too
-    /// few, also those that nearly are.
-    pub fn find(&self, text: &str, dimension: Option<&str>, limit: usize) -> Vec<Found<'_>> {
+    pub fn all(&self) -> &[CatalogueValue] {
+        &self.values
+    }
+
+    /// The values of dimensions that `is_sought` takes that are, begin with or contain `text`, the best first and equal
+    /// ones by weight; where those are too few, also those that nearly are.
+    pub fn find(&self, text: &str, is_sought: impl Fn(&str) -> bool, limit: usize) -> Vec<&CatalogueValue> {
         let sought = fold(&text.chars().take(SUGGEST_MAX_CHARS).collect::<String>());
         let word = format!(" {sought}");
-        let candidates: Vec<&Entry> = self
-            .0
+        let candidates: Vec<(&CatalogueValue, &[String])> = self
+            .values
             .iter()
-            .filter(|entry| dimension.is_none_or(|name| entry.value.dimension == name))
+            .zip(&self.names)
+            .filter(|(value, _)| is_sought(&value.dimension))
+            .map(|(value, names)| (value, names.as_slice()))
             .collect();
         let mut found: Vec<(u32, &CatalogueValue)> = candidates
             .iter()
-            .filter_map(|entry| Some((distance(&sought, &word, &entry.names)?, &entry.value)))
+            .filter_map(|(value, names)| Some((distance(&sought, &word, names)?, *value)))
             .collect();
         if found.len() < limit {
             // Likeness takes far longer than the rest, so it is looked at only where it is needed.
-            let is_found = |entry: &Entry| distance(&sought, &word, &entry.names).is_some();
             let similar: Vec<_> = candidates
                 .iter()
-                .filter(|entry| !is_found(entry))
-                .filter_map(|entry| Some((unlikeness(&sought, &entry.names)?, &entry.value)))
+                .filter(|(_, names)| distance(&sought, &word, names).is_none())
+                .filter_map(|(value, names)| Some((unlikeness(&sought, names)?, *value)))
                 .collect();
             found.extend(similar);
         }
         found.sort_by_key(|(distance, value)| (*distance, Reverse(value.weight), &value.label));
-        found
-            .into_iter()
-            .take(limit)
-            .map(|(_, value)| Found {
-                dimension: &value.dimension,
-                value: &value.value,
-                label: &value.label,
-            })
-            .collect()
+        found.into_iter().take(limit).map(|(_, value)| value).collect()
     }
 }
 
@@ -153,9 +140,9 @@ mod tests {
         );
         let found = |text: &str, dimension: Option<&str>| -> Vec<String> {
             values
-                .find(text, dimension, 10)
+                .find(text, |name| dimension.is_none_or(|dimension| dimension == name), 10)
                 .into_iter()
-                .map(|found| found.value.to_owned())
+                .map(|found| found.value.clone())
                 .collect()
         };
         assert_eq!(found("wash", None), ["Washington", "Wash House"]);
@@ -165,8 +152,8 @@ mod tests {
         assert_eq!(found("Washingtn", None), ["Washington"]);
         assert_eq!(found("belle and sebastian", None), ["Belle & Sebastian"]);
         assert_eq!(found("german", None), ["DE"]);
-        assert_eq!(values.find("germany", None, 1)[0].label, "Germany");
+        assert_eq!(values.find("germany", |_| true, 1)[0].label, "Germany");
         assert_eq!(found("zzz", None), [""; 0]);
-        assert_eq!(values.find("", None, 2).len(), 2);
+        assert_eq!(values.find("", |_| true, 2).len(), 2);
     }
 }

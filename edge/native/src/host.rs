@@ -76,6 +76,10 @@ impl Host for NativeHost {
         }
     }
 
+    fn requests_may_meet(&self) -> bool {
+        true
+    }
+
     fn detach(&self, future: LocalBoxFuture<'static, ()>) {
         tokio::task::spawn_local(future);
     }

@@ -10,15 +10,15 @@ pub use host::NativeHost;
 use axum::{
     Router,
     body::Body as AxumBody,
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     response::{IntoResponse, Response},
     routing::any,
 };
 use bytes::Bytes;
-use concert_edge::{Body, BodyError};
+use concert_edge::{Body, BodyError, ClientAddress};
 use futures::{StreamExt, TryStreamExt};
 use http::{StatusCode, header::CONTENT_LENGTH};
-use std::{rc::Rc, thread::available_parallelism};
+use std::{net::SocketAddr, rc::Rc, thread::available_parallelism};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::LocalPoolHandle;
@@ -77,7 +77,15 @@ pub fn router(edge: Edge, client: reqwest::Client) -> Router {
     router.with_state(app)
 }
 
-async fn answer(State(app): State<App>, request: Request) -> Response {
+async fn answer(State(app): State<App>, mut request: Request) -> Response {
+    // There where the server was made with it. A proxy's headers are not read: whoever asks could write them. Who asks
+    // from this machine is a proxy, which asks for everybody, or the machine's owner.
+    if let Some(ConnectInfo(address)) = request.extensions().get::<ConnectInfo<SocketAddr>>()
+        && !address.ip().is_loopback()
+    {
+        let address = ClientAddress(address.ip().to_string());
+        request.extensions_mut().insert(address);
+    }
     let (head, head_rx) = oneshot::channel();
     let (pieces, pieces_rx) = mpsc::channel(PIECES_MAX);
     app.pool
@@ -89,7 +97,8 @@ async fn answer(State(app): State<App>, request: Request) -> Response {
     }
 }
 
-/// One request, on one thread. When the client leaves, the receivers are dropped and the work ends with them.
+/// One request, on one thread. When the client leaves, the receivers are dropped and the work ends with them, but for
+/// what was detached: a turn goes on.
 async fn run(
     edge: Edge,
     client: reqwest::Client,

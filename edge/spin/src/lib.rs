@@ -5,7 +5,7 @@
 //! built for wasm32-unknown-unknown, where those of the standard library panic or do nothing.
 
 use bytes::Bytes;
-use concert_edge::{Body, BodyError, Edge, Host, Level, SendError};
+use concert_edge::{Body, BodyError, ClientAddress, Edge, Host, Level, SendError};
 use futures::{FutureExt, StreamExt, future::LocalBoxFuture};
 use http::{Request, Response, Uri};
 use http_body_util::{BodyDataStream, Full};
@@ -19,13 +19,46 @@ use spin_sdk::{
         spawn, wit_stream,
     },
 };
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::RefCell,
+    future::{Future, poll_fn},
+    rc::Rc,
+    task::Waker,
+};
 
 /// WASI counts sleep in nanoseconds.
 const NS_PER_MS: u64 = 1_000_000;
 
 thread_local! {
     static EDGE: RefCell<Option<Edge>> = const { RefCell::new(None) };
+    /// Of whatever was polled last.
+    static WAKER: RefCell<Option<Waker>> = const { RefCell::new(None) };
+}
+
+/// The runtime takes up what was spawned while a task is polled only when something else happens, and a request's body
+/// is written by such a task: whoever waits for the answer would wait for the next timer. So the task is woken once
+/// after its first poll.
+fn nudged<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+    let mut future = Box::pin(future);
+    let mut is_first = true;
+    poll_fn(move |context| {
+        WAKER.set(Some(context.waker().clone()));
+        let poll = future.as_mut().poll(context);
+        if std::mem::take(&mut is_first) && poll.is_pending() {
+            context.waker().wake_by_ref();
+        }
+        poll
+    })
+}
+
+/// As `wit_bindgen`'s own, and taken up at once.
+fn spawn_now(future: impl Future<Output = ()> + 'static) {
+    spawn(nudged(future));
+    WAKER.with_borrow(|waker| {
+        if let Some(waker) = waker {
+            waker.wake_by_ref();
+        }
+    });
 }
 
 /// Every request comes in here.
@@ -47,9 +80,18 @@ async fn handle(request: spin_sdk::http::Request) -> impl IntoResponse {
     });
     match edge {
         Ok(edge) => {
-            let request = with_full_url(request).map(|body| {
+            let mut request = with_full_url(request).map(|body| {
                 Body::stream(BodyDataStream::new(body).map(|piece| piece.map_err(|error| BodyError(error.to_string()))))
             });
+            // Spin writes it, with the port; plain wasmtime tells no address.
+            let address = request
+                .headers()
+                .get("spin-client-addr")
+                .and_then(|value| value.to_str().ok());
+            let address = address.map(|address| address.rsplit_once(':').map_or(address, |(ip, _)| ip).to_owned());
+            if let Some(address) = address {
+                request.extensions_mut().insert(ClientAddress(address));
+            }
             edge.handle(host, request).await
         }
         Err(error) => concert_edge::misconfigured(&*host, &error),
@@ -79,7 +121,7 @@ struct SpinHost;
 impl Host for SpinHost {
     fn send(&self, request: Request<Bytes>) -> LocalBoxFuture<'static, Result<Response<Body>, SendError>> {
         async move {
-            let response = send(request.map(Full::new))
+            let response = nudged(send(request.map(Full::new)))
                 .await
                 .map_err(|error| SendError(error.to_string()))?;
             Ok(response.map(|body| {
@@ -111,7 +153,7 @@ impl Host for SpinHost {
     }
 
     fn sleep(&self, ms: u64) -> LocalBoxFuture<'static, ()> {
-        monotonic_clock::wait_for(ms.saturating_mul(NS_PER_MS)).boxed_local()
+        nudged(monotonic_clock::wait_for(ms.saturating_mul(NS_PER_MS))).boxed_local()
     }
 
     fn log(&self, level: Level, line: &str) {
@@ -123,7 +165,7 @@ impl Host for SpinHost {
         let line = format!("{label} {line}\n").into_bytes();
         let (mut writer, reader) = wit_stream::new();
         let written = stderr::write_via_stream(reader);
-        spawn(async move {
+        spawn_now(async move {
             // There is nowhere to say that standard error is closed.
             let _ = writer.write_all(line).await;
             drop(writer);
@@ -133,6 +175,6 @@ impl Host for SpinHost {
 
     /// The component ends with its request, and what is detached ends with it.
     fn detach(&self, future: LocalBoxFuture<'static, ()>) {
-        spawn(future);
+        spawn_now(future);
     }
 }

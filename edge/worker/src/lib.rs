@@ -5,7 +5,7 @@
 //! runtime cancels that.
 
 use bytes::Bytes;
-use concert_edge::{Body, BodyError, Edge, Host, Level, SendError, SettingsError};
+use concert_edge::{Body, BodyError, ClientAddress, Edge, Host, Level, SendError, SettingsError};
 use futures::{FutureExt, StreamExt, TryStreamExt, future::LocalBoxFuture};
 use gloo_timers::future::TimeoutFuture;
 use http::{HeaderMap, Request, Response};
@@ -34,7 +34,15 @@ async fn fetch(request: HttpRequest, env: Env, context: Context) -> worker::Resu
         Ok(edge) => edge,
         Err(error) => return Ok(concert_edge::misconfigured(&*host, &error)),
     };
-    let request = request.map(|body| Body::stream(body.map_err(|error| BodyError(error.to_string()))));
+    let mut request = request.map(|body| Body::stream(body.map_err(|error| BodyError(error.to_string()))));
+    // Cloudflare writes it, whatever the client sent.
+    let address = request
+        .headers()
+        .get("cf-connecting-ip")
+        .and_then(|value| value.to_str().ok());
+    if let Some(address) = address.map(|address| ClientAddress(address.to_owned())) {
+        request.extensions_mut().insert(address);
+    }
     Ok(edge.handle(host, request).await)
 }
 

@@ -113,6 +113,14 @@ pub struct InferenceConfig {
     pub temperature: Option<f64>,
 }
 
+/// A guardrail that reads question and answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GuardrailConfig {
+    pub guardrail_identifier: String,
+    pub guardrail_version: String,
+}
+
 /// The body of `Converse` and `ConverseStream`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -124,6 +132,8 @@ pub struct ConverseRequest {
     pub inference_config: Option<InferenceConfig>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_config: Option<ToolConfig>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guardrail_config: Option<GuardrailConfig>,
     /// At most 16 pairs; values hold only `[a-zA-Z0-9\s:_@$#=/+,-.]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub request_metadata: BTreeMap<String, String>,

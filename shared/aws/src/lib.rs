@@ -3,11 +3,14 @@
 //! types. Everything here builds for wasm32.
 //!
 //! Signing is by `aws-sigv4` ([`sign`]), frames by `aws-smithy-eventstream` ([`eventstream`]); the protocols of the
-//! services stand in [`redshift`] and [`bedrock`], their errors in [`error`] and what may be tried again in [`retry`].
+//! services stand in [`redshift`], [`dynamodb`], [`bedrock`] and [`agentcore`], their errors in [`error`] and what may be tried again in [`retry`].
 
+pub mod agentcore;
 pub mod bedrock;
+pub mod dynamodb;
 pub mod error;
 pub mod eventstream;
+pub mod json;
 pub mod redshift;
 pub mod retry;
 pub mod service;

@@ -1,65 +1,15 @@
 //! The Redshift Data API (JSON 1.1): statements and their results as values. Every parameter is text with at least one
 //! character, and there is no NULL among them; see [`Parameter`].
 
-use crate::{
-    service::{Aws, Service},
-    sign::SignError,
-};
-use bytes::Bytes;
-use http::Request;
+use crate::{json, service::Service};
 use serde::{Deserialize, Serialize};
+
+pub use crate::json::{JsonError as RedshiftError, Operation, decode, request};
 
 /// The longest that one call may wait for a statement, in seconds.
 pub const WAIT_MAX_S: u32 = 30;
 
-pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
-
-/// An operation's input: its target and its JSON body.
-pub trait Operation: Serialize {
-    const NAME: &'static str;
-    type Output: for<'de> Deserialize<'de>;
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum RedshiftError {
-    #[error(transparent)]
-    Sign(#[from] SignError),
-    #[error("the Redshift Data API's answer to {operation} cannot be read: {reason}")]
-    Answer { operation: &'static str, reason: String },
-    #[error("the Redshift Data API's request {operation} cannot be written: {reason}")]
-    Request { operation: &'static str, reason: String },
-}
-
-/// The signed request of an operation. `now_ms` is milliseconds since 1970.
-///
-/// # Errors
-/// See [`RedshiftError`].
-pub fn request<O: Operation>(aws: &Aws, operation: &O, now_ms: u64) -> Result<Request<Bytes>, RedshiftError> {
-    let body = serde_json::to_vec(operation).map_err(|error| RedshiftError::Request {
-        operation: O::NAME,
-        reason: error.to_string(),
-    })?;
-    let target = format!("RedshiftData.{}", O::NAME);
-    Ok(aws.post(
-        Service::RedshiftData,
-        "/",
-        &[("x-amz-target", &target)],
-        CONTENT_TYPE,
-        body,
-        now_ms,
-    )?)
-}
-
-/// The answer of a call that succeeded.
-///
-/// # Errors
-/// A body without the operation's fields.
-pub fn decode<O: Operation>(body: &[u8]) -> Result<O::Output, RedshiftError> {
-    serde_json::from_slice(body).map_err(|error| RedshiftError::Answer {
-        operation: O::NAME,
-        reason: error.to_string(),
-    })
-}
+pub const CONTENT_TYPE: &str = json::VERSION_1_1;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameter {
@@ -90,6 +40,7 @@ pub struct ExecuteStatement {
 
 impl Operation for ExecuteStatement {
     const NAME: &'static str = "ExecuteStatement";
+    const SERVICE: Service = Service::RedshiftData;
     type Output = Executed;
 }
 
@@ -133,6 +84,7 @@ pub struct DescribeStatement {
 
 impl Operation for DescribeStatement {
     const NAME: &'static str = "DescribeStatement";
+    const SERVICE: Service = Service::RedshiftData;
     type Output = Described;
 }
 
@@ -164,6 +116,7 @@ pub struct GetStatementResult {
 
 impl Operation for GetStatementResult {
     const NAME: &'static str = "GetStatementResult";
+    const SERVICE: Service = Service::RedshiftData;
     type Output = ResultPage;
 }
 
@@ -218,6 +171,7 @@ pub struct CancelStatement {
 
 impl Operation for CancelStatement {
     const NAME: &'static str = "CancelStatement";
+    const SERVICE: Service = Service::RedshiftData;
     type Output = Cancelled;
 }
 

@@ -18,6 +18,8 @@ pub fn encode_segment(text: &str) -> String {
 pub enum Service {
     RedshiftData,
     BedrockRuntime,
+    DynamoDb,
+    AgentCore,
 }
 
 impl Service {
@@ -26,6 +28,8 @@ impl Service {
         match self {
             Service::RedshiftData => "redshift-data",
             Service::BedrockRuntime => "bedrock-runtime",
+            Service::DynamoDb => "dynamodb",
+            Service::AgentCore => "bedrock-agentcore",
         }
     }
 
@@ -34,6 +38,8 @@ impl Service {
         match self {
             Service::RedshiftData => "redshift-data",
             Service::BedrockRuntime => "bedrock",
+            Service::DynamoDb => "dynamodb",
+            Service::AgentCore => "bedrock-agentcore",
         }
     }
 }
@@ -107,11 +113,30 @@ impl Aws {
         body: Vec<u8>,
         now_ms: u64,
     ) -> Result<Request<Bytes>, SignError> {
+        let mut with_type = vec![(CONTENT_TYPE.as_str(), content_type)];
+        with_type.extend_from_slice(headers);
+        self.request(service, Method::POST, path, &with_type, body, now_ms)
+    }
+
+    /// A signed request without a body.
+    ///
+    /// # Errors
+    /// See [`SignError`].
+    pub fn bare(&self, service: Service, method: Method, path: &str, now_ms: u64) -> Result<Request<Bytes>, SignError> {
+        self.request(service, method, path, &[], Vec::new(), now_ms)
+    }
+
+    fn request(
+        &self,
+        service: Service,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+        now_ms: u64,
+    ) -> Result<Request<Bytes>, SignError> {
         let uri = format!("{}{path}", self.origin(service));
-        let mut builder = Request::builder()
-            .method(Method::POST)
-            .uri(&uri)
-            .header(CONTENT_TYPE, content_type);
+        let mut builder = Request::builder().method(method).uri(&uri);
         for (name, value) in headers {
             builder = builder.header(*name, *value);
         }
@@ -119,12 +144,8 @@ impl Aws {
             uri,
             reason: error.to_string(),
         })?;
-        sign(
-            request,
-            &self.credentials,
-            &Scope::new(&self.region, service.signing_name()),
-            now_ms,
-        )
+        let scope = Scope::new(&self.region, service.signing_name());
+        sign(request, &self.credentials, &scope, now_ms)
     }
 }
 

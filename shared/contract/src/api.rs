@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 /// `GET /api/catalogue`: what can be asked for and what data is loaded, as this viewer may see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CatalogueAnswer {
     pub version: String,
     pub metrics: Vec<MetricInfo>,
@@ -22,6 +23,7 @@ pub struct CatalogueAnswer {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MetricInfo {
     pub name: String,
     pub label: String,
@@ -35,6 +37,7 @@ pub struct MetricInfo {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DimensionInfo {
     pub name: String,
     pub label: String,
@@ -59,12 +62,14 @@ pub struct DimensionInfo {
 
 /// What is published: the content of `concert_dw.publication`, one snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DataState {
     /// Empty while nothing is published.
     pub snapshot_id: String,
     /// When it was published, RFC 3339; none while nothing is.
     pub as_of: Option<String>,
     /// The last day of which the data is whole, over all tables.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub last_complete_day: Option<Date>,
     pub tables: Vec<TableState>,
     /// The currencies that money comes in, the most frequent first.
@@ -73,10 +78,13 @@ pub struct DataState {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TableState {
     pub table_name: String,
     pub row_count: u64,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub first_day: Option<Date>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub last_complete_day: Option<Date>,
     /// Columns with at least one value.
     #[serde(default)]
@@ -97,6 +105,7 @@ impl DataState {
 
 /// `POST /api/query`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueryAnswer {
     #[serde(flatten)]
     pub table: Table,
@@ -106,8 +115,33 @@ pub struct QueryAnswer {
     pub next_cursor: Option<String>,
 }
 
+/// `GET /api/suggest`: the values that a text may mean, the most likely first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SuggestAnswer {
+    pub values: Vec<SuggestedValue>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SuggestedValue {
+    pub dimension: String,
+    /// What a filter compares with.
+    pub value: String,
+    pub label: String,
+}
+
+/// What `POST /api/sql` takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SqlRequest {
+    pub sql: String,
+}
+
 /// `POST /api/sql`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SqlAnswer {
     #[serde(flatten)]
     pub table: Table,
@@ -117,6 +151,7 @@ pub struct SqlAnswer {
 
 /// `POST /api/query?dry_run=true`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DryRunAnswer {
     pub sql: String,
     pub parameters: Vec<Parameter>,
@@ -126,6 +161,7 @@ pub struct DryRunAnswer {
 /// A named parameter of a compiled statement, as the Redshift Data API takes it: every value is text, and the
 /// statement casts it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Parameter {
     pub name: String,
     pub value: String,
@@ -133,6 +169,7 @@ pub struct Parameter {
 
 /// `GET /api/health`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthAnswer {
     pub state: HealthState,
     pub dependencies: Vec<DependencyHealth>,
@@ -144,6 +181,7 @@ pub struct HealthAnswer {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DependencyHealth {
     pub name: String,
     pub state: HealthState,
@@ -156,6 +194,7 @@ pub struct DependencyHealth {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HealthState {
     Up,

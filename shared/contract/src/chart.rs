@@ -9,6 +9,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChartKind {
     /// One figure, set large; nothing to draw.
@@ -30,6 +31,7 @@ pub enum ChartKind {
 
 /// A chart of a [`crate::table::Table`], by column names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Chart {
     pub kind: ChartKind,
     /// The column of the categories or of time; none for a single number.
@@ -61,6 +63,7 @@ impl Chart {
 
 /// How an axis is written: `{"kind": "money", "unit": "USD"}`, `{"kind": "time", "unit": "month"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AxisFormat {
     pub kind: AxisKind,
     /// The currency of money, the stretch of time.
@@ -69,6 +72,7 @@ pub struct AxisFormat {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AxisKind {
     Category,

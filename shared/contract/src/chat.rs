@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 pub const MESSAGE_MAX_CHARS: usize = 10_000;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChatRequest {
     pub message: String,
@@ -19,6 +20,7 @@ pub struct ChatRequest {
 
 /// A question with a name: a follow-up, a clarifying choice, a first question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Suggestion {
     pub label: String,
     pub query: Query,
@@ -26,6 +28,7 @@ pub struct Suggestion {
 
 /// Words of the question and what they were taken for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Understood {
     /// As written in the question.
     pub words: String,
@@ -35,6 +38,7 @@ pub struct Understood {
 
 /// What a tool call found. Either the result's fields or `error` are there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ToolResult {
     pub id: String,
     pub tool: String,
@@ -64,6 +68,7 @@ pub struct ToolResult {
 
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TurnState {
     Complete,
@@ -73,6 +78,7 @@ pub enum TurnState {
 
 /// One server-sent event; its name is the variant's name in snake case, its id `<turn>.<n>`, its data these fields.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "event", content = "data", rename_all = "snake_case")]
 pub enum ChatEvent {
     Ack {
@@ -152,6 +158,7 @@ impl ChatEvent {
 
 /// The answer to a client that asked for JSON instead of events.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatAnswer {
     pub turn: String,
     pub conversation_id: String,
@@ -165,6 +172,7 @@ pub struct ChatAnswer {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Clarify {
     pub question: String,
     pub choices: Vec<Suggestion>,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who has to act on an error, and whether trying again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCategory {
     /// The request is wrong; the same request will fail again.
@@ -27,6 +28,7 @@ pub enum ErrorCategory {
 /// `error_message` is written for the person in front of the page. What the upstream service said goes to the log
 /// under the same `correlation_id`, never into this envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorEnvelope {
     /// Stable, in snake case: `unknown_metric`, `upstream_unavailable`.
     pub error_code: String,

@@ -14,6 +14,7 @@ pub mod compile;
 pub mod error;
 pub mod explain;
 pub mod format;
+pub mod history;
 pub mod insight;
 pub mod money;
 pub mod query;

@@ -5,6 +5,7 @@ use std::fmt;
 
 /// What the cells of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnType {
     Text,
@@ -26,6 +27,7 @@ impl ColumnType {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Column {
     pub name: String,
     #[serde(rename = "type")]
@@ -85,6 +87,20 @@ pub enum Cell {
     Float(f64),
     Decimal(Decimal),
     Text(String),
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Cell {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Cell".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "One value; dates and instants are text, which the column's type tells.",
+            "type": ["string", "number", "boolean", "null"]
+        })
+    }
 }
 
 impl Cell {
@@ -165,6 +181,7 @@ impl<'de> Deserialize<'de> for Cell {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Table {
     pub columns: Vec<Column>,
     pub rows: Vec<Vec<Cell>>,

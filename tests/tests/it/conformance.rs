@@ -3,6 +3,7 @@
 //! the same local AWS.
 
 use crate::{
+    conformance_history,
     runtimes::{self, Runtime},
     support::Stack,
     upstream,
@@ -29,7 +30,7 @@ async fn the_same_edge_everywhere() -> Result<()> {
     let folder = tempfile::tempdir()?;
     write_data(folder.path())?;
     let stack = Stack::start(&[folder.path().to_owned()], None, TODAY)?;
-    let settings = runtimes::settings(&stack.aws_url, "concert-local-secret");
+    let settings = runtimes::with_store(&stack.aws_url);
     let worker = runtimes::worker(&settings)?;
     let spin = runtimes::spin(&settings)?;
     run(&stack.base_url, "native").await?;
@@ -100,10 +101,10 @@ fn attendance(venues: &[usize]) -> i64 {
 }
 
 /// An answer, read to its end.
-struct Seen {
-    status: u16,
-    headers: BTreeMap<String, String>,
-    body: String,
+pub struct Seen {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
 }
 
 impl Seen {
@@ -119,18 +120,18 @@ impl Seen {
         })
     }
 
-    fn header(&self, name: &str) -> Result<&str> {
+    pub fn header(&self, name: &str) -> Result<&str> {
         self.headers
             .get(name)
             .map(String::as_str)
             .with_context(|| format!("no header {name}"))
     }
 
-    fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_str(&self.body).with_context(|| self.body.clone())
     }
 
-    fn envelope(&self) -> Result<ErrorEnvelope> {
+    pub fn envelope(&self) -> Result<ErrorEnvelope> {
         let envelope: ErrorEnvelope = self.json()?;
         ensure!(self.header("content-type")? == "application/json", "{:?}", self.headers);
         ensure!(
@@ -145,7 +146,7 @@ impl Seen {
     }
 
     /// The events, whose ids must count from 1 under the turn's own id.
-    fn events(&self) -> Result<Vec<ChatEvent>> {
+    pub fn events(&self) -> Result<Vec<ChatEvent>> {
         let mut events = Vec::new();
         let mut turn_id = String::new();
         for record in self
@@ -178,7 +179,7 @@ fn client() -> Result<Client> {
         .build()?)
 }
 
-async fn send(
+pub async fn send(
     client: &Client,
     method: Method,
     url: String,
@@ -276,7 +277,7 @@ fn cases(runtime: &str) -> Vec<Case> {
                 seen.body
             );
             ensure!(
-                health.dependencies.len() == 2 && health.dependencies.iter().all(|d| d.age_ms <= 5_000),
+                health.dependencies.len() == 3 && health.dependencies.iter().all(|d| d.age_ms <= 5_000),
                 "{}",
                 seen.body
             );
@@ -520,16 +521,46 @@ fn cases(runtime: &str) -> Vec<Case> {
             "not_a_query",
             "line 1, column 1",
         ),
+        refusal(get_.clone(), "/api/chat/t/events", "", 404, "not_found", "turn"),
+        refusal(post_.clone(), "/api/chat/t/stop", "", 404, "not_found", "turn"),
         refusal(
             get_.clone(),
-            "/api/history",
+            "/api/history/no-such",
             "",
-            501,
-            "not_available_yet",
-            "conversations",
+            404,
+            "not_found",
+            "conversation",
         ),
-        refusal(get_.clone(), "/api/chat/t/events", "", 501, "not_available_yet", "turn"),
-        refusal(post_, "/api/chat/t/stop", "", 501, "not_available_yet", "turn"),
+        refusal(
+            get_.clone(),
+            "/api/history?cursor=x",
+            "",
+            400,
+            "invalid_cursor",
+            "cursor",
+        ),
+        refusal(Method::DELETE, "/api/memory/mem-none", "", 404, "not_found", "memory"),
+        refusal(Method::PUT, "/api/history/c", "", 405, "method_not_allowed", "PATCH"),
+        refusal(post_, "/api/feedback", "{}", 400, "bad_request", "message_id"),
+        get("the description of the API", "/api/openapi.json", |seen| {
+            let document: Value = seen.json()?;
+            ensure!(
+                document["openapi"]
+                    .as_str()
+                    .is_some_and(|version| version.starts_with("3.1")),
+                "{}",
+                document["openapi"]
+            );
+            ensure!(document["paths"]["/api/chat"]["post"].is_object(), "no chat in it");
+            Ok(())
+        }),
+        get("headers that keep a browser safe", "/api/health", |seen| {
+            ensure!(seen.header("x-content-type-options")? == "nosniff");
+            ensure!(seen.header("content-security-policy")?.contains("default-src 'none'"));
+            ensure!(seen.header("referrer-policy")? == "no-referrer");
+            ensure!(seen.header("permissions-policy")?.contains("camera=()"));
+            Ok(())
+        }),
         refusal(get_, "/api/suggest?limit=many", "", 400, "bad_parameter", "limit"),
     ]
 }
@@ -630,6 +661,9 @@ pub async fn run(base_url: &str, runtime: &str) -> Result<()> {
     together(&client, base_url)
         .await
         .with_context(|| format!("{runtime}: requests at the same time"))?;
+    conformance_history::run(&client, base_url)
+        .await
+        .with_context(|| format!("{runtime}: conversations"))?;
     eprintln!("{runtime}: every case holds");
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod browser;
 mod conformance;
+mod conformance_history;
 mod doctor;
 mod faults;
 mod lake;

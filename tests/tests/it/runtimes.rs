@@ -34,6 +34,23 @@ pub fn settings(aws_url: &str, secret_key: &str) -> Vec<(&'static str, String)> 
     .to_vec()
 }
 
+/// As [`settings`], with the local store for conversations and preferences.
+pub fn with_store(aws_url: &str) -> Vec<(&'static str, String)> {
+    let mut all = settings(aws_url, "concert-local-secret");
+    all.extend(
+        [
+            ("CONCERT_TABLE", "concert"),
+            ("CONCERT_MEMORY_ID", "concert-localmem01"),
+            (
+                "CONCERT_MEMORY_NAMESPACES",
+                "/strategies/preferences-localprefs/actors/{actorId},/strategies/facts-localfacts/actors/{actorId}",
+            ),
+        ]
+        .map(|(name, value)| (name, value.to_owned())),
+    );
+    all
+}
+
 /// A process and all that it has started; all of it ends with this value.
 pub struct Runtime {
     child: Child,

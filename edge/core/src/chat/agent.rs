@@ -2,7 +2,10 @@
 //! it is asked again with their results, until it finishes or a bound is reached.
 
 use super::{
-    Events, Gone, Turn, prompt,
+    Turn,
+    budget::Account,
+    past, prompt,
+    recorder::{Gone, Notes},
     tools::{self, Outcome},
 };
 use crate::{
@@ -10,20 +13,22 @@ use crate::{
     failure::Failure,
     limits::{
         OUTPUT_MAX_TOKENS, ROUNDS_MAX, SEND_MAX_MS, SILENCE_MAX_MS, TEXT_MAX_BYTES, TOOL_CALLS_MAX,
-        TOOL_INPUT_MAX_BYTES,
+        TOOL_INPUT_MAX_BYTES, TOOLS_AT_ONCE_MAX,
     },
+    memory,
     upstream::{CallError, Context, MODEL, send_once},
 };
 use concert_aws::{
+    Service,
     bedrock::{
-        BedrockError, ContentBlock, ConverseRequest, InferenceConfig, Message, Role, StreamEvent, SystemBlock, ToolUse,
-        Usage, converse_stream, decode_event,
+        BedrockError, ContentBlock, ConverseRequest, GuardrailConfig, InferenceConfig, Message, Role, StopReason,
+        StreamEvent, SystemBlock, ToolUse, Usage, converse_stream, decode_event,
     },
     eventstream::Decoder,
     retry,
 };
 use concert_contract::chat::ChatEvent;
-use futures::StreamExt;
+use futures::{StreamExt, join, stream};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -46,45 +51,53 @@ impl From<Failure> for Ended {
     }
 }
 
-pub async fn run(context: &Context, turn: &Turn, mut events: Events) -> Result<(), Ended> {
-    events
-        .send(ChatEvent::Ack {
-            turn: turn.id.clone(),
-            conversation_id: turn.conversation_id.clone(),
-        })
-        .await?;
-    let mut request = ConverseRequest {
-        messages: vec![Message {
+/// Answers the turn's question. `said` is what model and tools have said to each other in this turn before, where it is
+/// continued.
+pub async fn run(context: &Context, turn: &Turn, notes: &Notes, said: Vec<Message>) -> Result<(), Ended> {
+    let (past, preferences, account) = join!(
+        past::past(context, turn),
+        memory::preferences(context, &turn.viewer, &turn.head.question),
+        Account::open(context, turn),
+    );
+    let (past, mut account) = (past?, account?);
+    let settings = &context.edge.settings;
+    let catalogue = prompt::catalogue(context, &turn.viewer)?;
+    let mut system = vec![SystemBlock::Text(prompt::system(context, &catalogue))];
+    system.extend(prompt::preferences(&preferences).map(SystemBlock::Text));
+    system.extend(past.summary.map(SystemBlock::Text));
+    let mut messages = past.messages;
+    past::push(
+        &mut messages,
+        Message {
             role: Role::User,
-            content: vec![ContentBlock::Text(turn.message.clone())],
-        }],
-        system: vec![SystemBlock::Text(prompt::system(context))],
+            content: vec![ContentBlock::Text(turn.head.question.clone())],
+        },
+    );
+    for message in said {
+        past::push(&mut messages, message);
+    }
+    let mut request = ConverseRequest {
+        messages,
+        system,
         inference_config: Some(InferenceConfig {
             max_tokens: Some(OUTPUT_MAX_TOKENS),
             temperature: Some(0.0),
         }),
-        tool_config: Some(tools::config(&context.edge.catalogue)),
+        tool_config: Some(tools::config(&catalogue)),
+        guardrail_config: settings.guardrail.as_ref().map(|guardrail| GuardrailConfig {
+            guardrail_identifier: guardrail.id.clone(),
+            guardrail_version: guardrail.version.clone(),
+        }),
         request_metadata: prompt::metadata(context, &turn.viewer),
     };
-    let mut usage = Usage::default();
-    let result = rounds(context, turn, &mut events, &mut request, &mut usage).await;
-    if usage != Usage::default() && !matches!(result, Err(Ended::Gone)) {
-        let Usage {
-            input_tokens,
-            output_tokens,
-            ..
-        } = usage;
-        events
-            .send(ChatEvent::Usage {
-                input_tokens,
-                output_tokens,
-                cost: None,
-            })
-            .await?;
+    let result = rounds(context, turn, notes, &mut request, &mut account).await;
+    if let Some(usage) = account.usage()
+        && !matches!(result, Err(Ended::Gone))
+    {
+        notes.event(usage)?;
     }
-    let last = result?;
-    if let Some(event) = last {
-        events.send(event).await?;
+    if let Some(event) = result? {
+        notes.event(event)?;
     }
     Ok(())
 }
@@ -93,16 +106,15 @@ pub async fn run(context: &Context, turn: &Turn, mut events: Events) -> Result<(
 async fn rounds(
     context: &Context,
     turn: &Turn,
-    events: &mut Events,
+    notes: &Notes,
     request: &mut ConverseRequest,
-    usage: &mut Usage,
+    account: &mut Account,
 ) -> Result<Option<ChatEvent>, Ended> {
     let mut text_bytes = 0;
     let mut calls = 0;
     for _ in 0..ROUNDS_MAX {
-        let reply = ask(context, request, events, &mut text_bytes).await?;
-        usage.input_tokens += reply.usage.input_tokens;
-        usage.output_tokens += reply.usage.output_tokens;
+        account.check(context)?;
+        let reply = ask(context, request, notes, &mut text_bytes).await?;
         let asked: Vec<ToolUse> = reply
             .content
             .iter()
@@ -111,38 +123,79 @@ async fn rounds(
                 ContentBlock::Text(_) | ContentBlock::ToolResult(_) => None,
             })
             .collect();
+        let mut said = Vec::new();
+        if !reply.content.is_empty() {
+            said.push(Message {
+                role: Role::Assistant,
+                content: reply.content,
+            });
+        }
         if asked.is_empty() {
+            account.add(context, &reply.model, reply.usage).await?;
+            notes.messages(said)?;
             return Ok(None);
         }
-        request.messages.push(Message {
-            role: Role::Assistant,
-            content: reply.content,
-        });
-        let mut results = Vec::with_capacity(asked.len());
-        let mut last = None;
-        for call in asked {
-            calls += 1;
-            if calls > TOOL_CALLS_MAX {
-                return Err(no_end(format!("more than {TOOL_CALLS_MAX} tool calls")).into());
-            }
-            match tools::run(context, turn, &call).await {
-                Outcome::Result { event, content } => {
-                    events.send(ChatEvent::ToolResult(event)).await?;
-                    results.push(ContentBlock::ToolResult(content));
-                }
-                Outcome::End(event) => last = Some(event),
-            }
+        calls += asked.len();
+        if calls > TOOL_CALLS_MAX {
+            account.add(context, &reply.model, reply.usage).await?;
+            return Err(no_end(format!("more than {TOOL_CALLS_MAX} tool calls")).into());
         }
-        // Bedrock would want a result for `finish` as well, but nothing is asked after it.
+        let (counted, results) = join!(
+            account.add(context, &reply.model, reply.usage),
+            run_tools(context, turn, notes, &asked)
+        );
+        counted?;
+        let (content, last) = results?;
+        said.push(Message {
+            role: Role::User,
+            content,
+        });
+        notes.messages(said.clone())?;
         if last.is_some() {
             return Ok(last);
         }
-        request.messages.push(Message {
-            role: Role::User,
-            content: results,
-        });
+        request.messages.extend(said);
     }
     Err(no_end(format!("more than {ROUNDS_MAX} rounds")).into())
+}
+
+/// Runs the calls of one round at the same time. Gives their results in the order of the calls, and the event that ends
+/// the turn. A call that ends it has a made result too: Bedrock refuses a conversation with a call that has none.
+async fn run_tools(
+    context: &Context,
+    turn: &Turn,
+    notes: &Notes,
+    asked: &[ToolUse],
+) -> Result<(Vec<ContentBlock>, Option<ChatEvent>), Ended> {
+    let mut last = None;
+    let mut content: Vec<Option<ContentBlock>> = vec![None; asked.len()];
+    let mut running = stream::iter(asked.iter().enumerate())
+        .map(|(at, call)| async move { (at, call, tools::run(context, turn, call).await) })
+        .buffer_unordered(TOOLS_AT_ONCE_MAX);
+    while let Some((at, call, outcome)) = running.next().await {
+        let result = match outcome {
+            Outcome::Result { event, content } => {
+                context.log(
+                    Level::Info,
+                    &format!(
+                        "turn {}: {} {} in {} ms",
+                        turn.id(),
+                        call.name,
+                        event.error.as_ref().map_or("ran", |error| error.error_code.as_str()),
+                        event.ms.unwrap_or(0)
+                    ),
+                );
+                notes.event(ChatEvent::ToolResult(event))?;
+                content
+            }
+            Outcome::End(event) => {
+                last = Some(event);
+                tools::done(call)
+            }
+        };
+        content[at] = Some(ContentBlock::ToolResult(result));
+    }
+    Ok((content.into_iter().flatten().collect(), last))
 }
 
 fn no_end(reason: String) -> Failure {
@@ -155,6 +208,7 @@ fn no_end(reason: String) -> Failure {
 struct Reply {
     content: Vec<ContentBlock>,
     usage: Usage,
+    model: String,
 }
 
 /// Asks the models in order of preference, each as often as retrying can help. As soon as the reader has seen
@@ -162,7 +216,7 @@ struct Reply {
 async fn ask(
     context: &Context,
     request: &ConverseRequest,
-    events: &mut Events,
+    notes: &Notes,
     text_bytes: &mut usize,
 ) -> Result<Reply, Ended> {
     let models = &context.edge.settings.models;
@@ -171,7 +225,7 @@ async fn ask(
         let mut attempt = 1;
         loop {
             let mut shown = false;
-            let error = match stream(context, model, request, events, text_bytes, &mut shown).await {
+            let error = match read_stream(context, model, request, notes, text_bytes, &mut shown).await {
                 Ok(reply) => return Ok(reply),
                 Err(StreamError::Gone) => return Err(Ended::Gone),
                 Err(StreamError::Limit(failure)) => return Err(failure.into()),
@@ -222,17 +276,19 @@ enum Block {
 }
 
 /// One call, its frames decoded as they come. `shown` says whether the reader has seen anything of it.
-async fn stream(
+async fn read_stream(
     context: &Context,
     model: &str,
     request: &ConverseRequest,
-    events: &mut Events,
+    notes: &Notes,
     text_bytes: &mut usize,
     shown: &mut bool,
 ) -> Result<Reply, StreamError> {
     let signed = converse_stream(&context.edge.settings.aws, model, request, context.host.now_ms())
         .map_err(|error| CallError::Request(error.to_string()))?;
-    let mut body = send_once(context, signed, SEND_MAX_MS).await?.into_body();
+    let mut body = send_once(context, Service::BedrockRuntime, signed, SEND_MAX_MS)
+        .await?
+        .into_body();
     let mut decoder = Decoder::new();
     let mut blocks: BTreeMap<u32, Block> = BTreeMap::new();
     let mut content = Vec::new();
@@ -254,7 +310,12 @@ async fn stream(
             match event {
                 StreamEvent::MessageStart | StreamEvent::Ignored => {}
                 StreamEvent::Usage(counted) => usage = counted,
-                StreamEvent::MessageStop { .. } => has_stopped = true,
+                StreamEvent::MessageStop { reason } => {
+                    has_stopped = true;
+                    if reason == StopReason::GuardrailIntervened {
+                        context.log(Level::Warning, &format!("{model}: the guardrail intervened"));
+                    }
+                }
                 StreamEvent::ToolUseStart {
                     index,
                     tool_use_id,
@@ -283,7 +344,7 @@ async fn stream(
                         whole.push_str(&text);
                     }
                     *shown = true;
-                    events.send(ChatEvent::Text { delta: text }).await?;
+                    notes.event(ChatEvent::Text { delta: text })?;
                 }
                 StreamEvent::ToolInputDelta { index, json: piece } => match blocks.get_mut(&index) {
                     Some(Block::Tool { json, .. }) if json.len() + piece.len() <= TOOL_INPUT_MAX_BYTES => {
@@ -306,13 +367,11 @@ async fn stream(
                         };
                         if !tools::is_ending(&name) {
                             *shown = true;
-                            events
-                                .send(ChatEvent::ToolCall {
-                                    id: id.clone(),
-                                    tool: name.clone(),
-                                    input: input.clone(),
-                                })
-                                .await?;
+                            notes.event(ChatEvent::ToolCall {
+                                id: id.clone(),
+                                tool: name.clone(),
+                                input: input.clone(),
+                            })?;
                         }
                         content.push(ContentBlock::ToolUse(ToolUse {
                             tool_use_id: id,
@@ -329,5 +388,9 @@ async fn stream(
     if !has_stopped {
         return Err(broken("the stream ended between two frames, before messageStop".to_owned()).into());
     }
-    Ok(Reply { content, usage })
+    Ok(Reply {
+        content,
+        usage,
+        model: model.to_owned(),
+    })
 }

@@ -3,11 +3,9 @@
 
 use super::Turn;
 use crate::{
-    Level,
-    catalogue::indexed,
-    data,
+    Level, catalogue, data,
     failure::Failure,
-    limits::{MODEL_MAX_CELL_CHARS, MODEL_MAX_ROWS, SUGGEST_DEFAULT_ROWS},
+    limits::{EVENT_MAX_BYTES, MODEL_MAX_CELL_CHARS, MODEL_MAX_ROWS, MODEL_RESULT_MAX_BYTES, SUGGEST_DEFAULT_ROWS},
     query::{self, compiled, refused},
     sql,
     upstream::Context,
@@ -170,7 +168,7 @@ pub async fn run(context: &Context, turn: &Turn, call: &ToolUse) -> Outcome {
     let result = match call.name.as_str() {
         QUERY_DATA => query_data(context, turn, call).await,
         RUN_SQL => run_sql(context, turn, call).await,
-        LOOK_UP => look_up(context, call).await,
+        LOOK_UP => look_up(context, turn, call).await,
         CLARIFY => match clarify(context, turn, call).await {
             Ok(event) => return Outcome::End(event),
             Err(failure) => Err(failure),
@@ -222,6 +220,11 @@ pub async fn run(context: &Context, turn: &Turn, call: &ToolUse) -> Outcome {
     }
 }
 
+/// What a call that ended the turn is said to have given.
+pub fn done(call: &ToolUse) -> ModelResult {
+    model_result(call, json!({"done": true}), ToolStatus::Success)
+}
+
 fn model_result(call: &ToolUse, content: Value, status: ToolStatus) -> ModelResult {
     ModelResult {
         tool_use_id: call.tool_use_id.clone(),
@@ -244,7 +247,7 @@ async fn query_data(context: &Context, turn: &Turn, call: &ToolUse) -> Result<(T
     let mut query = Query::from_json(&input.query.to_string()).map_err(|error| refused(&error))?;
     let cursor = query.cursor.take();
     let answered = query::run(context, &turn.viewer, &query, cursor.as_deref()).await?;
-    let catalogue = &context.edge.catalogue;
+    let catalogue = &*context.edge.catalogue;
     let table = answered.table;
     let mut chart = chart::choose(&query, catalogue, &table);
     if let (Some(chart), Some(wanted)) = (&mut chart, input.chart)
@@ -267,7 +270,7 @@ async fn query_data(context: &Context, turn: &Turn, call: &ToolUse) -> Result<(T
         "table": for_model(&table),
         "as_of": answered.as_of.as_deref(),
     });
-    let event = ToolResult {
+    let mut event = ToolResult {
         title: Some(title),
         query: Some(query),
         sql: Some(answered.sql),
@@ -278,6 +281,16 @@ async fn query_data(context: &Context, turn: &Turn, call: &ToolUse) -> Result<(T
         next_cursor: answered.next_cursor,
         ..ToolResult::default()
     };
+    if let (Some(rows), Some(query)) = (shorten(&mut event), &event.query) {
+        let offset = answered.offset + rows;
+        event.next_cursor = Some(query::cursor(
+            context,
+            &turn.viewer,
+            query,
+            &answered.snapshot_id,
+            offset,
+        )?);
+    }
     Ok((event, content))
 }
 
@@ -292,13 +305,27 @@ async fn run_sql(context: &Context, turn: &Turn, call: &ToolUse) -> Result<(Tool
     let input: RunSql = input(call)?;
     let answered = sql::run(context, &turn.viewer, &input.sql).await?;
     let content = json!({"table": for_model(&answered.table)});
-    let event = ToolResult {
+    let mut event = ToolResult {
         title: input.title.filter(|title| !title.trim().is_empty()),
         sql: Some(answered.sql),
         table: Some(answered.table),
         ..ToolResult::default()
     };
+    shorten(&mut event);
     Ok((event, content))
+}
+
+/// Takes rows from an event until it can be stored in one item. Gives the number of rows that are left, if any went.
+fn shorten(event: &mut ToolResult) -> Option<u64> {
+    let mut left = None;
+    while serde_json::to_string(&*event).is_ok_and(|json| json.len() > EVENT_MAX_BYTES) {
+        let table = event.table.as_mut().filter(|table| !table.rows.is_empty())?;
+        table.rows.truncate(table.rows.len() / 2);
+        table.row_count = table.rows.len() as u64;
+        table.truncated = true;
+        left = Some(table.row_count);
+    }
+    left
 }
 
 /// As much of a table as a model needs.
@@ -318,12 +345,18 @@ fn for_model(table: &Table) -> Table {
                 .collect()
         })
         .collect();
-    Table {
+    let mut told = Table {
         columns: table.columns.clone(),
         row_count: rows.len() as u64,
         truncated: table.truncated || table.rows.len() > rows.len(),
         rows,
+    };
+    while serde_json::to_string(&told).is_ok_and(|json| json.len() > MODEL_RESULT_MAX_BYTES) && !told.rows.is_empty() {
+        told.rows.truncate(told.rows.len() / 2);
+        told.row_count = told.rows.len() as u64;
+        told.truncated = true;
     }
+    told
 }
 
 #[derive(Deserialize)]
@@ -332,14 +365,17 @@ struct LookUp {
     text: String,
 }
 
-async fn look_up(context: &Context, call: &ToolUse) -> Result<(ToolResult, Value), Failure> {
+async fn look_up(context: &Context, turn: &Turn, call: &ToolUse) -> Result<(ToolResult, Value), Failure> {
     let input: LookUp = input(call)?;
-    indexed(&context.edge.catalogue, &input.dimension)?;
-    let data = data::data(context).await?;
-    let found = data
-        .values
-        .find(&input.text, Some(&input.dimension), SUGGEST_DEFAULT_ROWS);
-    let labels: Vec<&str> = found.iter().map(|found| found.label).collect();
+    let found = catalogue::find(
+        context,
+        &turn.viewer,
+        &input.text,
+        Some(&input.dimension),
+        SUGGEST_DEFAULT_ROWS,
+    )
+    .await?;
+    let labels: Vec<&str> = found.iter().map(|found| found.label.as_str()).collect();
     let summary = if labels.is_empty() {
         format!("Nothing is like {:?}.", input.text)
     } else {
@@ -407,7 +443,7 @@ async fn finish(context: &Context, turn: &Turn, call: &ToolUse) -> ChatEvent {
                     FollowUp::Query(query) => (None, query),
                 };
                 compiled(context, &turn.viewer, &data, &query, 0).ok()?;
-                let label = label.unwrap_or_else(|| insight::title(&query, &context.edge.catalogue));
+                let label = label.unwrap_or_else(|| insight::title(&query, &*context.edge.catalogue));
                 Some(Suggestion { label, query })
             })
             .take(FOLLOW_UPS_MAX)

@@ -9,7 +9,7 @@ fn every_refusal_is_the_envelope() {
     let world = World::new();
     let edge = edge(&world);
     let long = format!(r#"{{"message": "{}"}}"#, "x".repeat(10_001));
-    let cases: [(&str, Request<Body>, u16, &str); 31] = [
+    let cases: [(&str, Request<Body>, u16, &str); 32] = [
         ("no such route", get("/api/nothing"), 404, "not_found"),
         ("no route at all", get("/api"), 404, "not_found"),
         ("outside of the API", get("/elsewhere"), 404, "not_found"),
@@ -103,10 +103,16 @@ fn every_refusal_is_the_envelope() {
             400,
             "unknown_dimension",
         ),
-        ("replay", get("/api/chat/t1/events"), 501, "not_available_yet"),
-        ("stop", post("/api/chat/t1/stop", ""), 501, "not_available_yet"),
-        ("history", get("/api/history"), 501, "not_available_yet"),
-        ("one conversation", get("/history/c1"), 501, "not_available_yet"),
+        ("no such turn to replay", get("/api/chat/t1/events"), 404, "not_found"),
+        ("no such turn to stop", post("/api/chat/t1/stop", ""), 404, "not_found"),
+        ("no such conversation", get("/history/c1"), 404, "not_found"),
+        (
+            "a conversation that has no id",
+            get("/api/history/%2e%2e"),
+            404,
+            "not_found",
+        ),
+        ("no memory", get("/api/memory"), 501, "not_available_yet"),
         (
             "free SQL that the guard refuses",
             post("/api/sql", r#"{"sql": "DROP TABLE concerts"}"#),
@@ -115,7 +121,7 @@ fn every_refusal_is_the_envelope() {
         ),
         ("the models", get("/recommendations"), 501, "not_available_yet"),
         ("imports", post("/api/imports", ""), 501, "not_available_yet"),
-        ("feedback", post("/api/feedback", "{}"), 501, "not_available_yet"),
+        ("empty feedback", post("/api/feedback", "{}"), 400, "bad_request"),
     ];
     for (what, request, status, code) in cases {
         let answer = ask(&world, &edge, request);

@@ -1,5 +1,6 @@
 //! A world in memory. Upstream answers come from a script; time stands still until everything waits for it.
 
+use crate::dynamo::Dynamo;
 use bytes::Bytes;
 use concert_aws::eventstream::{Header, HeaderValue, Message, encode};
 use concert_edge::{Body, BodyError, Edge, Host, Level, SendError};
@@ -33,6 +34,8 @@ pub enum Reply {
     Broken(Vec<Vec<u8>>),
     /// A success whose body comes in pieces, and then never ends.
     Silent(Vec<Vec<u8>>),
+    /// As `Pieces`, with so many milliseconds before each.
+    Slow(Vec<Vec<u8>>, u64),
     Unreachable,
     /// The connection stands, no answer comes.
     Hangs,
@@ -61,6 +64,15 @@ pub struct World {
     /// What was sent: the operation, and its body.
     pub sent: RefCell<Vec<(String, Value)>>,
     pub waits_ms: RefCell<Vec<u64>>,
+    pub dynamo: RefCell<Dynamo>,
+    /// A store that cannot be reached.
+    pub store_is_down: Cell<bool>,
+    /// Whether the Redshift Data API has AWS's quotas; what was refused by them.
+    pub has_quotas: Cell<bool>,
+    pub throttled: RefCell<Vec<String>>,
+    calls_at_ms: RefCell<BTreeMap<String, Vec<u64>>>,
+    /// Whether one request may wake another.
+    pub may_meet: Cell<bool>,
     /// By operation, in order; the last one of a list is used again and again.
     replies: RefCell<BTreeMap<String, VecDeque<Reply>>>,
 }
@@ -93,6 +105,32 @@ impl World {
 
     pub fn pass(&self, ms: u64) {
         self.now_ms.set(self.now_ms.get() + ms);
+    }
+
+    /// Counts a call; the quotas are those of any second.
+    fn is_over_quota(&self, target: &str) -> bool {
+        let quota = match target {
+            "RedshiftData.ExecuteStatement" => 30,
+            "RedshiftData.GetStatementResult" => 20,
+            "RedshiftData.DescribeStatement" => 100,
+            _ => return false,
+        };
+        let mut calls = self.calls_at_ms.borrow_mut();
+        let times = calls.entry(target.to_owned()).or_default();
+        times.retain(|at| at + 1_000 > self.now());
+        let is_over = self.has_quotas.get() && times.len() >= quota;
+        if !is_over {
+            times.push(self.now());
+        }
+        is_over
+    }
+
+    pub fn throttled_of(&self, operation: &str) -> usize {
+        self.throttled.borrow().iter().filter(|name| *name == operation).count()
+    }
+
+    pub fn now(&self) -> u64 {
+        self.now_ms.get()
     }
 
     pub fn log_text(&self) -> String {
@@ -143,56 +181,106 @@ impl World {
             if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
                 return value;
             }
+            // Those that these detach, and what waits for those that are done, come in the next round.
+            let before = self.detached.borrow().len();
             let mut detached = std::mem::take(&mut *self.detached.borrow_mut());
             detached.retain_mut(|future| future.as_mut().poll(&mut context).is_pending());
             self.detached.borrow_mut().extend(detached);
+            if self.detached.borrow().len() != before {
+                continue;
+            }
             if !flag.0.swap(false, Ordering::SeqCst) {
                 assert!(self.advance(), "everything waits, and for nothing");
             }
         }
     }
 
-    /// Runs what was detached and can go on without waiting.
+    /// Runs what was detached to its end.
     pub fn run_detached(&self) {
-        for future in std::mem::take(&mut *self.detached.borrow_mut()) {
-            self.run(future);
-        }
+        self.run(poll_fn(|_| match self.detached.borrow().is_empty() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }));
+    }
+
+    /// The process is gone, and what it had detached with it.
+    pub fn crash(&self) {
+        self.detached.borrow_mut().clear();
+        self.timers.borrow_mut().clear();
     }
 }
 
 impl Host for WorldHost {
     fn send(&self, request: Request<Bytes>) -> LocalBoxFuture<'static, Result<Response<Body>, SendError>> {
+        if request.uri().path().ends_with("/.well-known/jwks.json") {
+            assert!(!request.headers().contains_key("authorization"));
+            assert_eq!(request.uri().host(), Some("issuer.example.com"));
+            self.0.sent.borrow_mut().push(("jwks".into(), Value::Null));
+            let reply = self.0.reply("jwks");
+            return answered(reply);
+        }
+        let authority = request.uri().authority().map(ToString::to_string);
+        assert_eq!(
+            authority.as_deref(),
+            Some("127.0.0.1:4566"),
+            "only the configured endpoint is called: {}",
+            request.uri()
+        );
         assert!(
             request.headers().contains_key("authorization"),
             "{} is not signed",
             request.uri()
         );
-        let body: Value = serde_json::from_slice(request.body()).expect("every request has a JSON body");
+        let target = request
+            .headers()
+            .get("x-amz-target")
+            .map(|target| target.to_str().unwrap().to_owned());
+        if let Some(operation) = target
+            .as_deref()
+            .and_then(|target| target.strip_prefix("DynamoDB_20120810."))
+        {
+            let body: Value = serde_json::from_slice(request.body()).unwrap();
+            if self.0.store_is_down.get() {
+                return answered(Reply::Unreachable);
+            }
+            let (status, answer) = self.0.dynamo.borrow_mut().answer(operation, &body);
+            let reply = Reply::Whole(status, vec![], answer.to_string().into_bytes());
+            // Another request may come in between, as over a network.
+            let pause = self.sleep(1);
+            return async move {
+                pause.await;
+                answered(reply).await
+            }
+            .boxed_local();
+        }
+        let body: Value = match request.body().len() {
+            0 => Value::Null,
+            _ => serde_json::from_slice(request.body()).expect("a JSON body"),
+        };
         let operation = operation(&request, &body);
         self.0.sent.borrow_mut().push((operation.clone(), body));
-        let reply = self.0.reply(&operation);
-        async move {
-            let pieces =
-                |pieces: Vec<Vec<u8>>| stream::iter(pieces).map(|piece| Ok::<_, BodyError>(Bytes::from(piece)));
-            Ok(match reply {
-                Reply::Whole(status, headers, body) => {
-                    let mut response = Response::new(Body::from(body));
-                    *response.status_mut() = StatusCode::from_u16(status).unwrap();
-                    for (name, value) in headers {
-                        response.headers_mut().insert(name, value.parse().unwrap());
-                    }
-                    response
-                }
-                Reply::Pieces(all) => Response::new(Body::stream(pieces(all))),
-                Reply::Broken(all) => Response::new(Body::stream(
-                    pieces(all).chain(stream::iter([Err(BodyError("connection reset by 10.0.0.7".into()))])),
-                )),
-                Reply::Silent(all) => Response::new(Body::stream(pieces(all).chain(stream::pending()))),
-                Reply::Unreachable => return Err(SendError("connection refused by 10.0.0.7".into())),
-                Reply::Hangs => std::future::pending().await,
-            })
+        let target = target.as_deref().unwrap_or_default();
+        if self.0.is_over_quota(target) {
+            self.0.throttled.borrow_mut().push(operation);
+            return answered(Reply::error(400, "ThrottlingException"));
         }
-        .boxed_local()
+        let reply = self.0.reply(&operation);
+        if let Reply::Slow(pieces, ms) = reply {
+            let host = WorldHost(self.0.clone());
+            let slow = stream::iter(pieces).then(move |piece| {
+                let pause = host.sleep(ms);
+                async move {
+                    pause.await;
+                    Ok::<_, BodyError>(Bytes::from(piece))
+                }
+            });
+            return futures::future::ready(Ok(Response::new(Body::stream(slow)))).boxed_local();
+        }
+        answered(reply)
+    }
+
+    fn requests_may_meet(&self) -> bool {
+        self.0.may_meet.get()
     }
 
     fn now_ms(&self) -> u64 {
@@ -201,7 +289,7 @@ impl Host for WorldHost {
 
     /// Different each time, and the same in each run.
     fn random(&self, bytes: &mut [u8]) -> Result<(), String> {
-        self.0.random.set(self.0.random.get() + 1);
+        self.0.random.set(self.0.random.get().wrapping_add(1));
         bytes.fill(self.0.random.get());
         Ok(())
     }
@@ -233,6 +321,31 @@ impl Host for WorldHost {
     }
 }
 
+fn answered(reply: Reply) -> LocalBoxFuture<'static, Result<Response<Body>, SendError>> {
+    async move {
+        let pieces = |pieces: Vec<Vec<u8>>| stream::iter(pieces).map(|piece| Ok::<_, BodyError>(Bytes::from(piece)));
+        Ok(match reply {
+            Reply::Whole(status, headers, body) => {
+                let mut response = Response::new(Body::from(body));
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                for (name, value) in headers {
+                    response.headers_mut().insert(name, value.parse().unwrap());
+                }
+                response
+            }
+            Reply::Pieces(all) => Response::new(Body::stream(pieces(all))),
+            Reply::Broken(all) => Response::new(Body::stream(
+                pieces(all).chain(stream::iter([Err(BodyError("connection reset by 10.0.0.7".into()))])),
+            )),
+            Reply::Silent(all) => Response::new(Body::stream(pieces(all).chain(stream::pending()))),
+            Reply::Slow(..) => unreachable!("the host lets time pass"),
+            Reply::Unreachable => return Err(SendError("connection refused by 10.0.0.7".into())),
+            Reply::Hangs => std::future::pending().await,
+        })
+    }
+    .boxed_local()
+}
+
 /// What a request is about.
 fn operation(request: &Request<Bytes>, body: &Value) -> String {
     let path = request.uri().path();
@@ -242,6 +355,9 @@ fn operation(request: &Request<Bytes>, body: &Value) -> String {
         .map(|(_, last)| last)
     {
         return operation.to_owned();
+    }
+    if let Some(rest) = path.strip_prefix("/memories/concert-localmem01/") {
+        return format!("{} {rest}", request.method());
     }
     let target = request.headers()["x-amz-target"].to_str().unwrap();
     let name = target.strip_prefix("RedshiftData.").expect("the service's prefix");
@@ -269,6 +385,11 @@ pub fn edge(world: &Rc<World>) -> Edge {
 }
 
 pub fn edge_with(world: &Rc<World>, settings: &[(&str, &str)]) -> Edge {
+    edge_of(world, settings, concert_contract::catalogue::CONCERT_DW)
+}
+
+/// With a catalogue of its own, as TOML.
+pub fn edge_of(world: &Rc<World>, settings: &[(&str, &str)], catalogue: &str) -> Edge {
     world.on("publication", [executed("p", "FINISHED")]);
     world.on("GetStatementResult/p", [Reply::json(&publication("snapshot-1"))]);
     world.on("values", [executed("v", "FINISHED")]);
@@ -282,6 +403,7 @@ pub fn edge_with(world: &Rc<World>, settings: &[(&str, &str)]) -> Edge {
         ("CONCERT_MODELS", "local.planner"),
         ("CONCERT_COOKIE_KEY", "0123456789abcdef0123456789abcdef"),
         ("CONCERT_AWS_ENDPOINT", "http://127.0.0.1:4566"),
+        ("CONCERT_TABLE", "concert"),
         ("AWS_ACCESS_KEY_ID", "concert"),
         ("AWS_SECRET_ACCESS_KEY", "concert-local-secret"),
     ]
@@ -289,7 +411,8 @@ pub fn edge_with(world: &Rc<World>, settings: &[(&str, &str)]) -> Edge {
     .chain(settings)
     .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
     .collect();
-    Edge::new("native", |name| settings.get(name).cloned()).expect("complete settings")
+    let catalogue = concert_contract::catalogue::Catalogue::from_toml(catalogue).expect("a catalogue");
+    Edge::with_catalogue("native", |name| settings.get(name).cloned(), catalogue).expect("complete settings")
 }
 
 pub fn executed(id: &str, status: &str) -> Reply {

@@ -33,6 +33,8 @@ enum Kind {
     Positive,
     /// 0 or more.
     NotNegative,
+    /// US dollars and tokens with a stroke between, either of them alone.
+    Budget,
     Day,
     /// A file or an address.
     Catalogue,
@@ -43,13 +45,14 @@ enum Kind {
     Megabytes,
 }
 
-const SETTINGS: [(&str, Kind); 36] = [
+const SETTINGS: [(&str, Kind); 37] = [
     ("CONCERT_REGION", Kind::Region),
     ("CONCERT_AWS_ENDPOINT", Kind::Endpoint),
     ("CONCERT_WORKGROUP", Kind::Name("-")),
     ("CONCERT_DATABASE", Kind::Name("_-$")),
     ("CONCERT_MODELS", Kind::List),
     ("CONCERT_MEMORY_ID", Kind::Name("_-")),
+    ("CONCERT_MEMORY_NAMESPACES", Kind::Text),
     ("CONCERT_TABLE", Kind::Name("_-.")),
     ("CONCERT_GUARDRAIL", Kind::Text),
     ("CONCERT_ENDPOINT_SALES", Kind::Name("-")),
@@ -63,8 +66,8 @@ const SETTINGS: [(&str, Kind); 36] = [
     ("CONCERT_LIMIT_RPS", Kind::Positive),
     ("CONCERT_LIMIT_BURST", Kind::Positive),
     ("CONCERT_LIMIT_DAY", Kind::Positive),
-    ("CONCERT_BUDGET_TURN", Kind::Positive),
-    ("CONCERT_BUDGET_DAY", Kind::Positive),
+    ("CONCERT_BUDGET_TURN", Kind::Budget),
+    ("CONCERT_BUDGET_DAY", Kind::Budget),
     ("CONCERT_TODAY", Kind::Day),
     ("CONCERT_CATALOGUE", Kind::Catalogue),
     ("CONCERT_CODE_INTERPRETER", Kind::Text),
@@ -165,6 +168,14 @@ fn problem(kind: Kind, value: &str) -> Option<String> {
             "write names with commas between".to_owned(),
         ),
         Kind::Text => (true, String::new()),
+        Kind::Budget => {
+            let (usd, tokens) = value.split_once('/').unwrap_or((value, ""));
+            let fits = |part: &str| part.trim().is_empty() || part.trim().parse::<f64>().is_ok_and(|n| n >= 0.0);
+            (
+                fits(usd) && fits(tokens),
+                "write US dollars and tokens such as 0.50/200000, or 0.50 alone".to_owned(),
+            )
+        }
         Kind::Issuer => (
             Url::parse(value).is_ok_and(|url| url.scheme() == "https" && url.has_host()),
             "write the issuer's address, https://…".to_owned(),

@@ -86,8 +86,11 @@ pub async fn run(home: &Path, options: Options) -> Result<()> {
         concert_edge_native::native_router(|name| settings.get(name).cloned()).context("cannot start the edge")?;
     let listener = aws::bind(&options.shared.host, options.port).await?;
     let url = aws::url_of(&listener)?;
-    let server =
-        tokio::spawn(async move { axum::serve(listener.tap_io(aws::send_at_once), edge.fallback_service(page)).await });
+    // With the address of each client, for those who are not on this machine.
+    let service = edge
+        .fallback_service(page)
+        .into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let server = tokio::spawn(async move { axum::serve(listener.tap_io(aws::send_at_once), service).await });
 
     healthy(&url).await?;
     write_line(&format!("AWS endpoint at {aws_url}"))?;
@@ -116,6 +119,13 @@ fn settings(home: &Path, aws_url: &str, shared: &Shared) -> Result<BTreeMap<Stri
             } else {
                 "local.planner"
             },
+        ),
+        ("CONCERT_TABLE", "concert"),
+        ("CONCERT_MEMORY_ID", "concert-localmem01"),
+        // Where the local memory's own strategies keep what they find.
+        (
+            "CONCERT_MEMORY_NAMESPACES",
+            "/strategies/preferences-localprefs/actors/{actorId},/strategies/facts-localfacts/actors/{actorId}",
         ),
     ] {
         settings.entry(name.to_owned()).or_insert_with(|| value.to_owned());
