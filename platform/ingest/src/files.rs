@@ -481,7 +481,7 @@ impl Rows {
     }
 
     /// What a person should know after the last row: a way to the records that led nowhere, paths that no record has.
-    pub fn notes(&self) -> Vec<String> {
+    pub fn notes(&self, wanted: bool) -> Vec<String> {
         let Body::Nested(nested) = &self.body else {
             return Vec::new();
         };
@@ -506,7 +506,7 @@ impl Rows {
             .paths
             .iter()
             .zip(&nested.seen)
-            .filter(|(_, seen)| !**seen)
+            .filter(|(_, seen)| wanted && !**seen)
             .map(|((name, _), _)| {
                 let hint = did_you_mean(name, nested.known.iter().map(String::as_str));
                 format!("{file}: no record has a value at {name:?}. {hint}")

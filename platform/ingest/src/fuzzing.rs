@@ -56,7 +56,7 @@ pub fn read(path: &Path, format: &str, latin_1: bool) -> Result<Read> {
     }
     read.add(&collector.finish()?);
     rows.finish()?;
-    rows.notes();
+    rows.notes(true);
     Ok(read)
 }
 

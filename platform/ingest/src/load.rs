@@ -6,12 +6,13 @@ use crate::{
     collect::raw_schema,
     disk::Disk,
     files::Rows,
+    input::Format,
     judge::{self, Judge, Verdict},
     mapping::Mapping,
     merge::Defaults,
-    plan::{self, Pass},
+    plan,
     quarantine::{self, Document},
-    read::{self, Before, Job},
+    read::{self, Advance, Job},
     rules::{RuleCount, RuleJudge, Rules},
     settle::{Limits, Settled, Settling},
     sink::{self, RawFile},
@@ -276,12 +277,14 @@ impl Reading {
         let documents = quarantine::documents(mapping.as_ref(), &lookups)?;
         let meaning = plan::meaning(mapping.as_ref(), &lookups);
         let mut keys = Vec::with_capacity(passes.len());
-        let mut before = Before::default();
+        let mut is_cut = Vec::with_capacity(passes.len());
+        let mut advance = Advance::default();
         for (index, pass) in passes.iter().enumerate() {
             let mut rows = Rows::open(&pass.file, &pass.source)?;
             pass.bind(mapping.as_ref(), &mut rows, &lookups)?;
             keys.push(pass.key(index, &meaning)?);
-            before.total_bytes += pass.file.bytes()?;
+            is_cut.push(matches!(rows.format, Format::Csv | Format::JsonLines));
+            advance.total_bytes += pass.file.bytes()?;
         }
         let is_published = |run: &str| self.runtime.block_on(is_published(&self.lake, run));
         let staging = Staging::open(&root, &disk, &keys, is_published)?;
@@ -292,6 +295,7 @@ impl Reading {
             documents: &documents,
             stopped: &self.stopped,
             progress: self.progress.as_ref(),
+            advance: &advance,
         };
         if staging.is_resumed() {
             let staged = keys.iter().filter(|key| staging.found(key).is_some()).count();
@@ -302,26 +306,28 @@ impl Reading {
             )));
         }
         let mut files = Vec::with_capacity(passes.len());
-        for (index, (pass, key)) in passes.iter().zip(&keys).enumerate() {
-            let file = match staging.found(key) {
-                Some(found) => found.clone(),
-                None => self.read(&job, pass, index, key, before)?,
-            };
-            before.bytes += file.bytes;
-            before.records += file.records;
-            for text in &file.notes {
+        let read = |index: usize| -> Result<StagedFile> {
+            if let Some(found) = staging.found(&keys[index]) {
+                advance.bytes.fetch_add(found.bytes, Ordering::Relaxed);
+                advance.records.fetch_add(found.records, Ordering::Relaxed);
+                return Ok(found.clone());
+            }
+            if self.stopped.load(Ordering::Relaxed) {
+                return Err(Error::Stopped);
+            }
+            read::read(&job, &passes[index], index, &keys[index])
+        };
+        while files.len() < passes.len() {
+            // A file that is cut takes all threads; of the others, those that stand together are read side by side.
+            let first = files.len();
+            let together = is_cut[first..].iter().take_while(|is_cut| !**is_cut).count().max(1);
+            let more = read::side_by_side(together, |at| read(first + at))?;
+            for text in more.iter().flat_map(|file| &file.notes) {
                 note(Progress::Note(text.clone()));
             }
-            files.push(file);
+            files.extend(more);
         }
         Ok((staging, files, documents))
-    }
-
-    fn read(&self, job: &Job<'_>, pass: &Pass, index: usize, key: &str, before: Before) -> Result<StagedFile> {
-        if self.stopped.load(Ordering::Relaxed) {
-            return Err(Error::Stopped);
-        }
-        read::read(job, pass, index, key, before)
     }
 }
 
@@ -463,7 +469,7 @@ impl Load<'_> {
     async fn run(&self, writer: &mut Writer, files: Vec<StagedFile>, documents: &[Document]) -> Result<IngestReport> {
         let run = &self.settling.defaults.run;
         let staging = &self.settling.staging;
-        let (raw, raw_files) = self.new_files(&files).await?;
+        let (raw, mut raw_files, renamed) = self.new_files(&files).await?;
         // The records as received are packed on one thread while the typed rows are settled on others.
         let raw = tokio::spawn(self.pack(writer, raw)?);
         let mut load = self.settle(writer, &files).await?;
@@ -488,10 +494,6 @@ impl Load<'_> {
         if let Some(raw) = raw {
             writer.append_staged(raw).await?;
         }
-        if !raw_files.is_empty() {
-            let rows = sink::raw_files(&raw_files, run)?;
-            writer.append(Layer::Clean, RAW_FILES.name, vec![rows]).await?;
-        }
         if let Some(events) = events {
             writer.append_staged(events).await?;
             written = true;
@@ -499,6 +501,14 @@ impl Load<'_> {
         let session = &self.settling.session;
         written |= quarantine::remember(writer, session, &readings, documents, &run.id).await?;
         if written || !raw_files.is_empty() {
+            // What came under another name before changes nothing by itself; rows that it changed lead back to it.
+            if report.tables.values().any(|counts| counts.clean + counts.merged > 0) {
+                raw_files.extend(renamed);
+            }
+            if !raw_files.is_empty() {
+                let rows = sink::raw_files(&raw_files, run)?;
+                writer.append(Layer::Clean, RAW_FILES.name, vec![rows]).await?;
+            }
             let counts = sink::runs(&report.tables, run)?;
             writer.append(Layer::Clean, RUNS.name, vec![counts]).await?;
             let broken: Vec<RuleCount> = report.rules.iter().filter(|count| count.records > 0).cloned().collect();
@@ -554,13 +564,23 @@ impl Load<'_> {
         Ok(written)
     }
 
-    /// The files whose content was never loaded, each once.
-    async fn new_files(&self, files: &[StagedFile]) -> Result<(Vec<(String, StagedBatches)>, Vec<RawFile>)> {
+    /// The files whose content was never loaded, each once, and those whose content was, under another name.
+    async fn new_files(
+        &self,
+        files: &[StagedFile],
+    ) -> Result<(Vec<(String, StagedBatches)>, Vec<RawFile>, Vec<RawFile>)> {
         let mut known = known_files(&self.settling.session).await?;
-        let (mut raw, mut new) = (Vec::new(), Vec::new());
-        let mut said = BTreeSet::new();
+        let (mut raw, mut new, mut renamed) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut said, mut fresh) = (BTreeSet::new(), BTreeSet::new());
         for file in files {
-            match known.get(&file.sha256) {
+            let about = RawFile {
+                sha256: file.sha256.clone(),
+                source: file.source.clone(),
+                bytes: file.bytes,
+                records: file.records,
+            };
+            let names = known.entry(file.sha256.clone()).or_default();
+            match names.first() {
                 Some(name) => {
                     if said.insert(&file.source) {
                         self.note(Progress::Note(format!(
@@ -568,21 +588,22 @@ impl Load<'_> {
                             file.source
                         )));
                     }
+                    // Of one content in one load, one name is enough.
+                    if !names.contains(&file.source) && !fresh.contains(&file.sha256) {
+                        names.push(file.source.clone());
+                        renamed.push(about);
+                    }
                 }
                 None => {
                     said.insert(&file.source);
-                    known.insert(file.sha256.clone(), file.source.clone());
+                    fresh.insert(&file.sha256);
+                    names.push(file.source.clone());
                     raw.push((file.sha256.clone(), file.raw.clone()));
-                    new.push(RawFile {
-                        sha256: file.sha256.clone(),
-                        source: file.source.clone(),
-                        bytes: file.bytes,
-                        records: file.records,
-                    });
+                    new.push(about);
                 }
             }
         }
-        Ok((raw, new))
+        Ok((raw, new, renamed))
     }
 
     /// Writes the records as received into files of their table.
@@ -635,8 +656,8 @@ fn with_file(sha256: &str, batch: &RecordBatch) -> Result<RecordBatch> {
 }
 
 /// The files that were loaded before: their names by the hash of what they hold.
-async fn known_files(session: &SessionContext) -> Result<HashMap<String, String>> {
-    let mut known = HashMap::new();
+async fn known_files(session: &SessionContext) -> Result<HashMap<String, Vec<String>>> {
+    let mut known: HashMap<String, Vec<String>> = HashMap::new();
     let mut rows = tables::stream(session, &RAW_FILES, &["file_sha256", "source"]).await?;
     while let Some(batch) = rows.next().await {
         let batch = batch.map_err(|e| tables::failed(&RAW_FILES, e))?;
@@ -647,7 +668,8 @@ async fn known_files(session: &SessionContext) -> Result<HashMap<String, String>
             continue;
         };
         for (hash, name) in hashes.iter().zip(names) {
-            known.insert(hash.unwrap_or_default().to_owned(), name.unwrap_or_default().to_owned());
+            let names = known.entry(hash.unwrap_or_default().to_owned()).or_default();
+            names.push(name.unwrap_or_default().to_owned());
         }
     }
     Ok(known)

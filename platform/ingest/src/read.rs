@@ -16,7 +16,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
@@ -39,27 +39,65 @@ pub struct Job<'a> {
     /// Set when nobody waits for the load any more.
     pub stopped: &'a AtomicBool,
     pub progress: Option<&'a OnProgress>,
+    pub advance: &'a Advance,
 }
 
-/// What came before this file in the same load, for the progress.
-#[derive(Clone, Copy, Default)]
-pub struct Before {
-    pub bytes: u64,
-    pub records: u64,
+/// How far the files of a load are read, for the progress. Several may be read at once.
+#[derive(Default)]
+pub struct Advance {
+    pub bytes: AtomicU64,
+    pub records: AtomicU64,
     /// Of all files of the load.
     pub total_bytes: u64,
+}
+
+/// How many files are read at once, of formats whose records cannot be cut for several threads. Each holds what was read
+/// of some blocks, as a thread of a file that is cut does.
+pub const FILES_AT_ONCE: usize = 4;
+
+/// Does something with each of some files, several at once, and gives the results in their order. After the first failure
+/// no other is begun; those that are under way come to their end, so that they need not be read again.
+///
+/// # Errors
+/// The first failure, in the order of the files.
+pub fn side_by_side<T: Send>(files: usize, each: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let results: Vec<Mutex<Option<Result<T>>>> = (0..files).map(|_| Mutex::default()).collect();
+    let work = || {
+        while !failed.load(Ordering::Relaxed) {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(place) = results.get(at) else { return };
+            let result = each(at);
+            failed.fetch_or(result.is_err(), Ordering::Relaxed);
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        }
+    };
+    let threads = thread::available_parallelism()
+        .map_or(1, |n| n.get())
+        .min(FILES_AT_ONCE)
+        .min(files);
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let results = results
+        .into_iter()
+        .filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner));
+    results.collect()
 }
 
 /// Reads the file of a pass to its end. `index` is its place in the load.
 ///
 /// # Errors
 /// [`Error::Stopped`] if nobody waits any more, and those of reading and of writing the staged files.
-pub fn read(job: &Job<'_>, pass: &Pass, index: usize, key: &str, before: Before) -> Result<StagedFile> {
+pub fn read(job: &Job<'_>, pass: &Pass, index: usize, key: &str) -> Result<StagedFile> {
     let mut rows = Rows::open(&pass.file, &pass.source)?;
     let tables = pass.bind(job.mapping, &mut rows, job.lookups)?;
     let source = rows.source();
     let reading = Reading::new(&rows, &pass.source, job.documents, job.mapping);
-    let mut sink = Sink::new(job, &tables, index, &pass.file.name, rows.position(), before);
+    let mut sink = Sink::new(job, &tables, index, &pass.file.name, rows.position());
     match rows.cut() {
         Some((cutter, template)) => read_blocks(job, cutter, &template, &tables, &source, &mut sink, &mut rows)?,
         None => read_in_order(job, &mut rows, &tables, &source, &mut sink)?,
@@ -73,8 +111,9 @@ struct Sink<'a> {
     index: usize,
     name: &'a str,
     position: Arc<AtomicU64>,
-    before: Before,
     records: u64,
+    /// What of this file the progress has heard.
+    told: (u64, u64),
     tables: Vec<OfTable>,
     raw: StageWriter,
     refused: StageWriter,
@@ -91,14 +130,7 @@ struct OfTable {
 }
 
 impl<'a> Sink<'a> {
-    fn new(
-        job: &'a Job<'a>,
-        tables: &[BoundTable],
-        index: usize,
-        name: &'a str,
-        position: Arc<AtomicU64>,
-        before: Before,
-    ) -> Sink<'a> {
+    fn new(job: &'a Job<'a>, tables: &[BoundTable], index: usize, name: &'a str, position: Arc<AtomicU64>) -> Sink<'a> {
         let staging = job.staging;
         let of_table = |bound: &BoundTable| OfTable {
             name: bound.table.name,
@@ -112,8 +144,8 @@ impl<'a> Sink<'a> {
             index,
             name,
             position,
-            before,
             records: 0,
+            told: (0, 0),
             tables: tables.iter().map(of_table).collect(),
             raw: staging.writer(index, "raw", raw_schema()),
             refused: staging.writer(index, "refused", refused_schema()),
@@ -140,18 +172,25 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    fn tell(&self, bytes_read: u64) {
+    fn tell(&mut self, bytes_read: u64) {
+        let advance = self.job.advance;
+        let add = |to: &AtomicU64, more: u64| to.fetch_add(more, Ordering::Relaxed) + more;
+        // A position that is told again is behind the one before only by mistake; it never counts back.
+        let bytes_read = bytes_read.max(self.told.0);
+        let bytes = add(&advance.bytes, bytes_read - self.told.0);
+        let records = add(&advance.records, self.records - self.told.1);
+        self.told = (bytes_read, self.records);
         if let Some(progress) = self.job.progress {
             progress(Progress::Reading {
                 file: self.name.to_owned(),
-                records: self.before.records + self.records,
-                bytes_read: self.before.bytes + bytes_read,
-                bytes: self.before.total_bytes,
+                records,
+                bytes_read: bytes,
+                bytes: advance.total_bytes,
             });
         }
     }
 
-    fn finish(self, rows: &mut Rows, key: &str, bytes: u64, reading: Reading) -> Result<StagedFile> {
+    fn finish(mut self, rows: &mut Rows, key: &str, bytes: u64, reading: Reading) -> Result<StagedFile> {
         let sha256 = rows.finish()?;
         self.tell(bytes);
         let mut tables = BTreeMap::new();
@@ -171,7 +210,8 @@ impl<'a> Sink<'a> {
             bytes,
             records: self.records,
             encoding: rows.encoding(),
-            notes: rows.notes(),
+            // Without a mapping nobody asked for the columns by name, and most are optional.
+            notes: rows.notes(self.job.mapping.is_some()),
             raw: self.raw.finish()?,
             refused: self.refused.finish()?,
             tables,

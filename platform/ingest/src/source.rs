@@ -183,7 +183,7 @@ pub fn expand(paths: &[PathBuf], scratch: &Path, disk: &Disk, runtime: &Handle) 
     let mut files = Vec::new();
     for path in paths {
         if path.as_os_str() == STANDARD_INPUT {
-            files.push(spooled(&mut io::stdin().lock(), scratch, disk)?);
+            files.push(standard_input(scratch, disk)?);
             continue;
         }
         if let Some(address) = path.to_str().filter(|text| text.contains("://")) {
@@ -256,6 +256,14 @@ fn objects(address: &str, scratch: &Path, disk: &Disk, runtime: &Handle) -> Resu
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
+}
+
+/// All of standard input, put into a file of `scratch`.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn standard_input(scratch: &Path, disk: &Disk) -> Result<DataFile> {
+    spooled(&mut io::stdin().lock(), scratch, disk)
 }
 
 fn spooled(input: &mut impl Read, scratch: &Path, disk: &Disk) -> Result<DataFile> {

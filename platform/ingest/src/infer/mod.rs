@@ -11,10 +11,13 @@ mod write;
 use crate::{
     Error, Mapping, Result,
     bind::{BoundTable, Part},
+    disk::Disk,
     files::{DataFile, Row, Rows},
     input::{Format, Input},
     mapping::{Encoding, Source},
     path,
+    source::{self, STANDARD_INPUT},
+    stage::Scratch,
 };
 use place::{About, Placement, place};
 use profile::Profile;
@@ -91,13 +94,21 @@ struct Reading {
     placement: Placement,
 }
 
-/// Looks at the first records of a file and proposes a mapping for it. What it proposes loads the file as it is; where
+/// Looks at the first records of a file (`-` is standard input) and proposes a mapping for it. What it proposes loads the file as it is; where
 /// no table of the model fits, the mapping is all comments and [`Proposal::doubts`] says so.
 ///
 /// # Errors
 /// Those of opening and reading a file.
 pub fn infer(file: &Path) -> Result<Proposal> {
-    let file = DataFile::new(file.to_owned());
+    if file.as_os_str() != STANDARD_INPUT {
+        return infer_file(DataFile::new(file.to_owned()));
+    }
+    let disk = Disk::default();
+    let scratch = Scratch::new(&std::env::temp_dir().join("concert-staging"), &disk)?;
+    infer_file(source::standard_input(scratch.path(), &disk)?)
+}
+
+fn infer_file(file: DataFile) -> Result<Proposal> {
     let (format, start, whole) = start_of(&file)?;
     let mut doubts = Vec::new();
     let mut source = Source {

@@ -191,8 +191,13 @@ fn place_as(about: &About<'_>, main: Entity) -> Placement {
     .tables();
     let own = main.table();
     let mut score: f64 = 0.0;
+    let own_is_whole = tables
+        .iter()
+        .any(|table| table.table.name == own && table.missing.is_empty());
     for table in &mut tables {
-        table.active = table.missing.is_empty();
+        // An invented artist serves the concerts that need one, and nothing else.
+        let says_something = table.entries.iter().any(|entry| !matches!(entry.from, From::Const(_)));
+        table.active = table.missing.is_empty() && (says_something || own_is_whole);
         if !table.active {
             continue;
         }

@@ -146,6 +146,68 @@ fn concerts_without_ids_get_keys_and_their_artists_and_venues() {
 }
 
 #[test]
+fn a_box_office_sheet_is_read_as_it_is_written() {
+    let proposal = propose(
+        "boxoffice.csv",
+        "Show Date,Headliner,Room,Town,Paid Attendance,Cap,Gross USD\n\
+         03/14/2025,The Velvet Foxes,Paradise Rock Club,\"Boston, MA\",933,933,\"$27,990.00\"\n\
+         03/17/2025,The Velvet Foxes,9:30 Club,\"Washington, DC\",\"1,100\",\"1,200\",\"$38,500.00\"\n\
+         04/02/2025,Mira Lund,Lincoln Hall,\"Chicago, IL\",,507,\n\
+         13/05/2025,Mira Lund,Lincoln Hall,\"Chicago, IL\",400,507,\"$10,000.00\"\n",
+    );
+    has(
+        &proposal,
+        &[
+            "artists.name = Headliner",
+            "venues.name = Room",
+            "venues.city = Town",
+            "venues.state = Town",
+            "venues.capacity = Cap",
+            "concerts.event_date = Show Date",
+            "concerts.total_attendance = Paid Attendance",
+            "concerts.revenue = Gross USD",
+            "concerts.currency = 'USD'",
+        ],
+    );
+    let tried = &proposal.tables["concerts"];
+    assert_eq!((tried.records, tried.refused), (4, 1), "{}", proposal.mapping);
+    assert_eq!(proposal.tables["venues"].refused, 0, "{}", proposal.mapping);
+    assert!(
+        proposal.mapping.contains("in 1 it cannot: those will be put aside"),
+        "{}",
+        proposal.mapping
+    );
+
+    let proposal = propose(
+        "umsatz.csv",
+        "Datum;Künstler;Spielstätte;Ort;Besucher;Umsatz EUR\n\
+         12.03.2024;Die Ärzte;Zenith;München;5.880;294.000,00\n13.03.2024;Mötley;Halle;Köln;900;18.000,50\n",
+    );
+    has(
+        &proposal,
+        &[
+            "artists.name = Künstler",
+            "venues.city = Ort",
+            "concerts.event_date = Datum",
+            "concerts.revenue = Umsatz EUR",
+            "concerts.currency = 'EUR'",
+        ],
+    );
+    assert!(
+        proposal.mapping.contains("number = \"1.234,56\""),
+        "{}",
+        proposal.mapping
+    );
+    assert_eq!(proposal.tables["concerts"].refused, 0, "{}", proposal.mapping);
+}
+
+#[test]
+fn what_is_about_nothing_invents_nothing() {
+    let proposal = propose("prices.csv", "doorprice,currency\n$5,USD\n6(pounds),GBP\n");
+    assert!(proposal.tables.is_empty(), "{}", proposal.mapping);
+}
+
+#[test]
 fn amounts_in_several_currencies_are_left_to_a_person() {
     let proposal = propose(
         "shows.csv",

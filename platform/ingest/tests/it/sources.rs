@@ -63,3 +63,25 @@ async fn addresses_are_read_as_streams_and_folders_of_them_as_folders() {
         assert!(message.contains(wanted), "{message}");
     }
 }
+
+#[tokio::test]
+async fn a_row_leads_back_to_a_file_whose_content_came_under_another_name_before() {
+    let bench = Bench::new();
+    let rows = format!("{VENUES_HEADER}v1,A,Ulm,\"1,200\",\n");
+    let first = bench.file("venues.csv", &rows);
+    let report = bench.load(&[first], None).await.expect("loads");
+    assert_eq!(report.tables["venues"], counts(1, 0, 0, 1, 0));
+    let again = bench.file("halls.csv", &rows);
+    let mapping = bench.file(
+        "m.toml",
+        "[venues]\nvenue_id = { column = \"venue_id\" }\nname = { column = \"name\" }\n\
+         capacity = { column = \"capacity\", number = \"1,234\" }\n",
+    );
+    let report = bench.load(&[again], Some(&mapping)).await.expect("loads");
+    assert_eq!(report.tables["venues"], counts(1, 1, 0, 0, 0));
+    let traced = bench.lake.lineage("venues", &["v1".to_owned()]).await.expect("reads");
+    assert_eq!((traced[0].source.as_str(), traced[0].line), ("halls.csv", 2));
+    assert_eq!(traced[0].original.as_deref(), Some("v1,A,Ulm,\"1,200\","));
+    // As received, each record once.
+    assert_eq!(bench.rows("SELECT count(*) FROM raw_records").await, ["1"]);
+}

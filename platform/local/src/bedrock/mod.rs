@@ -256,7 +256,7 @@ impl Bedrock {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         enum Input {
-            Converse(ConverseRequest),
+            Converse(Box<ConverseRequest>),
             InvokeModel { body: String },
         }
         #[derive(Deserialize)]
@@ -271,7 +271,7 @@ impl Bedrock {
             ));
         }
         let request = match call.parse::<Request>()?.input {
-            Input::Converse(request) => request,
+            Input::Converse(request) => *request,
             Input::InvokeModel { body } => {
                 let body = STANDARD.decode(body).map_err(|error| {
                     AwsError::serialization(format!("input.invokeModel.body is no base64: {error}"))

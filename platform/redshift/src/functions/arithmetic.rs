@@ -9,14 +9,16 @@ use arrow::{
     },
     compute::{cast, kernels::numeric},
     datatypes::{
-        DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, IntervalMonthDayNano,
-        IntervalMonthDayNanoType, IntervalUnit, i256,
+        DataType, Date32Type, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int32Type,
+        IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, i256,
     },
     error::ArrowError,
 };
 use datafusion::{
     common::{Result, ScalarValue, exec_err, plan_err},
-    logical_expr::{ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility},
+    logical_expr::{
+        ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    },
 };
 use std::sync::Arc;
 
@@ -57,6 +59,131 @@ impl Arithmetic {
                 type_name(right)
             ),
         }
+    }
+}
+
+/// `((a + b) - c) * d` as one call: `arithmetic('+-*', a, b, c, d)`. The engine names an expression by all that is in it
+/// at every level, which makes deep trees of functions slow to plan; a long sum is no tree this way.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Chain {
+    signature: Signature,
+}
+
+/// The name of [`Chain`].
+pub(crate) const CHAIN: &str = "arithmetic";
+
+impl Chain {
+    pub fn new() -> Chain {
+        Chain {
+            signature: Signature::user_defined(Volatility::Immutable),
+        }
+    }
+}
+
+fn operator(symbol: char) -> Option<Operator> {
+    Some(match symbol {
+        '+' => Operator::Plus,
+        '-' => Operator::Minus,
+        '*' => Operator::Multiply,
+        '/' => Operator::Divide,
+        '%' => Operator::Modulo,
+        _ => return None,
+    })
+}
+
+fn symbols(literal: Option<&ScalarValue>) -> Result<Vec<Arithmetic>> {
+    let text = match literal {
+        Some(ScalarValue::Utf8(Some(text))) => text.as_str(),
+        _ => "",
+    };
+    let found: Option<Vec<Arithmetic>> = text
+        .chars()
+        .map(|symbol| operator(symbol).map(|op| Arithmetic::new(op, CHAIN)))
+        .collect();
+    match found {
+        Some(found) if !found.is_empty() => Ok(found),
+        _ => plan_err!("{CHAIN} takes operators and values"),
+    }
+}
+
+/// Each step's types: of what came before, of the value that is added to it, and of what comes out.
+fn steps(ops: &[Arithmetic], types: &[DataType]) -> Result<Vec<(DataType, DataType, DataType)>> {
+    let Some((first, rest)) = types.split_first().filter(|(_, rest)| rest.len() == ops.len()) else {
+        return plan_err!("{CHAIN} takes one value more than operators");
+    };
+    let mut before = first.clone();
+    let mut steps = Vec::with_capacity(ops.len());
+    for (op, value) in ops.iter().zip(rest) {
+        let step = op.types(&before, value)?;
+        before = step.2.clone();
+        steps.push(step);
+    }
+    Ok(steps)
+}
+
+impl ScalarUDFImpl for Chain {
+    fn name(&self) -> &str {
+        CHAIN
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn display_name(&self, args: &[Expr]) -> Result<String> {
+        self.schema_name(args)
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        let [Expr::Literal(ops, _), first, rest @ ..] = args else {
+            return plan_err!("{CHAIN} takes operators and values");
+        };
+        let mut name = first.schema_name().to_string();
+        for (op, value) in symbols(Some(ops))?.iter().zip(rest) {
+            name = format!("{name} {} {}", op.op, value.schema_name());
+        }
+        Ok(format!("({name})"))
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        plan_err!("the type of {CHAIN} depends on its operators")
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let ops = symbols(args.scalar_arguments.first().copied().flatten())?;
+        let values = args.arg_fields.iter().skip(1);
+        let types: Vec<DataType> = values.map(|field| field.data_type().clone()).collect();
+        match steps(&ops, &types)?.pop() {
+            Some((_, _, returned)) => Ok(Arc::new(Field::new(CHAIN, returned, true))),
+            None => plan_err!("{CHAIN} takes operators and values"),
+        }
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        // Which operators there are is not known here: each value is brought to its type when it is computed with.
+        Ok(types.to_vec())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [ColumnarValue::Scalar(ops), first, rest @ ..] = args.args.as_slice() else {
+            return exec_err!("{CHAIN} takes operators and values");
+        };
+        let ops = symbols(Some(ops))?;
+        let types: Vec<DataType> = args.args[1..].iter().map(ColumnarValue::data_type).collect();
+        let mut value = first.clone();
+        for ((op, right), (of_left, of_right, returned)) in ops.iter().zip(rest).zip(steps(&ops, &types)?) {
+            let left = brought(&value, &of_left)?;
+            value = op.apply(&left, &brought(right, &of_right)?, args.number_rows, &returned)?;
+        }
+        Ok(value)
+    }
+}
+
+fn brought(value: &ColumnarValue, to: &DataType) -> Result<ColumnarValue> {
+    if value.data_type() == *to {
+        Ok(value.clone())
+    } else {
+        value.cast_to(to, None)
     }
 }
 
@@ -249,9 +376,28 @@ impl ScalarUDFImpl for Arithmetic {
         let [left, right] = args.args.as_slice() else {
             return exec_err!("{} takes two sides", self.op);
         };
-        let returned = args.return_field.data_type();
+        self.apply(left, right, args.number_rows, args.return_field.data_type())
+    }
+}
+
+fn datum(value: &ColumnarValue) -> Result<Box<dyn Datum>> {
+    Ok(match value {
+        ColumnarValue::Array(array) => Box::new(Arc::clone(array)),
+        ColumnarValue::Scalar(scalar) => Box::new(Scalar::new(scalar.to_array()?)),
+    })
+}
+
+impl Arithmetic {
+    /// Two sides that have the types that [`Arithmetic::types`] asks for.
+    fn apply(
+        &self,
+        left: &ColumnarValue,
+        right: &ColumnarValue,
+        rows: usize,
+        returned: &DataType,
+    ) -> Result<ColumnarValue> {
         let constant = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
-        let rows = if constant { 1 } else { args.number_rows };
+        let rows = if constant { 1 } else { rows };
         let result = match returned {
             DataType::Decimal128(precision, scale) => self.decimal(left, right, rows, (*precision, *scale))?,
             DataType::Interval(_) | DataType::Date32 | DataType::Timestamp(..) => {
@@ -272,16 +418,7 @@ impl ScalarUDFImpl for Arithmetic {
             ColumnarValue::Array(result)
         })
     }
-}
 
-fn datum(value: &ColumnarValue) -> Result<Box<dyn Datum>> {
-    Ok(match value {
-        ColumnarValue::Array(array) => Box::new(Arc::clone(array)),
-        ColumnarValue::Scalar(scalar) => Box::new(Scalar::new(scalar.to_array()?)),
-    })
-}
-
-impl Arithmetic {
     fn kernel(&self, left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, ArrowError> {
         match self.op {
             Operator::Plus => numeric::add(left, right),

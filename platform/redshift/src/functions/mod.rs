@@ -17,7 +17,8 @@ pub(crate) use cast::{CAST, TYPE_KEY, decode_type, encode_type};
 pub(crate) use system::SessionUser;
 
 use crate::{dialect::Operators, error::RedshiftError};
-use arithmetic::Arithmetic;
+pub(crate) use arithmetic::CHAIN;
+use arithmetic::{Arithmetic, Chain};
 use cast::CastTo;
 use datafusion::{
     execution::FunctionRegistry,
@@ -38,6 +39,19 @@ static OPERATORS: LazyLock<[(Operator, Arc<ScalarUDF>); 5]> = LazyLock::new(|| {
     ]
     .map(|(op, name)| (op, Arc::new(ScalarUDF::from(Arithmetic::new(op, name)))))
 });
+
+static CHAIN_FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::from(Chain::new())));
+
+/// The function that several operators stand for.
+pub(crate) fn chain() -> Arc<ScalarUDF> {
+    Arc::clone(&CHAIN_FUNCTION)
+}
+
+/// The operator that a function stands for.
+pub(crate) fn symbol(name: &str) -> Option<Operator> {
+    let found = OPERATORS.iter().find(|(_, function)| function.name() == name);
+    found.map(|(op, _)| *op)
+}
 
 static CAST_FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::from(CastTo::new())));
 
@@ -76,6 +90,7 @@ pub(crate) fn register(context: &SessionContext) -> Result<(), RedshiftError> {
         state.register_udf(Arc::clone(function))?;
     }
     state.register_udf(cast_function())?;
+    state.register_udf(chain())?;
     for function in aggregate::all() {
         state.deregister_udaf(function.name())?;
         state.register_udaf(Arc::new(function))?;
