@@ -49,6 +49,14 @@ pub fn command(context: &Context, options: &Options) -> Result<ExitCode> {
             .env("CARGO_TARGET_DIR", context.cache.join("target-xtask"))
             .args(["test", "--quiet", "--package", "xtask"]))
     })?;
+    step("the page's own tests", || {
+        run(cargo(context).env("CARGO_TARGET_DIR", context.wasm_target()).args([
+            "test",
+            "--quiet",
+            "--package",
+            "concert-app",
+        ]))
+    })?;
     step("concert-aws on wasm", || aws_on_wasm(context))?;
     step("the tests, compiled", || {
         run(cargo(context)
