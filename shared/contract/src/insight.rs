@@ -11,7 +11,7 @@ pub use title::{describe, period_text, title};
 
 use crate::{
     api::CatalogueAnswer,
-    catalogue::{Catalogue, TimePart},
+    catalogue::{Catalogue, TimePart, Unit},
 };
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,7 @@ pub trait Words {
     fn metric_label(&self, name: &str) -> Option<&str>;
     /// What it counts, for one and for many.
     fn metric_noun(&self, name: &str) -> Option<&[String; 2]>;
+    fn metric_unit(&self, name: &str) -> Option<Unit>;
     fn dimension_words(&self, name: &str) -> Option<DimensionWords<'_>>;
     /// What a value is called where it is a code: "Germany" for the country DE.
     fn value_name(&self, dimension: &str, value: &str) -> Option<String>;
@@ -74,6 +75,10 @@ impl Words for Catalogue {
 
     fn metric_noun(&self, name: &str) -> Option<&[String; 2]> {
         self.metric(name)?.noun.as_ref()
+    }
+
+    fn metric_unit(&self, name: &str) -> Option<Unit> {
+        self.metric(name).map(|metric| metric.unit)
     }
 
     fn dimension_words(&self, name: &str) -> Option<DimensionWords<'_>> {
@@ -100,6 +105,13 @@ impl Words for CatalogueAnswer {
 
     fn metric_noun(&self, name: &str) -> Option<&[String; 2]> {
         self.metrics.iter().find(|metric| metric.name == name)?.noun.as_ref()
+    }
+
+    fn metric_unit(&self, name: &str) -> Option<Unit> {
+        self.metrics
+            .iter()
+            .find(|metric| metric.name == name)
+            .map(|metric| metric.unit)
     }
 
     fn dimension_words(&self, name: &str) -> Option<DimensionWords<'_>> {

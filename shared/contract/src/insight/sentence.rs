@@ -5,7 +5,7 @@ use super::{
     InsightContext, Words,
     text::{article, escape, join_and, lower, named, short_number, upper},
     title::{
-        asked_label, clause_phrase, having_phrase, label_of, number_label, period_phrase, plural_of, value_text,
+        asked_label, bound_text, clause_phrase, having_phrase, label_of, number_label, period_phrase, plural_of,
         values_text,
     },
 };
@@ -330,11 +330,7 @@ impl<'a> Teller<'a> {
             return None;
         }
         let rows = &self.table.rows;
-        let mut named: Vec<String> = rows
-            .iter()
-            .take(MOST_NAMED)
-            .map(|row| format!("**{}**", self.row_name(row)))
-            .collect();
+        let mut named: Vec<String> = rows.iter().take(MOST_NAMED).map(|row| self.name_in_list(row)).collect();
         if rows.len() > MOST_NAMED {
             named.push(format!("{} more", rows.len() - MOST_NAMED));
         }
@@ -575,11 +571,7 @@ impl<'a> Teller<'a> {
             .column_index(&filter.metric)
             .and_then(|at| self.table.columns.get(at));
         let style = column.map_or(Style::Decimal, |column| Style::of(column, self.catalogue));
-        let show = |value: &Value| match (style, value) {
-            (Style::Percent, Value::Integer(n)) => format::percent(*n as f64),
-            (Style::Percent, Value::Number(n)) => format::percent(*n),
-            _ => value_text(value, None),
-        };
+        let show = |value: &Value| bound_text(value, style == Style::Percent);
         let values = values_text(filter.op, &filter.values, show);
         match metric {
             Some(Metric {
@@ -997,6 +989,18 @@ impl<'a> Teller<'a> {
     /// What a row is called: its groups, without those that are only shown beside and the same in every row.
     pub(super) fn row_name(&self, row: &[Cell]) -> String {
         self.names(&self.groups, row)
+    }
+
+    /// A row among others that commas part: "**The Foundry** (Chicago)".
+    fn name_in_list(&self, row: &[Cell]) -> String {
+        let Some((first, beside)) = self.groups.split_first() else {
+            return String::new();
+        };
+        let name = self.names(&[*first], row);
+        match self.names(beside, row) {
+            beside if beside.is_empty() => format!("**{name}**"),
+            beside => format!("**{name}** ({beside})"),
+        }
     }
 
     fn names(&self, columns: &[usize], row: &[Cell]) -> String {

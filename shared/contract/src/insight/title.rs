@@ -5,7 +5,7 @@ use super::{
     text::{join_and, lower, upper},
 };
 use crate::{
-    catalogue::TimePart,
+    catalogue::{TimePart, Unit},
     format,
     query::{
         Added, Comparison, Direction, Exists, Filter, FilterClause, Grain, HavingClause, MetricFilter, Operator,
@@ -190,7 +190,7 @@ pub fn describe(query: &Query, words: &impl Words) -> Vec<Chip> {
         match having {
             HavingClause::Is(filter) => {
                 let label = number_label(&filter.metric, query, words).unwrap_or_else(|| filter.metric.clone());
-                add(ChipKind::Having, &label, having_text(filter));
+                add(ChipKind::Having, &label, having_text(filter, words));
             }
             _ => add(ChipKind::Having, "Where", having_phrase(having, query, words)),
         }
@@ -349,7 +349,7 @@ fn than_phrase(than: &Than, words: &impl Words) -> String {
     )
 }
 
-/// "concerts in Austin", "concerts of attendance rate at least 100 in 2025".
+/// "concerts in Austin", "concerts of attendance rate at least 100 % in 2025".
 fn exists_phrase(exists: &Exists, words: &impl Words) -> String {
     let mut text = words.metric_noun(&exists.of).map_or_else(
         || lower(&label_of_metric(&exists.of, words)),
@@ -370,15 +370,15 @@ fn exists_phrase(exists: &Exists, words: &impl Words) -> String {
     text
 }
 
-/// A condition on numbers in a sentence: "attendance rate at least 80", "more than 20 concerts".
+/// A condition on numbers in a sentence: "attendance rate at least 80 %", "more than 20 concerts".
 pub(super) fn having_phrase(having: &HavingClause, query: &Query, words: &impl Words) -> String {
     let parts = |all: &[HavingClause]| all.iter().map(|one| having_phrase(one, query, words)).collect();
     match having {
         HavingClause::Is(filter) => {
             let label = number_label(&filter.metric, query, words).unwrap_or_else(|| filter.metric.clone());
             match words.metric_noun(&filter.metric) {
-                Some([_, many]) => format!("{} {many}", having_text(filter)),
-                None => format!("{} {}", lower(&label), having_text(filter)),
+                Some([_, many]) => format!("{} {many}", having_text(filter, words)),
+                None => format!("{} {}", lower(&label), having_text(filter, words)),
             }
         }
         HavingClause::Any { any } => join_and(parts(any), "or"),
@@ -425,8 +425,20 @@ fn filter_value(dimension: &str, value: &Value, words: &impl Words) -> String {
     name.unwrap_or_else(|| value_text(value, words.dimension_words(dimension).and_then(|known| known.part)))
 }
 
-pub(super) fn having_text(having: &MetricFilter) -> String {
-    values_text(having.op, &having.values, |value| value_text(value, None))
+/// "at least 80 %", "more than 20".
+pub(super) fn having_text(having: &MetricFilter, words: &impl Words) -> String {
+    let is_percent = words.metric_unit(&having.metric) == Some(Unit::Percent);
+    values_text(having.op, &having.values, |value| bound_text(value, is_percent))
+}
+
+/// A bound with as many decimals as it was given: "80 %", not "80.0 %".
+pub(super) fn bound_text(value: &Value, is_percent: bool) -> String {
+    let number = value_text(value, None);
+    if is_percent {
+        format!("{number}{}%", format::THIN_SPACE)
+    } else {
+        number
+    }
 }
 
 fn value_list(values: &[Value], show: impl Fn(&Value) -> String) -> String {

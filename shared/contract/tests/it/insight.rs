@@ -115,7 +115,7 @@ fn the_sentence_holds_the_number_that_matters() {
                 &full(),
                 &[],
             ),
-            "No concerts had an attendance rate of at least 100.0\u{2009}%.",
+            "No concerts had an attendance rate of at least 100\u{2009}%.",
         ),
         (
             told(
