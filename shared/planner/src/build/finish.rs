@@ -169,7 +169,7 @@ impl Assembly<'_, '_> {
     /// side, which are what is counted and the amounts. True where it was asked for.
     fn overview(&mut self) -> bool {
         const MOST_FIGURES: usize = 4;
-        const DOES: [&str; 19] = [
+        const DOES: [&str; 21] = [
             "do",
             "doing",
             "done",
@@ -189,6 +189,8 @@ impl Assembly<'_, '_> {
             "sell",
             "sold",
             "selling",
+            "business",
+            "things",
         ];
         let builder = self.builder;
         let word = |wanted: &[&str]| {
@@ -245,7 +247,10 @@ impl Assembly<'_, '_> {
             self.draft.guesses += 1;
             self.draft.is_explicit = true;
         }
-        let counted = builder.counted().map(|(index, _)| index);
+        let counted = builder
+            .counted()
+            .map(|(index, _)| index)
+            .filter(|index| self.can_tell(*index));
         let amounts = (0..builder.catalogue.metrics.len()).filter(|index| {
             builder.metric(*index).is_some_and(|metric| {
                 metric.noun.is_none()
@@ -314,7 +319,7 @@ impl Assembly<'_, '_> {
     }
 
     /// Whether the data can tell a metric in the scope of the question.
-    fn can_tell(&self, index: usize) -> bool {
+    pub(super) fn can_tell(&self, index: usize) -> bool {
         let builder = self.builder;
         let Some(metric) = builder.metric(index) else {
             return false;
@@ -419,7 +424,15 @@ impl Assembly<'_, '_> {
                 .find(|(metric, named)| *named < at && (!grouped || is_rate(*metric) || is_per_row))
                 .map(|(_, named)| *named);
             let behind = behind.filter(|_| !is_per_row);
-            let Some(figure_at) = behind.or(ranked.filter(|_| !is_per_row)).or(ahead) else {
+            // "venues more than 85 percent full on average": the figure of the condition.
+            let compared = (0..builder.links.len())
+                .rev()
+                .find(|index| {
+                    self.roles.get(*index) == Some(&Role::Target)
+                        && builder.links.get(*index).and_then(Link::metric).is_some_and(is_rate)
+                })
+                .filter(|_| !is_per_row);
+            let Some(figure_at) = behind.or(ranked.filter(|_| !is_per_row)).or(ahead).or(compared) else {
                 continue;
             };
             let index = builder.links.get(figure_at).and_then(|link| {

@@ -2,6 +2,36 @@
 
 use super::*;
 
+impl Builder<'_> {
+    /// "least visited stadium", "the arena with the lowest revenue": a value in the singular that stands for the thing
+    /// that is ranked.
+    fn is_ranked_kind(&self, at: usize) -> bool {
+        let Some(link) = self.links.get(at) else { return false };
+        if !link.is_value() {
+            return false;
+        }
+        let is_word = self
+            .tokens
+            .get(link.at..link.end())
+            .is_some_and(|tokens| tokens.iter().all(|token| !token.is_capital()));
+        let follows_rank = self
+            .before(at)
+            .filter(|before| self.touches(*before, at))
+            .and_then(|before| self.links.get(before))
+            .is_some_and(|link| link.readings.iter().any(|r| matches!(r, Reading::Rank(..))) || link.ranks());
+        let lead = link.at.checked_sub(1).and_then(|before| self.word(before));
+        let is_led = match lead {
+            Some("the") => self.key_after(at) == Some(Key::With),
+            Some("which" | "what") => self
+                .word(link.end())
+                .is_some_and(|word| matches!(word, "with" | "had" | "has" | "have" | "was" | "is" | "were" | "that")),
+            _ => false,
+        };
+        let is_described = is_led && self.links.iter().skip(at).any(Link::ranks);
+        is_word && (follows_rank || is_described)
+    }
+}
+
 impl Assembly<'_, '_> {
     pub(super) fn nouns(&mut self) {
         let builder = self.builder;
@@ -34,6 +64,21 @@ impl Assembly<'_, '_> {
                         self.quietly(at);
                         continue;
                     }
+                    // "venues rather than cities", "by venue instead of by city"
+                    let lead = match builder.key_before(at) {
+                        Some(Key::By) => builder.before(at).and_then(|by| builder.before(by)),
+                        _ => builder.before(at),
+                    };
+                    let replaced = lead.filter(|lead| {
+                        builder.links.get(*lead).is_some_and(|link| {
+                            link.key() == Some(Key::Not) && matches!(builder.word(link.at), Some("rather" | "instead"))
+                        })
+                    });
+                    if let Some(lead) = replaced {
+                        self.tell(lead, "in its place".to_owned());
+                        self.quietly(at);
+                        continue;
+                    }
                     self.group(at, index);
                     self.draft.is_explicit |= !builder.is_question_word(at);
                 }
@@ -52,6 +97,16 @@ impl Assembly<'_, '_> {
                     self.tell(at, format!("ordered by {}", dimension.label.to_lowercase()));
                 }
                 Some(Role::Context) => {
+                    // "what do customers earn": they pay, and earn nothing here.
+                    let earns = link.dimension().is_none()
+                        && builder
+                            .after(at)
+                            .filter(|next| builder.touches(at, *next))
+                            .and_then(|next| builder.word(builder.links.get(next)?.at))
+                            .is_some_and(|word| matches!(word, "earn" | "earns" | "earned"));
+                    if earns {
+                        continue;
+                    }
                     let label = link
                         .dimension()
                         .and_then(|i| builder.dimension(i))
@@ -136,9 +191,20 @@ impl Assembly<'_, '_> {
                     .and_then(|at| builder.word(at))
                     .is_some_and(|word| matches!(word, "among" | "amongst"))
         });
-        let listed = listed || among && builder.links.iter().any(Link::ranks);
+        let listed = listed
+            || among && builder.links.iter().any(Link::ranks)
+            || (0..builder.links.len()).any(|at| builder.is_ranked_kind(at));
         let asks_for_part = builder.has_key(|key| key == Key::Share);
+        // "compare arenas with clubs": the kinds themselves, side by side.
+        let sides = builder.has_key(|key| key == Key::Versus)
+            && self
+                .draft
+                .query
+                .conditions()
+                .iter()
+                .any(|filter| filter.op == Operator::In && filter.values.len() > 1);
         if asks_for_part
+            || sides
             || !self.group_links.is_empty()
             || (!listed && !self.metrics.is_empty())
             || self.roles.contains(&Role::Context)
@@ -148,7 +214,9 @@ impl Assembly<'_, '_> {
         let thing = builder.links.iter().enumerate().find_map(|(at, link)| {
             let is_plural = builder.tokens.get(link.at..link.end())?.last()?.is_plural();
             let (of, value) = link.readings.iter().find_map(|reading| match reading {
-                Reading::Value { dimension, value, .. } if is_plural => Some((builder.dimension(*dimension)?, value)),
+                Reading::Value { dimension, value, .. } if is_plural || builder.is_ranked_kind(at) => {
+                    Some((builder.dimension(*dimension)?, value))
+                }
                 _ => None,
             })?;
             // "Texas" is no plural of TX.

@@ -16,6 +16,22 @@ impl Assembly<'_, '_> {
             let not = builder
                 .before(at)
                 .filter(|index| builder.links.get(*index).and_then(Link::key) == Some(Key::Not));
+            // "with Chicago left aside"
+            let not = not.or_else(|| {
+                builder.after(at).filter(|index| {
+                    link.is_value()
+                        && builder.links.get(*index).and_then(Link::key) == Some(Key::NotBehind)
+                        && (builder.touches(at, *index) || builder.adjacent(at, *index))
+                })
+            });
+            // "leaving VIP aside" says it twice.
+            if not.is_some()
+                && let Some(aside) = builder
+                    .after(at)
+                    .filter(|index| builder.links.get(*index).and_then(Link::key) == Some(Key::NotBehind))
+            {
+                self.quietly(aside);
+            }
             if let Some(not) = not.filter(|not| self.used.get(*not) != Some(&true)) {
                 self.tell(not, "left out".to_owned());
             }
@@ -267,6 +283,7 @@ impl Assembly<'_, '_> {
         match periods.as_slice() {
             [] => {}
             [(at, period)] if self.period_to_compare(*at, period) => {}
+            [(at, period)] if self.period_against_before(*at, period) => {}
             several if self.two_periods(several) => {}
             [(at, period)] => {
                 self.draft.query.period = Some(period.clone());

@@ -133,6 +133,30 @@ impl Assembly<'_, '_> {
                 .into_iter()
                 .collect()
         };
+        // "venues with jazz but no rock": both are said of the venue, and not of single concerts.
+        if self.draft.query.having.is_empty() {
+            for clause in &mut self.draft.query.filters {
+                let parallel = clause.single().filter(|filter| {
+                    filter.dimension != things.name
+                        && filter.op == Operator::In
+                        && region.filters.iter().any(|other| other.dimension == filter.dimension)
+                });
+                if parallel.is_some() {
+                    *clause = exists(
+                        Exists {
+                            dimension: things.name.clone(),
+                            of: of.clone(),
+                            filters: vec![clause.clone()],
+                            period: self.draft.query.period.clone().or_else(|| region.period.clone()),
+                            ..Exists::default()
+                        },
+                        false,
+                    );
+                }
+            }
+        } else if self.draft.query.period.is_none() {
+            self.draft.query.period.clone_from(&region.period);
+        }
         self.draft.query.filters.push(exists(
             Exists {
                 dimension: things.name.clone(),

@@ -34,6 +34,8 @@ impl Builder<'_> {
             match between.key() {
                 Some(Key::By) if word == Some("per") || between.length > 1 && word == Some("divided") => joins = true,
                 Some(Key::Preposition) if word == Some("to") && says_ratio => {}
+                // "revenue a head"
+                Some(Key::Filler) if word == Some("a") && next == first + 1 => joins = true,
                 Some(Key::Filler) => {}
                 _ => break,
             }
@@ -211,7 +213,30 @@ impl Builder<'_> {
                         link.metric().is_some() && link.dimension().is_none() || self.entity_noun(link)
                     })
             });
-            let is_name = others;
+            // "compare online and box office"
+            let of = |index: usize| {
+                self.links
+                    .get(index)?
+                    .readings
+                    .iter()
+                    .find_map(|reading| match reading {
+                        Reading::Value { dimension, .. } => Some(*dimension),
+                        _ => None,
+                    })
+            };
+            let joins = |index: usize| {
+                matches!(
+                    self.links.get(index).and_then(Link::key),
+                    Some(Key::And | Key::Versus | Key::With)
+                )
+            };
+            let ahead = self
+                .before(at)
+                .filter(|and| joins(*and))
+                .and_then(|and| self.before(and));
+            let behind = self.after(at).filter(|and| joins(*and)).and_then(|and| self.after(and));
+            let beside = [ahead, behind].into_iter().flatten().any(|other| of(other) == of(at));
+            let is_name = others || beside;
             if let Some(link) = self.links.get_mut(at) {
                 link.readings.retain(|reading| is_value(reading) == is_name);
             }
