@@ -241,6 +241,8 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
     ("what position", Rank),
     ("which position", Rank),
     ("what spot", Rank),
+    ("what number is", Rank),
+    ("which number is", Rank),
     ("which spot", Rank),
     ("stand among", Rank),
     ("stand amongst", Rank),

@@ -266,6 +266,15 @@ impl Assembly<'_, '_> {
             return false;
         }
         self.metrics = figures.into_iter().map(|index| (index, 0)).collect();
+        // "how's business"
+        for (at, link) in builder.links.iter().enumerate() {
+            if builder
+                .word(link.at)
+                .is_some_and(|word| matches!(word, "business" | "things"))
+            {
+                self.tell(at, "the main figures".to_owned());
+            }
+        }
         if let Some(at) = asked {
             self.tell(at, "the main figures".to_owned());
             self.draft.is_explicit = true;

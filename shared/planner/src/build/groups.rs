@@ -18,7 +18,17 @@ impl Builder<'_> {
             .before(at)
             .filter(|before| self.touches(*before, at))
             .and_then(|before| self.links.get(before))
-            .is_some_and(|link| link.readings.iter().any(|r| matches!(r, Reading::Rank(..))) || link.ranks());
+            .is_some_and(Link::ranks);
+        // "highest earning arena"
+        let figure = self
+            .before(at)
+            .filter(|figure| self.touches(*figure, at))
+            .filter(|figure| self.links.get(*figure).is_some_and(|link| link.metric().is_some()));
+        let follows_rank = follows_rank
+            || figure
+                .and_then(|figure| self.before(figure).filter(|rank| self.touches(*rank, figure)))
+                .and_then(|rank| self.links.get(rank))
+                .is_some_and(Link::ranks);
         let lead = link.at.checked_sub(1).and_then(|before| self.word(before));
         let is_led = match lead {
             Some("the") => self.key_after(at) == Some(Key::With),
@@ -76,7 +86,7 @@ impl Assembly<'_, '_> {
                     });
                     if let Some(lead) = replaced {
                         self.tell(lead, "in its place".to_owned());
-                        self.quietly(at);
+                        self.tell(at, "no longer".to_owned());
                         continue;
                     }
                     self.group(at, index);

@@ -20,6 +20,18 @@ impl Assembly<'_, '_> {
         {
             return;
         }
+        // "what proportion of seats were taken": the figure is a share already.
+        let is_share = |metric: usize| {
+            builder
+                .metric(metric)
+                .is_some_and(|metric| metric.unit == Unit::Percent)
+        };
+        if let Some((_, figure)) = self.metrics.first().filter(|(metric, _)| is_share(*metric))
+            && builder.after(at) == Some(*figure)
+        {
+            self.tell(at, "the figure is one".to_owned());
+            return;
+        }
         if self.draft.query.dimensions.is_empty() {
             match self.part_of_whole(at) {
                 Some(dimension) => self.draft.constructs.push(Construct::Focus(dimension)),
@@ -294,7 +306,7 @@ impl Assembly<'_, '_> {
                                 .word(link.at)
                                 .is_some_and(|word| matches!(word, "hold" | "holds" | "held"));
                             if is_verb && self.roles.get(held) == Some(&Role::None) {
-                                self.quietly(held);
+                                self.tell(held, "its place".to_owned());
                             }
                         }
                     }

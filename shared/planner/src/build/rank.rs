@@ -459,9 +459,15 @@ impl Assembly<'_, '_> {
         }
         // "the lowest price among theaters" is one of them.
         let is_among = self.group_links.iter().any(|group| {
+            let mut first = *group;
+            while let Some(before) = first.checked_sub(1)
+                && builder.links.get(before).is_some_and(Link::is_value)
+            {
+                first = before;
+            }
             builder
                 .links
-                .get(*group)
+                .get(first)
                 .and_then(|link| builder.word(link.at.checked_sub(1)?))
                 .is_some_and(|word| matches!(word, "among" | "amongst"))
         });

@@ -18,10 +18,15 @@ impl Assembly<'_, '_> {
                 .filter(|index| builder.links.get(*index).and_then(Link::key) == Some(Key::Not));
             // "with Chicago left aside"
             let not = not.or_else(|| {
-                builder.after(at).filter(|index| {
+                // "stadium shows left out"
+                let noun = builder.after(at).filter(|noun| {
+                    builder.touches(at, *noun) && builder.links.get(*noun).is_some_and(|link| builder.entity_noun(link))
+                });
+                let last = noun.unwrap_or(at);
+                builder.after(last).filter(|index| {
                     link.is_value()
                         && builder.links.get(*index).and_then(Link::key) == Some(Key::NotBehind)
-                        && (builder.touches(at, *index) || builder.adjacent(at, *index))
+                        && (builder.touches(last, *index) || builder.adjacent(last, *index))
                 })
             });
             // "leaving VIP aside" says it twice.
@@ -30,7 +35,7 @@ impl Assembly<'_, '_> {
                     .after(at)
                     .filter(|index| builder.links.get(*index).and_then(Link::key) == Some(Key::NotBehind))
             {
-                self.quietly(aside);
+                self.tell(aside, "left out".to_owned());
             }
             if let Some(not) = not.filter(|not| self.used.get(*not) != Some(&true)) {
                 self.tell(not, "left out".to_owned());
