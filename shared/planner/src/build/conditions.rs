@@ -132,7 +132,12 @@ impl Assembly<'_, '_> {
                 continue;
             };
             let Some(of) = builder.links.get(target) else { continue };
-            if let Some(metric) = of.metric().and_then(|index| builder.metric(index)) {
+            let mean = self
+                .mean_target
+                .filter(|(at, _)| *at == target)
+                .map(|(_, sibling)| sibling);
+            let compared = mean.or(of.metric());
+            if let Some(metric) = compared.and_then(|index| builder.metric(index)) {
                 let is_half = builder.word(link.end().saturating_sub(1)) == Some("half");
                 if builder.says_money(link) && metric.unit != Unit::Currency || is_half && metric.unit != Unit::Percent
                 {
@@ -192,7 +197,7 @@ impl Assembly<'_, '_> {
                             op,
                             values,
                         }));
-                        if let Some(index) = of.metric()
+                        if let Some(index) = compared
                             && self.metrics.is_empty()
                         {
                             self.metrics.push((index, target));

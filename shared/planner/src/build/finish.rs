@@ -76,6 +76,17 @@ impl Assembly<'_, '_> {
             }];
         }
         self.hold_for_single_things();
+        // "artists whose shows are more than 80% full on average": of the artists.
+        if self.of_means || self.mean_target.is_some() {
+            let rows = builder
+                .entity()
+                .and_then(|index| builder.dimension(index))
+                .map(|d| d.name.clone());
+            if self.draft.query.dimensions.len() > 1 {
+                self.draft.query.dimensions.retain(|name| Some(name) != rows.as_ref());
+                self.draft.query.order.retain(|order| Some(&order.by) != rows.as_ref());
+            }
+        }
         self.shown_anyway();
         self.draft.goes_on |= builder.links.iter().any(|link| link.key() == Some(Key::GoOn))
             || builder.links.first().is_some_and(|link| link.key() == Some(Key::And));
@@ -441,6 +452,23 @@ impl Assembly<'_, '_> {
                         && builder.links.get(*index).and_then(Link::metric).is_some_and(is_rate)
                 })
                 .filter(|_| !is_per_row);
+            // "clubs with more than 500 people on average"
+            let amount = (0..builder.links.len()).rev().find_map(|index| {
+                let metric = builder.metric(builder.links.get(index)?.metric()?)?;
+                let sums = metric
+                    .sources
+                    .iter()
+                    .all(|source| source.aggregate == Aggregate::Sum && source.over.is_none());
+                let sibling = crate::construct::average_of(builder.catalogue, metric)?;
+                (self.roles.get(index) == Some(&Role::Target) && sums && !is_per_row).then_some((index, sibling))
+            });
+            let is_free = behind.is_none() && ahead.is_none() && ranked.is_none();
+            if let Some((target, sibling)) = amount.filter(|_| is_free && compared.is_none()) {
+                self.mean_target = Some((target, sibling));
+                self.tell(at, "of each".to_owned());
+                continue;
+            }
+            self.of_means |= is_free && compared.is_some();
             let Some(figure_at) = behind.or(ranked.filter(|_| !is_per_row)).or(ahead).or(compared) else {
                 continue;
             };

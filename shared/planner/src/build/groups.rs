@@ -81,7 +81,10 @@ impl Assembly<'_, '_> {
                     };
                     let replaced = lead.filter(|lead| {
                         builder.links.get(*lead).is_some_and(|link| {
-                            link.key() == Some(Key::Not) && matches!(builder.word(link.at), Some("rather" | "instead"))
+                            link.key() == Some(Key::Not)
+                                && (matches!(builder.word(link.at), Some("rather" | "instead"))
+// "venue types, not artists"
+|| builder.follows && self.draft.has_groups)
                         })
                     });
                     if let Some(lead) = replaced {

@@ -107,6 +107,18 @@ impl Assembly<'_, '_> {
                 .tokens
                 .iter()
                 .any(|token| matches!(token.norm.as_str(), "one" | "ones" | "it" | "that" | "was" | "is"));
+        // "and the smallest?"
+        let is_whole = builder.follows
+            && builder.links.get(rank.link).is_some_and(|link| link.length == 1)
+            && (0..builder.links.len()).all(|at| {
+                at == rank.link
+                    || builder.is_light(at)
+                    || matches!(
+                        builder.links.get(at).and_then(Link::key),
+                        Some(Key::And | Key::GoOn | Key::Only)
+                    )
+            });
+        let points_back = points_back || is_whole && rank.metric.is_some();
         if points_back && self.metrics.is_empty() && self.group_links.is_empty() && !rank.in_time {
             let is_many = builder.tokens.iter().any(|token| token.norm == "ones");
             let rows = limit.map(|(_, rows)| rows).or((!is_many).then_some(1));
