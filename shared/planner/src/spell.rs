@@ -31,8 +31,9 @@ pub(crate) fn correct(tokens: &mut Vec<Token>, lexicon: &Lexicon, values: &Value
             word.clone_into(&mut token.norm);
             token.stem = crate::text::stem(word);
             token.is_corrected = true;
-            continue;
         }
+    }
+    for at in 0..tokens.len() {
         let Some(token) = tokens.get(at) else { continue };
         if is_known(token, lexicon, values) {
             continue;
@@ -89,7 +90,10 @@ fn little_word(tokens: &[Token], at: usize, lexicon: &Lexicon, values: &ValueInd
     let is_in_phrase = neighbour(at.checked_sub(1)).is_some_and(|before| lexicon.has_pair(&before.stem, &token.stem))
         || neighbour(Some(at + 1)).is_some_and(|after| lexicon.has_pair(&token.stem, &after.stem));
     let is_word = lexicon.knows(token) && (alone || is_in_phrase);
-    (!is_word && !crate::times::is_time_word(word)).then_some(meant)
+    // "pre 2020" is a time, "revenue pre ticket" is none.
+    let is_time = crate::times::is_time_word(word)
+        && neighbour(Some(at + 1)).is_some_and(|after| after.norm.starts_with(|c: char| c.is_ascii_digit()));
+    (!is_word && !is_time).then_some(meant)
 }
 
 /// Short forms in full, and words that were written as one as two: "atleast", "top10".

@@ -272,6 +272,10 @@ impl Assembly<'_, '_> {
                 continue;
             }
             if self.counts_rows_with(at, metric_filter(builder, index, condition)) {
+                // "how many artists had at least one sold out show"
+                if let Some((number, true)) = self.number_of_rows() {
+                    self.tell(number, "one of them".to_owned());
+                }
                 continue;
             }
             let only_single = self.draft.query.dimensions.iter().all(|name| {
@@ -478,7 +482,17 @@ impl Assembly<'_, '_> {
                 reading,
                 (Operator::GreaterOrEqual, [Value::Integer(1)]) | (Operator::Greater, [Value::Integer(0)])
             );
-            counts_rows.then_some((at, is_one))
+            // "sold out at least once"
+            let says_once = builder
+                .links
+                .get(at)
+                .and_then(|link| builder.word(link.end().saturating_sub(1)))
+                == Some("once");
+            let of_condition = says_once
+                && builder
+                    .before(at)
+                    .is_some_and(|before| builder.reading(before, |r| matches!(r, Reading::Condition(..))));
+            (counts_rows || of_condition).then_some((at, is_one))
         })
     }
 

@@ -286,7 +286,21 @@ impl Assembly<'_, '_> {
         }
         if let Some(at) = position(Key::Also) {
             for filter in filters.iter().filter(|f| f.op == Operator::In && of_others(f)) {
-                replaced.push((filter.clone(), vec![has(filter.clone(), false)]));
+                // "Chicago and also Austin": each of them.
+                let each = filter.values.iter().map(|value| {
+                    let one = Filter {
+                        values: vec![value.clone()],
+                        op: Operator::Equal,
+                        dimension: filter.dimension.clone(),
+                    };
+                    has(one, false)
+                });
+                let clauses = if filter.values.len() > 1 {
+                    each.collect()
+                } else {
+                    vec![has(filter.clone(), false)]
+                };
+                replaced.push((filter.clone(), clauses));
                 used.push((at, "also"));
             }
         }
