@@ -18,7 +18,10 @@ impl Builder<'_> {
             .before(at)
             .filter(|before| self.touches(*before, at))
             .and_then(|before| self.links.get(before))
-            .is_some_and(Link::ranks);
+            .is_some_and(|link| {
+                matches!(link.key(), Some(Key::RankThings(_)))
+                    || link.readings.iter().any(|reading| matches!(reading, Reading::Rank(..)))
+            });
         // "highest earning arena"
         let figure = self
             .before(at)
@@ -38,7 +41,11 @@ impl Builder<'_> {
             _ => false,
         };
         let is_described = is_led && self.links.iter().skip(at).any(Link::ranks);
-        is_word && (follows_rank || is_described)
+        // "most rock concerts": of the noun behind it.
+        let describes = self
+            .after(at)
+            .is_some_and(|next| self.touches(at, next) && self.is_noun(next));
+        is_word && !describes && (follows_rank || is_described)
     }
 }
 
