@@ -147,6 +147,8 @@ impl<'a> Builder<'a> {
             periods: Vec::new(),
             region: self.absence(),
             averaged: None,
+            mean_target: None,
+            of_means: false,
             change: None,
             listed: Vec::new(),
             not_periods: Vec::new(),
@@ -175,6 +177,10 @@ struct Assembly<'b, 'a> {
     change: Option<Construct>,
     /// A mean of single values that no metric of the catalogue is.
     averaged: Option<(usize, Statistic)>,
+    /// The figure of a condition that is said of its average, and the metric that this is.
+    mean_target: Option<(usize, usize)>,
+    /// Whether a condition is one on the average of things, and not on each of their rows.
+    of_means: bool,
 }
 
 impl Assembly<'_, '_> {
@@ -182,6 +188,7 @@ impl Assembly<'_, '_> {
         self.scope();
         self.nouns();
         self.one_thing();
+        self.place_of_counted();
         self.statistics_list();
         self.averages();
         self.kinds();

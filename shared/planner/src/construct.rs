@@ -52,6 +52,8 @@ pub(crate) enum Construct {
     },
     /// The stretch of time before.
     Earlier(Grain),
+    /// A stretch of time that the one of the turn before is compared with, read on the given day.
+    AgainstPeriod(Period, jiff::civil::Date),
     /// One more figure beside the others.
     Add(String),
     /// The first rows by the figure that is there.
@@ -237,6 +239,28 @@ impl Construct {
                         Comparison::PreviousPeriod
                     },
                 );
+            }
+            Construct::AgainstPeriod(other, today) => {
+                let Some(period) = query.period.clone() else { return };
+                if let Some((main, comparison)) = pair(&period, other, *today) {
+                    query.period = Some(main);
+                    compare(query, comparison);
+                } else if let (Some(year), Some(years)) = (year_of(catalogue), two_years(&period, other, *today)) {
+                    // Years that do not touch stand side by side.
+                    query.period = None;
+                    query.compare.clear();
+                    query.filters.push(
+                        concert_contract::query::Filter {
+                            dimension: year.clone(),
+                            op: Operator::In,
+                            values: years.map(Value::Integer).to_vec(),
+                        }
+                        .into(),
+                    );
+                    if !query.dimensions.contains(&year) {
+                        query.dimensions.push(year);
+                    }
+                }
             }
             Construct::AgainstBefore => {
                 need_time(query);
@@ -558,6 +582,30 @@ pub(crate) fn pair(first: &Period, second: &Period, today: jiff::civil::Date) ->
     let length = |days: (jiff::civil::Date, jiff::civil::Date)| (days.1 - days.0).get_days();
     (earlier.1.tomorrow().ok() == Some(later.0) && length(later) == length(earlier))
         .then(|| (main.clone(), Comparison::PreviousPeriod))
+}
+
+/// Two whole years in order.
+pub(crate) fn two_years(first: &Period, second: &Period, today: jiff::civil::Date) -> Option<[i64; 2]> {
+    let year = |period: &Period| {
+        let days = period.resolve(today).ok()?;
+        let (from, to) = (days.from?, days.to?);
+        let is_whole = from == from.first_of_year() && to == from.last_of_year();
+        is_whole.then_some(i64::from(from.year()))
+    };
+    let mut years = [year(first)?, year(second)?];
+    years.sort_unstable();
+    Some(years)
+}
+
+fn year_of(catalogue: &Catalogue) -> Option<String> {
+    let is_year = |dimension: &&concert_contract::catalogue::Dimension| {
+        dimension.part == Some(concert_contract::catalogue::TimePart::Year)
+    };
+    catalogue
+        .dimensions
+        .iter()
+        .find(is_year)
+        .map(|dimension| dimension.name.clone())
 }
 
 /// The conditions that say that a thing has rows, or has none.

@@ -274,6 +274,29 @@ impl ValueIndex {
     }
 }
 
+impl ValueIndex {
+    /// The one name that a word of three or four letters is a slip for, where no other is as near.
+    pub(crate) fn only_short(&self, word: &str, is_slip: impl Fn(&str) -> bool) -> Option<&Entry> {
+        const CHARS: std::ops::RangeInclusive<usize> = 3..=4;
+        let count = word.chars().count();
+        let letter = word.chars().next().filter(|_| CHARS.contains(&count))?;
+        let mut found = (count..=count + 1)
+            .filter_map(|letters| {
+                self.by_shape.get(&Shape {
+                    letter,
+                    words: 1,
+                    letters,
+                })
+            })
+            .flatten()
+            .take(MOST_COMPARED)
+            .filter_map(|at| self.entries.get(*at))
+            .filter(|entry| strsim::damerau_levenshtein(word, &entry.joined) == 1 && is_slip(&entry.joined));
+        let first = found.next()?;
+        found.all(|other| other.joined == first.joined).then_some(first)
+    }
+}
+
 const SHORTEST_ANAGRAM: usize = 7;
 const LONGEST_ANAGRAM: usize = 8;
 

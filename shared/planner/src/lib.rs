@@ -11,6 +11,7 @@ mod index;
 mod language;
 mod link;
 mod onward;
+mod purpose;
 mod spell;
 mod text;
 mod things;
@@ -29,6 +30,7 @@ use concert_contract::{
     insight,
     query::{FilterClause, Operator, Query, QueryMetric},
 };
+use construct::Construct;
 use index::Lexicon;
 use jiff::civil::Date;
 use link::Linker;
@@ -191,6 +193,7 @@ impl<'a> Planner<'a> {
                 ..refused(format!("I read English only{looks}. {}", self.offer(context)))
             };
         }
+        let purposes = purpose::take_out(&mut tokens, &self.lexicon, self.values);
         spell::correct(&mut tokens, &self.lexicon, self.values);
         let linker = Linker {
             catalogue: self.catalogue,
@@ -219,6 +222,10 @@ impl<'a> Planner<'a> {
             chart: draft.chart,
             ..Plan::default()
         };
+        plan.understood.extend(purposes.into_iter().map(|words| Understood {
+            words,
+            meaning: "what it is for".to_owned(),
+        }));
         let compile_context = CompileContext {
             today: context.today,
             state: context.state,
@@ -300,6 +307,23 @@ impl<'a> Planner<'a> {
             return Some(format!(
                 "“{words}” asks for more than this: the built-in planner does not {}. {}",
                 lack.text(),
+                self.offer(context)
+            ));
+        }
+        let stray = draft.constructs.iter().any(|construct| match construct {
+            Construct::AgainstPeriod(other, today) => {
+                let before = context.previous.and_then(|previous| previous.period.as_ref());
+                !before.is_some_and(|before| {
+                    construct::pair(before, other, *today).is_some()
+                        || construct::two_years(before, other, *today).is_some()
+                })
+            }
+            _ => false,
+        });
+        if stray {
+            return Some(format!(
+                "The built-in planner compares two stretches of time that follow one another, or whole years; name both \
+                 of them. {}",
                 self.offer(context)
             ));
         }

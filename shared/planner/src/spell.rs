@@ -8,6 +8,8 @@ use crate::{
 
 /// Shorter words are too near to too many others.
 const SHORTEST_TYPO_CHARS: usize = 4;
+/// Words of so many letters and fewer differ by less than longer ones.
+const SHORT_CHARS: usize = 5;
 /// From so many letters on two of them may have changed places, however far apart.
 const SHORTEST_ANAGRAM_CHARS: usize = 6;
 /// A word that says nothing by itself is long enough to be told from others from here on.
@@ -22,6 +24,15 @@ const MOST_NAME_WORDS: usize = 3;
 /// Replaces what is misspelt by what is meant. `text` stays as it was written; `is_corrected` says which words were.
 pub(crate) fn correct(tokens: &mut Vec<Token>, lexicon: &Lexicon, values: &ValueIndex) {
     expand(tokens, lexicon, values);
+    for at in 0..tokens.len() {
+        if let Some(word) = little_word(tokens, at, lexicon, values)
+            && let Some(token) = tokens.get_mut(at)
+        {
+            word.clone_into(&mut token.norm);
+            token.stem = crate::text::stem(word);
+            token.is_corrected = true;
+        }
+    }
     for at in 0..tokens.len() {
         let Some(token) = tokens.get(at) else { continue };
         if is_known(token, lexicon, values) {
@@ -58,6 +69,31 @@ pub(crate) fn correct(tokens: &mut Vec<Token>, lexicon: &Lexicon, values: &Value
             token.is_corrected = true;
         }
     }
+}
+
+/// The words that hold a sentence together, whose letters are easily swapped.
+const LITTLE_WORDS: [&str; 22] = [
+    "the", "of", "for", "from", "and", "by", "in", "at", "to", "with", "per", "how", "what", "which", "have", "had",
+    "was", "were", "each", "than", "that", "over",
+];
+
+/// "teh", "fo", "adn", and "form" where no phrase has that word: a little word whose letters changed places.
+fn little_word(tokens: &[Token], at: usize, lexicon: &Lexicon, values: &ValueIndex) -> Option<&'static str> {
+    let token = tokens.get(at)?;
+    let word = token.norm.as_str();
+    if word.len() < 2 || token.is_upper() || values.has_word(word) || LITTLE_WORDS.contains(&word) {
+        return None;
+    }
+    let meant = LITTLE_WORDS.into_iter().find(|little| is_swap(word, little))?;
+    let alone = lexicon.find(std::slice::from_ref(token)).next().is_some();
+    let neighbour = |index: Option<usize>| index.and_then(|index| tokens.get(index));
+    let is_in_phrase = neighbour(at.checked_sub(1)).is_some_and(|before| lexicon.has_pair(&before.stem, &token.stem))
+        || neighbour(Some(at + 1)).is_some_and(|after| lexicon.has_pair(&token.stem, &after.stem));
+    let is_word = lexicon.knows(token) && (alone || is_in_phrase);
+    // "pre 2020" is a time, "revenue pre ticket" is none.
+    let is_time = crate::times::is_time_word(word)
+        && neighbour(Some(at + 1)).is_some_and(|after| after.norm.starts_with(|c: char| c.is_ascii_digit()));
+    (!is_word && !is_time).then_some(meant)
 }
 
 /// Short forms in full, and words that were written as one as two: "atleast", "top10".
@@ -210,6 +246,19 @@ fn near_name(
     distance: Option<usize>,
     values: &ValueIndex,
 ) -> Option<(usize, Vec<String>)> {
+    // "jazz and rok": a short word beside a name is one too.
+    let joins = |index: Option<usize>| {
+        index
+            .and_then(|index| tokens.get(index))
+            .is_some_and(|token| matches!(token.norm.as_str(), "and" | "or" | "vs" | "versus"))
+    };
+    let is_joined = joins(at.checked_sub(1)) || joins(Some(at + 1));
+    if is_joined && distance.is_none() {
+        let word = tokens.get(at)?.norm.as_str();
+        if let Some(entry) = values.only_short(word, |name| is_close_slip(word, name)) {
+            return Some((at, entry.words.clone()));
+        }
+    }
     if let Some((entry, own)) = values.similar(std::slice::from_ref(tokens.get(at)?)) {
         let is_nearer = distance.is_some_and(|distance| distance < own);
         return (!is_nearer).then(|| (at, entry.words.clone()));
@@ -236,6 +285,13 @@ fn nearest(token: &Token, neighbours: &Neighbours<'_>, lexicon: &Lexicon) -> Opt
         .or_else(|| shortened(token, lexicon))
 }
 
+/// A word with each doubled letter written once.
+fn once(word: &str) -> String {
+    let mut letters: Vec<char> = word.chars().collect();
+    letters.dedup();
+    letters.into_iter().collect()
+}
+
 /// The word that a slip of the finger made this one of.
 fn typo(written: &str, neighbours: &Neighbours<'_>, lexicon: &Lexicon) -> Option<String> {
     let letter = written.chars().next()?;
@@ -247,12 +303,19 @@ fn typo(written: &str, neighbours: &Neighbours<'_>, lexicon: &Lexicon) -> Option
     };
     lexicon
         .vocabulary()
-        .filter(|(word, _)| word.starts_with(letter) && word.len().abs_diff(written.len()) <= far)
+        .filter(|(word, _)| word.starts_with(letter) && word.len().abs_diff(written.len()) <= far.max(1))
         .filter_map(|(word, source)| {
             let distance = strsim::damerau_levenshtein(word, written);
-            let fits = (1..=far).contains(&distance)
-                && (distance <= most || is_anagram(written, word))
-                && is_slip(written, word, distance)
+            // "chanell" has the right letters, and the wrong one of them twice.
+            let is_doubled_elsewhere = distance == 2 && word.len() > SHORT_CHARS && once(written) == once(word);
+            // "attendance rte": too short by itself, and told by its neighbour.
+            let is_short = written.len() + 1 == SHORTEST_TYPO_CHARS
+                && word.len() == SHORTEST_TYPO_CHARS
+                && distance == 1
+                && neighbours.fit(word, lexicon);
+            let fits = ((1..=far).contains(&distance) || is_doubled_elsewhere)
+                && (distance <= most || is_anagram(written, word) || is_doubled_elsewhere)
+                && (is_slip(written, word, distance) || is_short)
                 // What would say nothing by itself is taken only where it can hardly be anything else.
                 && match source {
                     Source::Filler => {
@@ -270,7 +333,6 @@ fn typo(written: &str, neighbours: &Neighbours<'_>, lexicon: &Lexicon) -> Option
 /// Whether short words differ by what fingers do: a letter left out, doubled or swapped. A letter for another makes
 /// another word of them ("stage" is no misspelt "state"), unless both are vowels.
 fn is_slip(written: &str, meant: &str, distance: usize) -> bool {
-    const SHORT_CHARS: usize = 5;
     if written.len() > SHORT_CHARS || distance != 1 || is_swap(written, meant) {
         return true;
     }

@@ -162,6 +162,32 @@ impl Assembly<'_, '_> {
         true
     }
 
+    /// "against 2024", as a whole question: what the period of the turn before is compared with.
+    pub(super) fn period_against_before(&mut self, at: usize, period: &Period) -> bool {
+        let builder = self.builder;
+        let versus = builder
+            .before(at)
+            .filter(|index| builder.links.get(*index).and_then(Link::key) == Some(Key::Versus));
+        let names_more = (0..builder.links.len()).any(|index| {
+            builder.is_noun(index)
+                || builder
+                    .links
+                    .get(index)
+                    .is_some_and(|link| link.is_value() || link.ranks())
+        });
+        let Some(versus) = versus.filter(|_| builder.follows && !names_more) else {
+            return false;
+        };
+        self.tell(versus, "compared".to_owned());
+        self.take(
+            at,
+            "what it is compared with",
+            Construct::AgainstPeriod(period.clone(), builder.today),
+        );
+        self.draft.goes_on = true;
+        true
+    }
+
     pub(super) fn baselines(&mut self) {
         let builder = self.builder;
         let found: Vec<(usize, Construct)> = builder

@@ -13,6 +13,10 @@ impl Assembly<'_, '_> {
             }) else {
                 continue;
             };
+            // "at least one sold out show" was said of the things already.
+            if self.used.get(at) == Some(&true) {
+                continue;
+            }
             let before = builder.before(at);
             // "not above 40"
             let not = before.filter(|index| builder.links.get(*index).and_then(Link::key) == Some(Key::Not));
@@ -128,7 +132,12 @@ impl Assembly<'_, '_> {
                 continue;
             };
             let Some(of) = builder.links.get(target) else { continue };
-            if let Some(metric) = of.metric().and_then(|index| builder.metric(index)) {
+            let mean = self
+                .mean_target
+                .filter(|(at, _)| *at == target)
+                .map(|(_, sibling)| sibling);
+            let compared = mean.or(of.metric());
+            if let Some(metric) = compared.and_then(|index| builder.metric(index)) {
                 let is_half = builder.word(link.end().saturating_sub(1)) == Some("half");
                 if builder.says_money(link) && metric.unit != Unit::Currency || is_half && metric.unit != Unit::Percent
                 {
@@ -188,7 +197,7 @@ impl Assembly<'_, '_> {
                             op,
                             values,
                         }));
-                        if let Some(index) = of.metric()
+                        if let Some(index) = compared
                             && self.metrics.is_empty()
                         {
                             self.metrics.push((index, target));
@@ -263,6 +272,10 @@ impl Assembly<'_, '_> {
                 continue;
             }
             if self.counts_rows_with(at, metric_filter(builder, index, condition)) {
+                // "how many artists had at least one sold out show"
+                if let Some((number, true)) = self.number_of_rows() {
+                    self.tell(number, "one of them".to_owned());
+                }
                 continue;
             }
             let only_single = self.draft.query.dimensions.iter().all(|name| {
@@ -407,19 +420,80 @@ impl Assembly<'_, '_> {
         if !is_plain || ranks {
             return false;
         }
+        // "at least two sold out shows": such shows are counted.
+        if self.number_of_rows().is_some_and(|(_, is_one)| !is_one) {
+            let Some(clause) = self.row_condition(having) else {
+                return false;
+            };
+            self.draft.query.filters.push(clause);
+            self.draft.is_explicit = true;
+            self.draft.has_scope = true;
+            return true;
+        }
+        // What it has, it has within the conditions of the question.
+        let within: Vec<FilterClause> = self
+            .draft
+            .query
+            .filters
+            .iter()
+            .filter(|clause| clause.single().is_some_and(|filter| filter.dimension != thing.name))
+            .cloned()
+            .collect();
         self.draft.query.filters.push(crate::construct::exists(
             concert_contract::query::Exists {
                 dimension: thing.name.clone(),
                 of,
+                filters: within,
                 per: vec![entity.name.clone()],
                 having: vec![having.into()],
-                ..Default::default()
+                period: self.draft.query.period.clone(),
             },
             false,
         ));
+        // "at least one" says the same.
+        if let Some((at, _)) = self.number_of_rows() {
+            self.tell(at, "one of them".to_owned());
+        }
         self.draft.is_explicit = true;
         self.draft.has_scope = true;
         true
+    }
+
+    /// The comparison with a number of rows, "at least two sold out shows", and whether it is with one of them.
+    fn number_of_rows(&self) -> Option<(usize, bool)> {
+        let builder = self.builder;
+        (0..builder.links.len()).find_map(|at| {
+            let counts_rows = builder
+                .after(at)
+                .filter(|next| builder.reading(*next, |r| matches!(r, Reading::Condition(..))))
+                .and_then(|condition| builder.after(condition))
+                .and_then(|noun| builder.links.get(noun))
+                .is_some_and(|link| builder.entity_noun(link));
+            let reading = builder
+                .links
+                .get(at)?
+                .readings
+                .iter()
+                .find_map(|reading| match reading {
+                    Reading::Compare(op, values) => Some((*op, values.as_slice())),
+                    _ => None,
+                })?;
+            let is_one = matches!(
+                reading,
+                (Operator::GreaterOrEqual, [Value::Integer(1)]) | (Operator::Greater, [Value::Integer(0)])
+            );
+            // "sold out at least once"
+            let says_once = builder
+                .links
+                .get(at)
+                .and_then(|link| builder.word(link.end().saturating_sub(1)))
+                == Some("once");
+            let of_condition = says_once
+                && builder
+                    .before(at)
+                    .is_some_and(|before| builder.reading(before, |r| matches!(r, Reading::Condition(..))));
+            (counts_rows || of_condition).then_some((at, is_one))
+        })
     }
 
     /// "how many concerts cost more than 50": a condition on a figure holds for single things, which are then listed.

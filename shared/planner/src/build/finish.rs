@@ -76,6 +76,17 @@ impl Assembly<'_, '_> {
             }];
         }
         self.hold_for_single_things();
+        // "artists whose shows are more than 80% full on average": of the artists.
+        if self.of_means || self.mean_target.is_some() {
+            let rows = builder
+                .entity()
+                .and_then(|index| builder.dimension(index))
+                .map(|d| d.name.clone());
+            if self.draft.query.dimensions.len() > 1 {
+                self.draft.query.dimensions.retain(|name| Some(name) != rows.as_ref());
+                self.draft.query.order.retain(|order| Some(&order.by) != rows.as_ref());
+            }
+        }
         self.shown_anyway();
         self.draft.goes_on |= builder.links.iter().any(|link| link.key() == Some(Key::GoOn))
             || builder.links.first().is_some_and(|link| link.key() == Some(Key::And));
@@ -169,7 +180,7 @@ impl Assembly<'_, '_> {
     /// side, which are what is counted and the amounts. True where it was asked for.
     fn overview(&mut self) -> bool {
         const MOST_FIGURES: usize = 4;
-        const DOES: [&str; 19] = [
+        const DOES: [&str; 21] = [
             "do",
             "doing",
             "done",
@@ -189,6 +200,8 @@ impl Assembly<'_, '_> {
             "sell",
             "sold",
             "selling",
+            "business",
+            "things",
         ];
         let builder = self.builder;
         let word = |wanted: &[&str]| {
@@ -245,7 +258,10 @@ impl Assembly<'_, '_> {
             self.draft.guesses += 1;
             self.draft.is_explicit = true;
         }
-        let counted = builder.counted().map(|(index, _)| index);
+        let counted = builder
+            .counted()
+            .map(|(index, _)| index)
+            .filter(|index| self.can_tell(*index));
         let amounts = (0..builder.catalogue.metrics.len()).filter(|index| {
             builder.metric(*index).is_some_and(|metric| {
                 metric.noun.is_none()
@@ -261,6 +277,15 @@ impl Assembly<'_, '_> {
             return false;
         }
         self.metrics = figures.into_iter().map(|index| (index, 0)).collect();
+        // "how's business"
+        for (at, link) in builder.links.iter().enumerate() {
+            if builder
+                .word(link.at)
+                .is_some_and(|word| matches!(word, "business" | "things"))
+            {
+                self.tell(at, "the main figures".to_owned());
+            }
+        }
         if let Some(at) = asked {
             self.tell(at, "the main figures".to_owned());
             self.draft.is_explicit = true;
@@ -314,7 +339,7 @@ impl Assembly<'_, '_> {
     }
 
     /// Whether the data can tell a metric in the scope of the question.
-    fn can_tell(&self, index: usize) -> bool {
+    pub(super) fn can_tell(&self, index: usize) -> bool {
         let builder = self.builder;
         let Some(metric) = builder.metric(index) else {
             return false;
@@ -419,7 +444,32 @@ impl Assembly<'_, '_> {
                 .find(|(metric, named)| *named < at && (!grouped || is_rate(*metric) || is_per_row))
                 .map(|(_, named)| *named);
             let behind = behind.filter(|_| !is_per_row);
-            let Some(figure_at) = behind.or(ranked.filter(|_| !is_per_row)).or(ahead) else {
+            // "venues more than 85 percent full on average": the figure of the condition.
+            let compared = (0..builder.links.len())
+                .rev()
+                .find(|index| {
+                    self.roles.get(*index) == Some(&Role::Target)
+                        && builder.links.get(*index).and_then(Link::metric).is_some_and(is_rate)
+                })
+                .filter(|_| !is_per_row);
+            // "clubs with more than 500 people on average"
+            let amount = (0..builder.links.len()).rev().find_map(|index| {
+                let metric = builder.metric(builder.links.get(index)?.metric()?)?;
+                let sums = metric
+                    .sources
+                    .iter()
+                    .all(|source| source.aggregate == Aggregate::Sum && source.over.is_none());
+                let sibling = crate::construct::average_of(builder.catalogue, metric)?;
+                (self.roles.get(index) == Some(&Role::Target) && sums && !is_per_row).then_some((index, sibling))
+            });
+            let is_free = behind.is_none() && ahead.is_none() && ranked.is_none();
+            if let Some((target, sibling)) = amount.filter(|_| is_free && compared.is_none()) {
+                self.mean_target = Some((target, sibling));
+                self.tell(at, "of each".to_owned());
+                continue;
+            }
+            self.of_means |= is_free && compared.is_some();
+            let Some(figure_at) = behind.or(ranked.filter(|_| !is_per_row)).or(ahead).or(compared) else {
                 continue;
             };
             let index = builder.links.get(figure_at).and_then(|link| {

@@ -2,6 +2,53 @@
 
 use super::*;
 
+impl Builder<'_> {
+    /// "least visited stadium", "the arena with the lowest revenue": a value in the singular that stands for the thing
+    /// that is ranked.
+    fn is_ranked_kind(&self, at: usize) -> bool {
+        let Some(link) = self.links.get(at) else { return false };
+        if !link.is_value() {
+            return false;
+        }
+        let is_word = self
+            .tokens
+            .get(link.at..link.end())
+            .is_some_and(|tokens| tokens.iter().all(|token| !token.is_capital()));
+        let follows_rank = self
+            .before(at)
+            .filter(|before| self.touches(*before, at))
+            .and_then(|before| self.links.get(before))
+            .is_some_and(|link| {
+                matches!(link.key(), Some(Key::RankThings(_)))
+                    || link.readings.iter().any(|reading| matches!(reading, Reading::Rank(..)))
+            });
+        // "highest earning arena"
+        let figure = self
+            .before(at)
+            .filter(|figure| self.touches(*figure, at))
+            .filter(|figure| self.links.get(*figure).is_some_and(|link| link.metric().is_some()));
+        let follows_rank = follows_rank
+            || figure
+                .and_then(|figure| self.before(figure).filter(|rank| self.touches(*rank, figure)))
+                .and_then(|rank| self.links.get(rank))
+                .is_some_and(Link::ranks);
+        let lead = link.at.checked_sub(1).and_then(|before| self.word(before));
+        let is_led = match lead {
+            Some("the") => self.key_after(at) == Some(Key::With),
+            Some("which" | "what") => self
+                .word(link.end())
+                .is_some_and(|word| matches!(word, "with" | "had" | "has" | "have" | "was" | "is" | "were" | "that")),
+            _ => false,
+        };
+        let is_described = is_led && self.links.iter().skip(at).any(Link::ranks);
+        // "most rock concerts": of the noun behind it.
+        let describes = self
+            .after(at)
+            .is_some_and(|next| self.touches(at, next) && self.is_noun(next));
+        is_word && !describes && (follows_rank || is_described)
+    }
+}
+
 impl Assembly<'_, '_> {
     pub(super) fn nouns(&mut self) {
         let builder = self.builder;
@@ -34,6 +81,24 @@ impl Assembly<'_, '_> {
                         self.quietly(at);
                         continue;
                     }
+                    // "venues rather than cities", "by venue instead of by city"
+                    let lead = match builder.key_before(at) {
+                        Some(Key::By) => builder.before(at).and_then(|by| builder.before(by)),
+                        _ => builder.before(at),
+                    };
+                    let replaced = lead.filter(|lead| {
+                        builder.links.get(*lead).is_some_and(|link| {
+                            link.key() == Some(Key::Not)
+                                && (matches!(builder.word(link.at), Some("rather" | "instead"))
+// "venue types, not artists"
+|| builder.follows && self.draft.has_groups)
+                        })
+                    });
+                    if let Some(lead) = replaced {
+                        self.tell(lead, "in its place".to_owned());
+                        self.tell(at, "no longer".to_owned());
+                        continue;
+                    }
                     self.group(at, index);
                     self.draft.is_explicit |= !builder.is_question_word(at);
                 }
@@ -52,6 +117,16 @@ impl Assembly<'_, '_> {
                     self.tell(at, format!("ordered by {}", dimension.label.to_lowercase()));
                 }
                 Some(Role::Context) => {
+                    // "what do customers earn": they pay, and earn nothing here.
+                    let earns = link.dimension().is_none()
+                        && builder
+                            .after(at)
+                            .filter(|next| builder.touches(at, *next))
+                            .and_then(|next| builder.word(builder.links.get(next)?.at))
+                            .is_some_and(|word| matches!(word, "earn" | "earns" | "earned"));
+                    if earns {
+                        continue;
+                    }
                     let label = link
                         .dimension()
                         .and_then(|i| builder.dimension(i))
@@ -136,9 +211,20 @@ impl Assembly<'_, '_> {
                     .and_then(|at| builder.word(at))
                     .is_some_and(|word| matches!(word, "among" | "amongst"))
         });
-        let listed = listed || among && builder.links.iter().any(Link::ranks);
+        let listed = listed
+            || among && builder.links.iter().any(Link::ranks)
+            || (0..builder.links.len()).any(|at| builder.is_ranked_kind(at));
         let asks_for_part = builder.has_key(|key| key == Key::Share);
+        // "compare arenas with clubs": the kinds themselves, side by side.
+        let sides = builder.has_key(|key| key == Key::Versus)
+            && self
+                .draft
+                .query
+                .conditions()
+                .iter()
+                .any(|filter| filter.op == Operator::In && filter.values.len() > 1);
         if asks_for_part
+            || sides
             || !self.group_links.is_empty()
             || (!listed && !self.metrics.is_empty())
             || self.roles.contains(&Role::Context)
@@ -148,7 +234,9 @@ impl Assembly<'_, '_> {
         let thing = builder.links.iter().enumerate().find_map(|(at, link)| {
             let is_plural = builder.tokens.get(link.at..link.end())?.last()?.is_plural();
             let (of, value) = link.readings.iter().find_map(|reading| match reading {
-                Reading::Value { dimension, value, .. } if is_plural => Some((builder.dimension(*dimension)?, value)),
+                Reading::Value { dimension, value, .. } if is_plural || builder.is_ranked_kind(at) => {
+                    Some((builder.dimension(*dimension)?, value))
+                }
                 _ => None,
             })?;
             // "Texas" is no plural of TX.

@@ -20,6 +20,18 @@ impl Assembly<'_, '_> {
         {
             return;
         }
+        // "what proportion of seats were taken": the figure is a share already.
+        let is_share = |metric: usize| {
+            builder
+                .metric(metric)
+                .is_some_and(|metric| metric.unit == Unit::Percent)
+        };
+        if let Some((_, figure)) = self.metrics.first().filter(|(metric, _)| is_share(*metric))
+            && builder.after(at) == Some(*figure)
+        {
+            self.tell(at, "the figure is one".to_owned());
+            return;
+        }
         if self.draft.query.dimensions.is_empty() {
             match self.part_of_whole(at) {
                 Some(dimension) => self.draft.constructs.push(Construct::Focus(dimension)),
@@ -60,10 +72,21 @@ impl Assembly<'_, '_> {
                 .map(|filter| filter.dimension.clone())
                 .find(|name| named(name))
         };
-        (0..share)
-            .rev()
-            .find_map(of)
-            .or_else(|| (share..builder.links.len()).rev().find_map(of))
+        // "what place does Austin take among arenas": who takes it comes first.
+        let asks_place = builder.links.get(share).and_then(Link::key) == Some(Key::Rank);
+        let behind = || {
+            if asks_place {
+                (share..builder.links.len()).find_map(of)
+            } else {
+                (share..builder.links.len()).rev().find_map(of)
+            }
+        };
+        let ahead = if asks_place {
+            (0..share).find_map(of)
+        } else {
+            (0..share).rev().find_map(of)
+        };
+        ahead.or_else(behind)
     }
 
     /// "min and max attendance", "average, minimum and maximum revenue": several statistics of one amount.
@@ -265,7 +288,37 @@ impl Assembly<'_, '_> {
                     }
                 }
                 Some(Key::Rank) => {
-                    let part = self.part_of_whole(at).filter(|name| {
+                    let part = self.part_of_whole(at);
+                    // "where does …", which asks for a place in the ranking and not for cities.
+                    if let Some(name) = &part {
+                        let asked: Vec<String> = self
+                            .group_links
+                            .iter()
+                            .filter(|group| builder.is_question_word(**group))
+                            .filter_map(|group| builder.dimension(builder.links.get(*group)?.dimension()?))
+                            .map(|dimension| dimension.name.clone())
+                            .filter(|asked| asked != name)
+                            .collect();
+                        self.draft.query.dimensions.retain(|name| !asked.contains(name));
+                        // "which rank does Austin hold"
+                        for (held, link) in builder.links.iter().enumerate() {
+                            let is_verb = builder
+                                .word(link.at)
+                                .is_some_and(|word| matches!(word, "hold" | "holds" | "held"));
+                            if is_verb && self.roles.get(held) == Some(&Role::None) {
+                                self.tell(held, "its place".to_owned());
+                            }
+                        }
+                    }
+                    let kinds = self.draft.groups_are_kinds;
+                    if kinds
+                        && part
+                            .as_ref()
+                            .is_some_and(|name| self.draft.query.dimensions != [name.clone()])
+                    {
+                        self.draft.query.dimensions.clear();
+                    }
+                    let part = part.filter(|name| {
                         self.draft.query.dimensions.is_empty() || self.draft.query.dimensions == [name.clone()]
                     });
                     if let Some(dimension) = part.filter(|_| !self.metrics.is_empty()) {

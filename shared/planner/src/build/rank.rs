@@ -95,6 +95,36 @@ impl Assembly<'_, '_> {
             let rows = limit.map(|(_, rows)| rows).or(is_one.then_some(1));
             self.draft.bare_rank = Some((Some(rank.direction), rows));
         }
+        // "which one was the biggest": by the figure of the turn before.
+        let points_back = builder.follows
+            && builder.links.get(rank.link).is_some_and(|link| {
+                link.length == 1
+                    && builder
+                        .word(link.at)
+                        .is_some_and(|word| matches!(word, "biggest" | "largest" | "smallest" | "greatest"))
+            })
+            && builder
+                .tokens
+                .iter()
+                .any(|token| matches!(token.norm.as_str(), "one" | "ones" | "it" | "that" | "was" | "is"));
+        // "and the smallest?"
+        let is_whole = builder.follows
+            && builder.links.get(rank.link).is_some_and(|link| link.length == 1)
+            && (0..builder.links.len()).all(|at| {
+                at == rank.link
+                    || builder.is_light(at)
+                    || matches!(
+                        builder.links.get(at).and_then(Link::key),
+                        Some(Key::And | Key::GoOn | Key::Only)
+                    )
+            });
+        let points_back = points_back || is_whole && rank.metric.is_some();
+        if points_back && self.metrics.is_empty() && self.group_links.is_empty() && !rank.in_time {
+            let is_many = builder.tokens.iter().any(|token| token.norm == "ones");
+            let rows = limit.map(|(_, rows)| rows).or((!is_many).then_some(1));
+            self.draft.bare_rank = Some((Some(rank.direction), rows));
+            self.draft.goes_on = true;
+        }
         self.draft.is_explicit = true;
         let entity = builder.entity();
         let entity_name = entity
@@ -232,6 +262,18 @@ impl Assembly<'_, '_> {
                 // "the best artists" are those of the largest amounts, "plays most" counts.
                 builder.default_metric(by_amount || !grouped || self.draft.query.dimensions.iter().any(is_entity))
             }
+        };
+        // "the most popular channel": attendance cannot be told of channels, and tickets can.
+        let metric = if rank.metric == Some(metric) && grouped && !self.can_tell(metric) {
+            let counts = |index: &usize| {
+                builder
+                    .metric(*index)
+                    .is_some_and(|other| other.unit == Unit::Count && other.complete_days)
+                    && self.can_tell(*index)
+            };
+            (0..builder.catalogue.metrics.len()).find(counts).unwrap_or(metric)
+        } else {
+            metric
         };
         if !grouped {
             // "the highest attendance" is that of one concert.
@@ -426,6 +468,27 @@ impl Assembly<'_, '_> {
                 .iter()
                 .any(Token::is_plural);
             return if is_plural { RANKED_ROWS } else { 1 };
+        }
+        // "the lowest price among theaters" is one of them.
+        let is_among = self.group_links.iter().any(|group| {
+            let mut first = *group;
+            while let Some(before) = first.checked_sub(1)
+                && builder.links.get(before).is_some_and(Link::is_value)
+            {
+                first = before;
+            }
+            builder
+                .links
+                .get(first)
+                .and_then(|link| builder.word(link.at.checked_sub(1)?))
+                .is_some_and(|word| matches!(word, "among" | "amongst"))
+        });
+        let of_figure = builder
+            .links
+            .get(rank)
+            .is_some_and(|link| matches!(link.key(), Some(Key::RankBy(_))));
+        if is_among && of_figure {
+            return 1;
         }
         // "which of the clubs has the highest …"
         let verb = builder.links.get(rank).and_then(|link| {

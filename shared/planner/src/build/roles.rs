@@ -624,7 +624,10 @@ impl Builder<'_> {
         let is_led = kind
             .checked_sub(1)
             .and_then(|index| self.links.get(index))
-            .is_some_and(|link| link.key() == Some(Key::Preposition));
+            .is_some_and(|link| {
+                // "the highest attendance among jazz artists" is that of one of them.
+                link.key() == Some(Key::Preposition) && !matches!(self.word(link.at), Some("among" | "amongst"))
+            });
         let figure_before = (0..at).any(|index| self.links.get(index).is_some_and(|link| link.metric().is_some()));
         is_kind && is_led && figure_before
     }

@@ -16,6 +16,27 @@ impl Assembly<'_, '_> {
             let not = builder
                 .before(at)
                 .filter(|index| builder.links.get(*index).and_then(Link::key) == Some(Key::Not));
+            // "with Chicago left aside"
+            let not = not.or_else(|| {
+                // "stadium shows left out"
+                let noun = builder.after(at).filter(|noun| {
+                    builder.touches(at, *noun) && builder.links.get(*noun).is_some_and(|link| builder.entity_noun(link))
+                });
+                let last = noun.unwrap_or(at);
+                builder.after(last).filter(|index| {
+                    link.is_value()
+                        && builder.links.get(*index).and_then(Link::key) == Some(Key::NotBehind)
+                        && (builder.touches(last, *index) || builder.adjacent(last, *index))
+                })
+            });
+            // "leaving VIP aside" says it twice.
+            if not.is_some()
+                && let Some(aside) = builder
+                    .after(at)
+                    .filter(|index| builder.links.get(*index).and_then(Link::key) == Some(Key::NotBehind))
+            {
+                self.tell(aside, "left out".to_owned());
+            }
             if let Some(not) = not.filter(|not| self.used.get(*not) != Some(&true)) {
                 self.tell(not, "left out".to_owned());
             }
@@ -261,12 +282,77 @@ impl Assembly<'_, '_> {
         Some((best.1, best.2.clone(), rivals))
     }
 
+    /// "customers in Texas": where they are, where the data says so of them, and not where they went. Where it does not,
+    /// the other is a guess.
+    pub(super) fn place_of_counted(&mut self) {
+        let builder = self.builder;
+        let [(metric, at)] = self.metrics.as_slice() else {
+            return;
+        };
+        let Some(counted) = builder.metric(*metric).filter(|metric| {
+            metric.noun.is_some() && metric.sources.iter().all(|s| s.aggregate == Aggregate::CountDistinct)
+        }) else {
+            return;
+        };
+        let preposition = Some(at + 1).filter(|next| {
+            builder.touches(*at, *next)
+                && builder
+                    .links
+                    .get(*next)
+                    .is_some_and(|link| matches!(builder.word(link.at), Some("in" | "from" | "of")))
+        });
+        let Some(place) = preposition
+            .and_then(|preposition| builder.after(preposition))
+            .and_then(|place| builder.links.get(place))
+        else {
+            return;
+        };
+        // The table that the key of what is counted leads to.
+        let own = builder.catalogue.joins.iter().find_map(|join| {
+            let leads = counted.sources.iter().any(|source| source.of == join.from);
+            leads.then(|| join.to.split('.').next().map(str::to_owned)).flatten()
+        });
+        let Some(own) = own else { return };
+        for filter in self.draft.query.filters.iter_mut().filter_map(FilterClause::single_mut) {
+            let Some(of) = builder.catalogue.dimension(&filter.dimension) else {
+                continue;
+            };
+            let is_said = place.readings.iter().any(|reading| match reading {
+                Reading::Value { dimension, .. } => builder
+                    .dimension(*dimension)
+                    .is_some_and(|d| d.name == filter.dimension),
+                _ => false,
+            });
+            let Some((table, column)) = of.column.as_deref().and_then(|column| column.split_once('.')) else {
+                continue;
+            };
+            if !is_said || table == own {
+                continue;
+            }
+            let wanted = format!("{own}.{column}");
+            let theirs = builder.catalogue.dimensions.iter().find(|dimension| {
+                dimension.column.as_deref() == Some(wanted.as_str())
+                    && filled_dimension(dimension, builder.catalogue, builder.state)
+            });
+            let may_be = builder
+                .catalogue
+                .dimensions
+                .iter()
+                .any(|dimension| dimension.column.as_deref() == Some(wanted.as_str()));
+            match theirs {
+                Some(theirs) => filter.dimension.clone_from(&theirs.name),
+                None => self.draft.guesses += usize::from(may_be),
+            }
+        }
+    }
+
     /// One period filters; several whole years are compared; anything else with two is not understood.
     pub(super) fn periods(&mut self) {
         let periods = std::mem::take(&mut self.periods);
         match periods.as_slice() {
             [] => {}
             [(at, period)] if self.period_to_compare(*at, period) => {}
+            [(at, period)] if self.period_against_before(*at, period) => {}
             several if self.two_periods(several) => {}
             [(at, period)] => {
                 self.draft.query.period = Some(period.clone());

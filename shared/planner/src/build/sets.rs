@@ -133,6 +133,30 @@ impl Assembly<'_, '_> {
                 .into_iter()
                 .collect()
         };
+        // "venues with jazz but no rock": both are said of the venue, and not of single concerts.
+        if self.draft.query.having.is_empty() {
+            for clause in &mut self.draft.query.filters {
+                let parallel = clause.single().filter(|filter| {
+                    filter.dimension != things.name
+                        && filter.op == Operator::In
+                        && region.filters.iter().any(|other| other.dimension == filter.dimension)
+                });
+                if parallel.is_some() {
+                    *clause = exists(
+                        Exists {
+                            dimension: things.name.clone(),
+                            of: of.clone(),
+                            filters: vec![clause.clone()],
+                            period: self.draft.query.period.clone().or_else(|| region.period.clone()),
+                            ..Exists::default()
+                        },
+                        false,
+                    );
+                }
+            }
+        } else if self.draft.query.period.is_none() {
+            self.draft.query.period.clone_from(&region.period);
+        }
         self.draft.query.filters.push(exists(
             Exists {
                 dimension: things.name.clone(),
@@ -262,7 +286,21 @@ impl Assembly<'_, '_> {
         }
         if let Some(at) = position(Key::Also) {
             for filter in filters.iter().filter(|f| f.op == Operator::In && of_others(f)) {
-                replaced.push((filter.clone(), vec![has(filter.clone(), false)]));
+                // "Chicago and also Austin": each of them.
+                let each = filter.values.iter().map(|value| {
+                    let one = Filter {
+                        values: vec![value.clone()],
+                        op: Operator::Equal,
+                        dimension: filter.dimension.clone(),
+                    };
+                    has(one, false)
+                });
+                let clauses = if filter.values.len() > 1 {
+                    each.collect()
+                } else {
+                    vec![has(filter.clone(), false)]
+                };
+                replaced.push((filter.clone(), clauses));
                 used.push((at, "also"));
             }
         }

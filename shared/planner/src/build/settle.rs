@@ -7,6 +7,7 @@ impl Builder<'_> {
     /// "spend per ticket", "ratio of revenue to attendance", "takings divided by tickets": where the catalogue has a
     /// figure that is one by the other, in whatever words, the two links become one.
     pub(super) fn ratios(&mut self) {
+        self.each_spends();
         let mut at = 0;
         while at + 1 < self.links.len() {
             if let Some((from, to, metric)) = self.ratio_at(at) {
@@ -34,6 +35,8 @@ impl Builder<'_> {
             match between.key() {
                 Some(Key::By) if word == Some("per") || between.length > 1 && word == Some("divided") => joins = true,
                 Some(Key::Preposition) if word == Some("to") && says_ratio => {}
+                // "revenue a head"
+                Some(Key::Filler) if word == Some("a") && next == first + 1 => joins = true,
                 Some(Key::Filler) => {}
                 _ => break,
             }
@@ -44,6 +47,16 @@ impl Builder<'_> {
             .get(next)
             .filter(|_| joins && next > first + usize::from(!says_ratio))?;
         let over = self.catalogue.metrics.get(over_metric)?;
+        // "average revenue per spectator": of all revenue.
+        let over = crate::construct::sum_of(self.catalogue, over)
+            .and_then(|sum| self.metric(sum))
+            .unwrap_or(over);
+        let metric = self.one_by_other(over, under)?;
+        Some((from, next, metric))
+    }
+
+    /// The metric of the catalogue that is one figure by another, in whatever words the other is named.
+    fn one_by_other(&self, over: &Metric, under: &Link) -> Option<usize> {
         let mut under_words: Vec<String> = vec![self.words(under)];
         if let Some(metric) = under.metric().and_then(|index| self.metric(index)) {
             under_words.extend(metric.synonyms.iter().cloned());
@@ -57,14 +70,63 @@ impl Builder<'_> {
             .flat_map(|over| under_words.iter().map(move |under| format!("{over} per {under}")))
             .map(|phrase| stems(&phrase))
             .collect();
-        let metric = self.catalogue.metrics.iter().position(|metric| {
+        self.catalogue.metrics.iter().position(|metric| {
             metric
                 .synonyms
                 .iter()
                 .chain([&metric.label])
                 .any(|phrase| wanted.contains(&stems(phrase)))
-        })?;
-        Some((from, next, metric))
+        })
+    }
+
+    /// "what did each fan spend", "what a visitor pays": money by people, where the catalogue has it; what it has not
+    /// is asked for in vain.
+    fn each_spends(&mut self) {
+        let found = (0..self.links.len()).find_map(|at| {
+            let link = self.links.get(at)?;
+            let is_one = !self.tokens.get(link.end().checked_sub(1)?)?.is_plural();
+            let people = link
+                .metric()
+                .filter(|_| is_one && link.dimension().is_none())
+                .and_then(|index| self.metric(index))
+                .filter(|metric| metric.unit == Unit::Count)?;
+            let lead = link.at.checked_sub(1).and_then(|at| self.word(at))?;
+            let is_led = matches!(lead, "a" | "an" | "each" | "every" | "average" | "typical" | "single");
+            let verb = Some(at + 1).filter(|next| self.touches(at, *next) && is_led)?;
+            let money = self.links.get(verb)?;
+            // "pay" says money by itself, without being the name of a figure.
+            let pays = self
+                .word(money.at)
+                .is_some_and(|word| matches!(word, "pay" | "pays" | "paid"));
+            let usual = || {
+                self.catalogue
+                    .metrics
+                    .iter()
+                    .find(|metric| metric.unit == Unit::Currency)
+            };
+            let over = money
+                .metric()
+                .filter(|_| money.dimension().is_none())
+                .and_then(|index| self.metric(index))
+                .or_else(|| usual().filter(|_| pays))
+                .filter(|metric| metric.unit == Unit::Currency && metric.name != people.name)?;
+            let from = at
+                .checked_sub(1)
+                .filter(|before| {
+                    self.links
+                        .get(*before)
+                        .is_some_and(|link| matches!(link.key(), Some(Key::By | Key::Every | Key::Average)))
+                })
+                .unwrap_or(at);
+            Some((from, verb, self.one_by_other(over, link)))
+        });
+        let Some((from, to, metric)) = found else { return };
+        let end = self.links.get(to).map_or(0, Link::end);
+        if let Some(link) = self.links.get_mut(from) {
+            link.length = end - link.at;
+            link.readings = vec![metric.map_or(Reading::Key(Key::Beyond(Lack::Ratio)), Reading::Metric)];
+        }
+        self.links.drain(from + 1..=to);
     }
 
     /// Leaves each link the readings that its neighbours allow.
@@ -211,7 +273,30 @@ impl Builder<'_> {
                         link.metric().is_some() && link.dimension().is_none() || self.entity_noun(link)
                     })
             });
-            let is_name = others;
+            // "compare online and box office"
+            let of = |index: usize| {
+                self.links
+                    .get(index)?
+                    .readings
+                    .iter()
+                    .find_map(|reading| match reading {
+                        Reading::Value { dimension, .. } => Some(*dimension),
+                        _ => None,
+                    })
+            };
+            let joins = |index: usize| {
+                matches!(
+                    self.links.get(index).and_then(Link::key),
+                    Some(Key::And | Key::Versus | Key::With)
+                )
+            };
+            let ahead = self
+                .before(at)
+                .filter(|and| joins(*and))
+                .and_then(|and| self.before(and));
+            let behind = self.after(at).filter(|and| joins(*and)).and_then(|and| self.after(and));
+            let beside = [ahead, behind].into_iter().flatten().any(|other| of(other) == of(at));
+            let is_name = others || beside;
             if let Some(link) = self.links.get_mut(at) {
                 link.readings.retain(|reading| is_value(reading) == is_name);
             }

@@ -2,7 +2,7 @@
 
 use crate::support::{TODAY, World, band, college, line, promoter};
 use concert_contract::{
-    api::CatalogueAnswer,
+    api::{CatalogueAnswer, TableState},
     chart::ChartKind,
     compile::{CompileContext, compile},
 };
@@ -370,4 +370,32 @@ fn how_an_answer_is_drawn_can_be_said() {
     };
     let next = Planner::new(&world.catalogue, &world.values).plan("as a line", &context);
     assert_eq!((next.query, next.chart), (first.query.clone(), Some(ChartKind::Line)));
+}
+
+#[test]
+fn customers_of_a_place_are_those_who_live_there_where_the_data_says_so() {
+    let mut world = promoter();
+    let asked = |world: &World| plan(world, "customers in Texas");
+    let guessed = asked(&world);
+    assert!(
+        guessed
+            .query
+            .as_ref()
+            .is_some_and(|query| line(query).contains("| state = TX"))
+    );
+    assert!(guessed.confidence < 0.9, "{}", guessed.confidence);
+    world.state.tables.push(TableState {
+        table_name: "customers".to_owned(),
+        row_count: 900,
+        filled_columns: ["customer_id", "city", "state"].map(str::to_owned).to_vec(),
+        first_day: None,
+        last_complete_day: None,
+    });
+    let known = asked(&world);
+    assert!(
+        known
+            .query
+            .as_ref()
+            .is_some_and(|query| line(query).contains("customer_state = TX"))
+    );
 }
