@@ -151,7 +151,7 @@ fn bind(rows: &mut Rows, source: &Source) -> Result<Vec<BoundTable>> {
                     null: Vec::new(),
                     prefix: String::new(),
                 };
-                (index, Value::Column(value))
+                (index, Value::Column(Box::new(value)))
             })
             .collect(),
     };

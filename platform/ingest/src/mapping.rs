@@ -81,7 +81,7 @@ pub enum Value {
         columns: Vec<String>,
         prefix: String,
     },
-    Column(ColumnValue),
+    Column(Box<ColumnValue>),
 }
 
 #[derive(Clone, Debug)]
@@ -240,11 +240,12 @@ impl Mapping {
         }
         for table in &mapping.tables {
             for (index, value) in &table.values {
-                if let Value::Column(ColumnValue {
-                    lookup: Some((name, _)),
-                    columns,
-                    ..
-                }) = value
+                if let Value::Column(value) = value
+                    && let ColumnValue {
+                        lookup: Some((name, _)),
+                        columns,
+                        ..
+                    } = value.as_ref()
                 {
                     let column = table.table.columns()[*index].name;
                     let names = mapping.lookups.iter().map(|l| l.name.as_str());
@@ -556,7 +557,7 @@ impl Mapping {
             }
             None => None,
         };
-        Ok(Value::Column(ColumnValue {
+        Ok(Value::Column(Box::new(ColumnValue {
             columns,
             lookup,
             missing: file.missing,
@@ -567,7 +568,7 @@ impl Mapping {
             default,
             null: file.null.unwrap_or_default(),
             prefix,
-        }))
+        })))
     }
 }
 
@@ -613,7 +614,7 @@ pub(crate) fn by_name(table: &'static TableDef, file: &str, header: &[String]) -
                 null: Vec::new(),
                 prefix: String::new(),
             };
-            values.push((index, Value::Column(value)));
+            values.push((index, Value::Column(Box::new(value))));
         } else if column.required && !has_default(column.name) {
             return Err(Error::MissingColumn {
                 file: file.to_owned(),

@@ -173,11 +173,14 @@ fn typed(text: &str, data_type: &DataType) -> Result<ScalarValue, RedshiftError>
     })
 }
 
+/// The place and the columns of a table that the session knows.
+type Declared<'a> = dyn Fn(&TableReference) -> Option<(Name, Vec<Column>)> + 'a;
+
 /// Describes a query's columns. `declared` gives the place and the columns of a table that the session knows.
 pub(crate) fn columns(
     plan: &LogicalPlan,
     labels: Option<Vec<Option<String>>>,
-    declared: &dyn Fn(&TableReference) -> Option<(Name, Vec<Column>)>,
+    declared: &Declared<'_>,
 ) -> Vec<ColumnInfo> {
     let schema = plan.schema();
     let tables = tables(plan);

@@ -321,10 +321,10 @@ fn authorization(reader: &mut Reader<'_>) -> Result<bool> {
                 )));
             }
         }
-    } else if reader.word("credentials") {
-        reader.word("as");
-        reader.text()?;
-    } else if reader.word("access_key_id") || reader.word("secret_access_key") || reader.word("session_token") {
+    } else if ["credentials", "access_key_id", "secret_access_key", "session_token"]
+        .iter()
+        .any(|word| reader.word(word))
+    {
         reader.word("as");
         reader.text()?;
     } else {

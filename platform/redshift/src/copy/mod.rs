@@ -298,7 +298,7 @@ pub(crate) async fn list(
             .filename()
             .is_none_or(|name| name.starts_with('_') || name.starts_with('.'));
         let begins = object.location.as_ref().starts_with(prefix.as_ref());
-        begins && !hidden && object.size > 0 || (begins && !hidden && object.location == *prefix)
+        begins && !hidden && (object.size > 0 || object.location == *prefix)
     });
     found.sort_by(|one, other| one.location.cmp(&other.location));
     Ok(found)
@@ -498,10 +498,8 @@ fn prepared(copy: &Copy, column: &Column, mut text: String) -> Result<Option<Str
                 );
             }
         }
-        SqlType::Super => {
-            if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err() {
-                text = serde_json::Value::String(text).to_string();
-            }
+        SqlType::Super if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err() => {
+            text = serde_json::Value::String(text).to_string();
         }
         SqlType::SmallInt => number::<i16>(&text, "smallint", 2)?,
         SqlType::Integer => number::<i32>(&text, "integer", 4)?,
@@ -520,15 +518,11 @@ fn prepared(copy: &Copy, column: &Column, mut text: String) -> Result<Option<Str
                 Err(_) => return invalid(1207, "Invalid digit, Value is not a number, Type: Decimal"),
             }
         }
-        SqlType::Real | SqlType::Double => {
-            if text.trim().parse::<f64>().is_err() {
-                return invalid(1207, "Invalid digit, Value is not a number, Type: Double");
-            }
+        SqlType::Real | SqlType::Double if text.trim().parse::<f64>().is_err() => {
+            return invalid(1207, "Invalid digit, Value is not a number, Type: Double");
         }
-        SqlType::Boolean => {
-            if boolean(&text).is_err() {
-                return invalid(1210, "Unknown boolean format");
-            }
+        SqlType::Boolean if boolean(&text).is_err() => {
+            return invalid(1210, "Unknown boolean format");
         }
         SqlType::Date if copy.date_format.date(&text).is_none() => {
             return if copy.accept_any_date {

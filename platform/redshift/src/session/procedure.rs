@@ -82,7 +82,7 @@ pub(super) fn statements(body: &str) -> Result<Vec<Vec<TokenWithSpan>>, Redshift
         Some(last) if is(&last, 0, "end") && last.len() <= 2 => {}
         _ => return Err(shape()),
     }
-    parts.retain(|part| !part.is_empty() && !(part.len() == 1 && is(part, 0, "null")));
+    parts.retain(|part| !(part.is_empty() || part.len() == 1 && is(part, 0, "null")));
     for part in &parts {
         if let Some(word) = CONTROL.iter().find(|word| is(part, 0, word)) {
             return Err(not_plain(word));
