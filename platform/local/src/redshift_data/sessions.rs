@@ -222,10 +222,10 @@ impl Sessions {
     }
 
     /// Reads all sessions, the newest first.
-    pub fn each<T>(&self, mut read: impl FnMut(&Kept) -> Option<T>) -> Vec<T> {
+    pub fn each<T>(&self, read: impl FnMut(&Kept) -> Option<T>) -> Vec<T> {
         let by_id = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<&Kept> = by_id.values().collect();
         all.sort_by_key(|kept| std::cmp::Reverse((kept.saved.created_at, kept.saved.id)));
-        all.into_iter().filter_map(|kept| read(kept)).collect()
+        all.into_iter().filter_map(read).collect()
     }
 }
