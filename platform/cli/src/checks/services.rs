@@ -281,9 +281,11 @@ mod tests {
 
     #[tokio::test]
     async fn each_service_is_tried() {
+        /// Settings that are not the local ones, and what is then found.
+        type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
         let (_home, url) = local().await;
         let up = ["endpoint ok", "signature ok", "warehouse ok", "model ok"];
-        let cases: [(&[(&str, &str)], &[&str]); 7] = [
+        let cases: [Case<'_>; 7] = [
             (&[], &up),
             (
                 &[("CONCERT_MODELS", "local.planner,no.such-model")],
