@@ -270,11 +270,14 @@ mod tests {
         payload
     }
 
+    /// What is changed in a payload that is good, and how.
+    type Changed = (&'static str, fn(&mut Value));
+
     #[test]
     fn claims_are_taken_by_cognitos_rules() {
         let claims = check(&payload(|_| {}), &settings(), 1_000).unwrap();
         assert_eq!((claims.subject.as_str(), claims.roles.len()), ("person", 2));
-        let taken: [(&str, fn(&mut Value)); 4] = [
+        let taken: [Changed; 4] = [
             ("an id token", |p| {
                 p["token_use"] = json!("id");
                 p["aud"] = json!("client-1");
@@ -293,7 +296,7 @@ mod tests {
 
     #[test]
     fn every_wrong_claim_is_refused() {
-        let refused: [(&str, fn(&mut Value)); 13] = [
+        let refused: [Changed; 13] = [
             ("another issuer", |p| {
                 p["iss"] = json!("https://issuer.example.com/other")
             }),

@@ -120,7 +120,7 @@ fn row(cells: &[(&'static str, String)]) -> Row {
 
 /// Rows of a small world in which half of the venues are abroad, with everything that hangs on them.
 fn rows(world: World) -> BTreeMap<&'static str, Vec<Row>> {
-    let is_seen = |venue: usize| venue % 2 == 0;
+    let is_seen = |venue: usize| venue.is_multiple_of(2);
     let keep = |venue: usize| world == World::Whole || is_seen(venue);
     // What hides in a column that is there for nobody of the role.
     let hidden = |n: usize| {

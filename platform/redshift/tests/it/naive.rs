@@ -623,10 +623,7 @@ impl<'a> Naive<'a> {
 
     fn in_period(&self, look: &Look, item: &Item, period: Option<&Period>) -> bool {
         let Days { from, to } = look.days;
-        let since = match period {
-            Some(Period::Since { .. }) => true,
-            _ => false,
-        };
+        let since = matches!(period, Some(Period::Since { .. }));
         if from.is_none() && to.is_none() && !since {
             return true;
         }
