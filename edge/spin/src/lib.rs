@@ -31,7 +31,7 @@ const NS_PER_MS: u64 = 1_000_000;
 
 thread_local! {
     static EDGE: RefCell<Option<Edge>> = const { RefCell::new(None) };
-    /// Of whatever was polled last.
+    /// Of the task that is being polled. Another's must not be woken from here: the runtime traps.
     static WAKER: RefCell<Option<Waker>> = const { RefCell::new(None) };
 }
 
@@ -42,8 +42,9 @@ fn nudged<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
     let mut future = Box::pin(future);
     let mut is_first = true;
     poll_fn(move |context| {
-        WAKER.set(Some(context.waker().clone()));
+        let outer = WAKER.replace(Some(context.waker().clone()));
         let poll = future.as_mut().poll(context);
+        WAKER.set(outer);
         if std::mem::take(&mut is_first) && poll.is_pending() {
             context.waker().wake_by_ref();
         }
@@ -92,7 +93,7 @@ async fn handle(request: spin_sdk::http::Request) -> impl IntoResponse {
             if let Some(address) = address {
                 request.extensions_mut().insert(ClientAddress(address));
             }
-            edge.handle(host, request).await
+            nudged(edge.handle(host, request)).await
         }
         Err(error) => concert_edge::misconfigured(&*host, &error),
     }
